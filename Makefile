@@ -1,0 +1,140 @@
+# saliscope. Two commands do it all: `make demo` and `make test`.
+#
+#   make               build/release/saliscope and libsaliscope.a
+#   make deps          install what is missing (Debian: through apt)
+#   make demo          install, build, open the bundled sample
+#   make test          everything that takes minutes; test-all adds the rest
+#   make SAN=address   a variant in build/address (also SAN=thread, DEBUG=1)
+#   make install       DESTDIR= PREFIX=
+
+PREFIX  ?= /usr/local
+DESTDIR ?=
+VERSION := 0.1.0
+
+VARIANT := $(or $(SAN),$(if $(DEBUG),debug,release))
+B       := build/$(VARIANT)
+
+# ---- what is needed ---------------------------------------------------------
+
+PKGS      := ncursesw libpng libjpeg zlib jansson cairo libseccomp openblas
+TEST_PKGS := cmocka
+APT       := gcc make pkg-config libncurses-dev libpng-dev libjpeg62-turbo-dev \
+             zlib1g-dev libjansson-dev libcairo2-dev libseccomp-dev \
+             libopenblas-dev libstb-dev fonts-dejavu-core libcmocka-dev \
+             ncurses-term tmux valgrind mandoc
+
+# ---- sources ------------------------------------------------------------------
+
+SRC      := $(sort $(wildcard src/*/*.c))
+LIB_SRC  := $(filter-out src/tui/% src/cli/%,$(SRC))
+APP_SRC  := $(filter src/tui/% src/cli/%,$(SRC))
+TWIN_SRC := $(filter src/base/% src/io/% src/engine/% src/explain/%,$(SRC)) \
+            $(wildcard tests/twin/*.c)
+TESTS    := $(sort $(wildcard tests/test_*.c))
+SUPPORT  := $(sort $(wildcard tests/support/*.c))
+SCRIPTS  := $(sort $(wildcard tests/*.sh))
+
+obj = $(1:%.c=$B/%.o)
+
+# ---- flags ----------------------------------------------------------------------
+
+STD      := -std=c17 -D_GNU_SOURCE -DSAL_VERSION='"$(VERSION)"'
+WARN     := -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wno-sign-conversion \
+            -Wdouble-promotion -Wvla -Wstrict-prototypes -Wmissing-prototypes
+INCLUDES := -Iinclude
+OPT      := $(if $(DEBUG),-O0 -g3,$(if $(SAN),-O1 -g,-O2 -g))
+ifneq ($(SAN),)
+OPT      += -fsanitize=$(SAN)$(if $(filter address,$(SAN)),$(comma)undefined) \
+            -fno-omit-frame-pointer -fno-sanitize-recover=all
+endif
+comma    := ,
+
+# Probed once per variant; see the rule for $B/flags.mk.
+HARDEN := -fstack-protector-strong -fstack-clash-protection -fcf-protection=full \
+          -fno-delete-null-pointer-checks -fno-strict-overflow \
+          -fno-strict-aliasing -ffp-contract=off -ftrivial-auto-var-init=zero \
+          $(if $(SAN)$(DEBUG),,-D_FORTIFY_SOURCE=2) -fPIE -fvisibility=hidden
+EXTRA  := -Wformat=2 -Wimplicit-fallthrough -Wnull-dereference -Wlogical-op \
+          -Wduplicated-cond -Wcast-qual -Wundef
+LINK   := -pie -Wl,-z,relro,-z,now -Wl,-z,noexecstack -Wl,--as-needed
+
+CPPFLAGS += $(STD) $(INCLUDES) $(PKG_CFLAGS)
+CFLAGS   ?=
+ALL_CFLAGS = $(CPPFLAGS) $(WARN) $(FLAGS) $(OPT) $(CFLAGS)
+ALL_LDFLAGS = $(LINK_FLAGS) $(OPT) $(LDFLAGS)
+
+.PHONY: all deps demo test test-all clean install uninstall twin bench peers
+.DELETE_ON_ERROR:
+
+all: $B/saliscope $B/libsaliscope.a
+
+ifeq ($(filter deps demo clean uninstall peers,$(MAKECMDGOALS)),)
+include $B/flags.mk
+endif
+
+# Keeps the flags this compiler knows, and what pkg-config says.
+$B/flags.mk: Makefile
+	@mkdir -p $B
+	@pkg-config --exists --print-errors $(PKGS) || { \
+	    echo "saliscope needs more libraries: run 'make deps'" >&2; exit 1; }
+	@known() { echo 'int main(void){return 0;}' | \
+	    $(CC) -Werror $$1 -x c - -o $B/probe $$2 2>/dev/null; }; \
+	{ printf 'FLAGS :='; \
+	  for f in $(HARDEN) $(EXTRA); do known "-O2 $$f" && printf ' %s' "$$f"; done; \
+	  printf '\nLINK_FLAGS :='; \
+	  for f in $(LINK); do known "-fPIE" "$$f" && printf ' %s' "$$f"; done; \
+	  printf '\nPKG_CFLAGS := %s\n' "$$(pkg-config --cflags $(PKGS) | sed 's/-I/-isystem /g')"; \
+	  printf 'PKG_LIBS := %s\n' "$$(pkg-config --libs $(PKGS)) -lm -pthread"; \
+	  printf 'TEST_LIBS := %s\n' "$$(pkg-config --libs $(TEST_PKGS) 2>/dev/null)"; \
+	} > $@.part; rm -f $B/probe; mv $@.part $@
+
+# ---- program and library --------------------------------------------------------
+
+$B/%.o: %.c
+	@mkdir -p $(@D)
+	$(CC) $(ALL_CFLAGS) -MMD -MP -c -o $@ $<
+
+# Kernels earn the optimiser's patience.
+$B/src/engine/%.o: OPT += $(if $(SAN)$(DEBUG),,-O3)
+
+$B/libsaliscope.a: $(call obj,$(LIB_SRC))
+	rm -f $@
+	$(AR) rcs $@ $^
+
+$B/saliscope: $(call obj,$(APP_SRC)) $B/libsaliscope.a
+	$(CC) $(ALL_LDFLAGS) -o $@ $^ $(PKG_LIBS)
+
+# ---- the double twin --------------------------------------------------------------
+# The engine compiled a second time with sal_real = double, linked into one object
+# that shows a single symbol, so that a test can hold both in one process.
+
+$B/double/%.o: %.c
+	@mkdir -p $(@D)
+	$(CC) $(ALL_CFLAGS) -DSAL_DOUBLE -Isrc/engine -MMD -MP -c -o $@ $<
+
+$B/twin_double.o: $(TWIN_SRC:%.c=$B/double/%.o)
+	$(CC) -r -nostdlib -o $@ $^
+	objcopy --keep-global-symbol=sal_twin_double $@
+
+# ---- tests ------------------------------------------------------------------------
+
+TEST_BINS := $(TESTS:tests/%.c=$B/tests/%)
+
+$B/tests/%.o: ALL_CFLAGS += -Isrc/base -Isrc/io -Isrc/engine -Isrc/explain \
+                            -Isrc/render -Isrc/session -Isrc/tui -Itests/support
+
+$(TEST_BINS): $B/tests/%: $B/tests/%.o $(call obj,$(SUPPORT)) $B/libsaliscope.a
+	$(CC) $(ALL_LDFLAGS) -o $@ $^ $(PKG_LIBS) $(TEST_LIBS)
+
+# test_gradient_* hold both precisions.
+$(filter $B/tests/test_gradient%,$(TEST_BINS)): $B/twin_double.o \
+    $(patsubst %.c,$B/%.o,$(wildcard tests/twin/*.c))
+
+test: all $(TEST_BINS)
+	@tests/run $B $(TEST_BINS) $(SCRIPTS)
+
+clean:
+	rm -rf build
+
+-include $(patsubst %.c,$B/%.d,$(SRC) $(TESTS) $(SUPPORT) $(wildcard tests/twin/*.c)) \
+         $(TWIN_SRC:%.c=$B/double/%.d)

@@ -1,0 +1,69 @@
+/*
+ * Saliency methods: a model and an input become a map.
+ *
+ * A method is a const struct in the file that implements it and one row in
+ * explain.c. Methods see the engine, never files or screens. A map owns its
+ * memory; a method may be run by any thread with its own run.
+ */
+#ifndef SALISCOPE_EXPLAIN_H
+#define SALISCOPE_EXPLAIN_H
+
+#include <stdbool.h>
+
+#include "saliscope/job.h"
+#include "saliscope/model.h"
+#include "saliscope/param.h"
+#include "saliscope/run.h"
+#include "saliscope/status.h"
+
+/* What is to be explained. */
+struct sal_question {
+    const struct sal_model *model;
+    const sal_real *x;  /* one prepared input */
+    int class_index;    /* 0..output.n-1 */
+    int layer;          /* value id for methods that look at one; -1: automatic */
+    const struct sal_params *params;
+    struct sal_pool *pool;
+    struct sal_job *job; /* may be NULL */
+};
+
+struct sal_map {
+    int width, height; /* of the network's input */
+    float *values;     /* [height][width], in `unit`, not normalised */
+    int grid_width, grid_height; /* the method's own grid */
+    float *grid;       /* [grid_height][grid_width]; the same values before
+                          upsampling; equal to values where there is none */
+    bool is_signed;    /* negative values are evidence against */
+    bool partial;      /* stopped early: only part of the work is in it */
+    const char *unit;  /* "logit", "logit per unit input", ...: static text */
+    double score;      /* of the class, as explained (a logit unless --score) */
+    int layer;         /* value id that was looked at; -1: none */
+    long forwards, backwards; /* passes this took */
+    char note[256];    /* what a blank or odd map means; "" when nothing */
+};
+
+enum sal_method_needs { SAL_NEEDS_GRADIENT = 1, SAL_NEEDS_LAYER = 2 };
+
+struct sal_method {
+    const char *name;    /* "gradcam" */
+    const char *title;   /* "Grad-CAM" */
+    const char *formula; /* one line, ASCII */
+    const char *paper;   /* "Selvaraju et al., ICCV 2017, arXiv:1610.02391" */
+    unsigned needs;      /* of enum sal_method_needs */
+    const struct sal_param *params; /* ends with a NULL name */
+    enum sal_status (*run)(const struct sal_question *question, struct sal_map *map,
+                           struct sal_error *err);
+};
+
+/* All methods; ends with NULL. The first is the default. */
+extern const struct sal_method *const sal_methods[];
+const struct sal_method *sal_method_find(const char *name);
+
+/* Checks the question, runs the method, and looks the map over: a value that is
+ * not finite is an error, a map without positive values gets a note. */
+enum sal_status sal_explain(const struct sal_method *method,
+                            const struct sal_question *question,
+                            struct sal_map *map, struct sal_error *err);
+void sal_map_release(struct sal_map *map);
+
+#endif

@@ -1,0 +1,156 @@
+/*
+ * A model: an ONNX file made ready to run, and what its sidecar says of it.
+ *
+ * Opening parses, checks, infers all shapes, folds constants and shape
+ * arithmetic, and finds the logits and the layers worth looking at. A model is
+ * immutable afterwards and shared by all threads; each user opens a run
+ * (run.h). It owns weights, names and the mapping of its file.
+ */
+#ifndef SALISCOPE_MODEL_H
+#define SALISCOPE_MODEL_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "saliscope/image.h"
+#include "saliscope/job.h"
+#include "saliscope/onnx.h"
+#include "saliscope/pool.h"
+#include "saliscope/resample.h"
+#include "saliscope/sidecar.h"
+#include "saliscope/status.h"
+#include "saliscope/tensor.h"
+
+struct sal_model;
+
+struct sal_model_options {
+    const char *sidecar; /* path; NULL: look for one */
+    const char *preset;  /* name; NULL: none */
+    const char *score;   /* "logit" (NULL), "prob", or "TENSOR[i]" */
+    size_t memory;       /* most bytes of live tensors; 0: half of RAM, 8 GiB */
+    struct sal_pool *pool;
+};
+
+/* Exit statuses as INTERFACE.md: malformed SAL_BAD_INPUT, an operator or type
+ * that is missing SAL_UNSUPPORTED (names operator, node and opset), too large
+ * SAL_LIMIT. */
+enum sal_status sal_model_open(struct sal_model **model, const char *path,
+                               const struct sal_model_options *options,
+                               struct sal_error *err);
+void sal_model_close(struct sal_model *model);
+
+const char *sal_model_path(const struct sal_model *model);
+const struct sal_onnx *sal_model_onnx(const struct sal_model *model);
+const struct sal_sidecar *sal_model_sidecar(const struct sal_model *model);
+
+/* The file's SHA-256 in hex; computed at the first call, by one thread. */
+const char *sal_model_sha256(struct sal_model *model);
+
+/* One-line things a user should know ("no sidecar: ..."); n of them. */
+const char *const *sal_model_warnings(const struct sal_model *model, int *n);
+
+/* ---- input ------------------------------------------------------------ */
+
+struct sal_model_input {
+    int value; /* id of the graph input */
+    const char *name;
+    enum sal_layout layout;
+    int channels, height, width;
+    bool batch_free; /* the batch axis was declared dynamic */
+};
+
+const struct sal_model_input *sal_model_input(const struct sal_model *model);
+
+/* The preprocessing in force: the sidecar's, completed by the model's shape. */
+const struct sal_preprocessing *sal_model_preprocessing(const struct sal_model *model);
+
+/* Image to input tensor, exactly as the preprocessing says. x: channels * height
+ * * width reals in the model's layout. */
+enum sal_status sal_model_prepare(const struct sal_model *model,
+                                  const struct sal_image *image, sal_real *x,
+                                  struct sal_error *err);
+
+/* ---- values ------------------------------------------------------------ */
+
+/* A named tensor of the graph at batch 1. ids are 0..n-1. */
+struct sal_model_value {
+    const char *name; /* tensor name */
+    const char *node; /* name of the node that makes it; "" for an input */
+    const char *op;   /* its operator; "" for an input */
+    struct sal_shape shape;
+    enum sal_kind kind;
+    bool constant;
+};
+
+int sal_model_n_values(const struct sal_model *model);
+struct sal_model_value sal_model_value(const struct sal_model *model, int id);
+
+/* The id of a tensor, or of the first output of a node, of that name; -1. */
+int sal_model_find(const struct sal_model *model, const char *name);
+
+/* ---- layers for -l ------------------------------------------------------ */
+
+/* A spatial feature map between the input and the logits: N x C x H x W with
+ * H * W > 1, made by anything but a pass-through. */
+struct sal_layer {
+    int value;
+    int channels, height, width;
+};
+
+/* In graph order. *automatic: the index `auto` stands for (the sidecar's
+ * cam_layer, else the last map that is still mixed by a Conv, Gemm or MatMul
+ * before the logits, pooling results excepted), -1 when there is none. */
+const struct sal_layer *sal_model_layers(const struct sal_model *model, int *n,
+                                         int *automatic);
+
+/* ---- scores --------------------------------------------------------------- */
+
+/* What the outputs mean. The logits are the tensor before a trailing Softmax,
+ * LogSoftmax or Sigmoid, which is by-passed for every explanation. */
+struct sal_model_output {
+    int value;      /* id of the logits, or of the tensor of --score */
+    int n;          /* number of classes: its elements per image */
+    enum sal_activation activation; /* from logits to probabilities */
+    const char *activation_source;  /* "Softmax node", "sidecar", ...; never NULL */
+    const char *bypassed; /* name of the operator by-passed; NULL: none */
+};
+
+const struct sal_model_output *sal_model_output(const struct sal_model *model);
+
+/* The class's name, or "class 17" style text where names are not known; lives
+ * as long as the model. */
+const char *sal_model_class(const struct sal_model *model, int index);
+
+/* Index of a class given by number or exact name (then by name without regard to
+ * case); -1. */
+int sal_model_class_find(const struct sal_model *model, const char *text);
+
+/* logits[n] to probabilities[n] by the activation, with the sidecar's
+ * temperature; all NAN when the activation is none. */
+void sal_model_probabilities(const struct sal_model *model, const sal_real *logits,
+                             double *probabilities);
+
+/* The class looked at when none is named: the highest probability or logit; for
+ * sigmoid outputs the highest above its threshold (0.5 where none is given), else
+ * the highest. */
+int sal_model_top_class(const struct sal_model *model, const sal_real *logits);
+
+/* True when the probability reaches the class's threshold (0.5 for sigmoid
+ * outputs without one); false when there is nothing to compare. */
+bool sal_model_flagged(const struct sal_model *model, int index, double probability);
+
+/* ---- figures -------------------------------------------------------------- */
+
+struct sal_model_figures {
+    int64_t nodes;      /* in the file */
+    int64_t live_nodes; /* left after folding */
+    int64_t parameters; /* elements of the constants live nodes read */
+    double macs;        /* multiply-adds of one forward at batch 1 */
+    size_t forward_bytes;  /* planned activations of a forward at batch 1 */
+    size_t gradient_bytes; /* planned activations of a forward kept for backward */
+};
+
+struct sal_model_figures sal_model_figures(const struct sal_model *model);
+
+#endif

@@ -1,0 +1,60 @@
+/*
+ * A map laid over an image.
+ *
+ * Everything is plain arrays: 8-bit RGB pictures and float maps of the same
+ * size. The range drawn is explicit, so that two maps can be compared and a
+ * colour bar can carry its numbers. No state, any thread.
+ */
+#ifndef SALISCOPE_OVERLAY_H
+#define SALISCOPE_OVERLAY_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "saliscope/colormap.h"
+#include "saliscope/image.h"
+#include "saliscope/status.h"
+
+struct sal_picture {
+    int width, height;
+    uint8_t *rgb; /* [height][width][3], owned */
+};
+
+void sal_picture_release(struct sal_picture *picture);
+enum sal_status sal_picture_init(struct sal_picture *picture, int width, int height,
+                                 struct sal_error *err);
+
+/* The image as a person sees it: stored 0..max onto 0..255, grey to RGB, alpha
+ * over black; area-averaged down or bilinearly up onto width x height. */
+enum sal_status sal_picture_from_image(struct sal_picture *picture,
+                                       const struct sal_image *image, int width,
+                                       int height, struct sal_error *err);
+
+enum sal_range_mode {
+    SAL_RANGE_MAP,       /* 0 (or the minimum, if negative and signed) .. maximum */
+    SAL_RANGE_SYMMETRIC, /* -m..m with m the largest magnitude */
+    SAL_RANGE_FIXED,
+};
+
+struct sal_range {
+    double low, high;
+};
+
+/* The range a map of n values is drawn in: unsigned maps 0..max ("map"), signed
+ * ones -m..m; FIXED returns given. Equal ends mean a blank map. */
+struct sal_range sal_range_of(const float *values, long n, bool is_signed,
+                              enum sal_range_mode mode, struct sal_range given);
+
+struct sal_overlay {
+    const struct sal_colormap *colormap;
+    struct sal_range range;
+    double alpha;      /* 0..1: opacity of the map */
+    bool alpha_by_value; /* opacity grows with |value|: low values show the image */
+    double contour;    /* > 0: draw a line around the top `contour` percent */
+};
+
+/* Draws values [picture->height][picture->width] over the picture, in place. */
+void sal_overlay_draw(const struct sal_overlay *overlay, struct sal_picture *picture,
+                      const float *values);
+
+#endif

@@ -1,0 +1,68 @@
+/*
+ * A run: one user's forwards and backwards of a model.
+ *
+ * Owns activations, gradients and scratch, planned by lifetime in one block and
+ * kept between passes. Not shared between threads; any number of runs share a
+ * model. Results are bit-identical for any number of threads and any batch on
+ * the same binary and processor.
+ */
+#ifndef SALISCOPE_RUN_H
+#define SALISCOPE_RUN_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "saliscope/job.h"
+#include "saliscope/model.h"
+#include "saliscope/status.h"
+#include "saliscope/tensor.h"
+
+struct sal_run;
+
+struct sal_run_options {
+    int batch;        /* images per pass; 0 means 1 */
+    bool gradient;    /* keep what a backward needs */
+    const int *keep;  /* ids of values to be read after a forward */
+    int n_keep;       /* the logits and the model's outputs are always kept */
+    size_t memory;    /* most bytes; 0: the model's limit */
+    struct sal_pool *pool;
+};
+
+enum sal_status sal_run_open(struct sal_run **run, const struct sal_model *model,
+                             const struct sal_run_options *options,
+                             struct sal_error *err);
+void sal_run_close(struct sal_run *run);
+
+/* x: batch * input elements. Stops with SAL_CANCELLED between nodes. A logit that
+ * is not finite is SAL_BAD_INPUT and names the first node that made one. */
+enum sal_status sal_run_forward(struct sal_run *run, const sal_real *x,
+                                struct sal_job *job, struct sal_error *err);
+
+/* The values of a kept tensor after the last forward, and its shape (of the whole
+ * batch); NULL where it is not kept, constant, or integer. */
+const sal_real *sal_run_value(const struct sal_run *run, int value,
+                              struct sal_shape *shape);
+
+/* d score / d value for each value in wrt, where the score of each image in the
+ * batch is element `index` of its part of tensor `score`. Needs a forward with
+ * options.gradient. Only the part of the graph between the score and wrt is
+ * computed; weights get no gradient. A value the score does not depend on gets
+ * zeros. An operator without a gradient on the way is SAL_UNSUPPORTED, by name. */
+enum sal_status sal_run_backward(struct sal_run *run, int score, int64_t index,
+                                 const int *wrt, int n_wrt, struct sal_job *job,
+                                 struct sal_error *err);
+
+/* The same with a gradient given for the whole score tensor (batch included). */
+enum sal_status sal_run_backward_from(struct sal_run *run, int score,
+                                      const sal_real *dscore, const int *wrt,
+                                      int n_wrt, struct sal_job *job,
+                                      struct sal_error *err);
+
+/* After a backward: the gradient of a value that was in wrt, in its shape. */
+const sal_real *sal_run_gradient(const struct sal_run *run, int value);
+
+/* Passes done since it was opened. */
+long sal_run_forwards(const struct sal_run *run);
+long sal_run_backwards(const struct sal_run *run);
+
+#endif

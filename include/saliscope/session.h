@@ -1,0 +1,150 @@
+/*
+ * The case being looked at: one model, one image, one question, its results.
+ *
+ * The one thing the command line and the terminal workbench share. Used in two
+ * ways: directly (classify, explain: the caller's thread does the work), or
+ * through the worker thread (request: the answer is polled, a byte on a pipe
+ * says that something changed). The session owns everything it hands out; what
+ * sal_session_snapshot returns stays valid until the next call of it.
+ */
+#ifndef SALISCOPE_SESSION_H
+#define SALISCOPE_SESSION_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "saliscope/colormap.h"
+#include "saliscope/explain.h"
+#include "saliscope/image.h"
+#include "saliscope/model.h"
+#include "saliscope/overlay.h"
+
+struct sal_session;
+
+struct sal_session_options {
+    int threads;   /* 0: all processors */
+    size_t memory; /* bytes; 0: the model's default */
+    enum sal_sandbox_mode sandbox;
+    const char *sidecar, *preset, *score;
+    uint64_t seed;
+    bool show_phi, redact_paths;
+    const char *program; /* the command line that regenerates this, for records */
+};
+
+/* Opens the model; no image yet. */
+enum sal_status sal_session_open(struct sal_session **session, const char *model,
+                                 const struct sal_session_options *options,
+                                 struct sal_error *err);
+void sal_session_close(struct sal_session *session);
+
+struct sal_model *sal_session_model(struct sal_session *session);
+
+/* ---- in the caller's thread ------------------------------------------------ */
+
+/* Loads an image and prepares the input; forgets earlier results. */
+enum sal_status sal_session_load(struct sal_session *session, const char *image,
+                                 struct sal_error *err);
+
+/* One case's scores; arrays have model output.n elements and live until the next
+ * image. */
+struct sal_scores {
+    int n;
+    const sal_real *logits;
+    const double *probabilities; /* NAN where there is no activation */
+    int top;                     /* sal_model_top_class */
+    double seconds;              /* of the forward */
+};
+
+enum sal_status sal_session_classify(struct sal_session *session,
+                                     struct sal_scores *scores,
+                                     struct sal_error *err);
+
+/* What is asked of the current image. */
+struct sal_session_ask {
+    const struct sal_method *method;
+    struct sal_params params;
+    int class_index; /* -1: the top class */
+    int layer;       /* value id; -1: automatic */
+};
+
+/* Explains the current image; the map lives until the next one. */
+enum sal_status sal_session_explain(struct sal_session *session,
+                                    const struct sal_session_ask *ask,
+                                    const struct sal_map **map,
+                                    struct sal_error *err);
+
+/* ---- through the worker thread ---------------------------------------------- */
+
+/* Starts the worker. *wake_fd becomes readable whenever the state has changed. */
+enum sal_status sal_session_start(struct sal_session *session, int *wake_fd,
+                                  struct sal_error *err);
+
+/* Asks for an image (NULL: the current one), classified and then explained
+ * (ask->method NULL: only classified). Returns at once; a newer request cancels
+ * the one under way. */
+void sal_session_request(struct sal_session *session, const char *image,
+                         const struct sal_session_ask *ask);
+
+/* Stops the work under way; what is finished stays. */
+void sal_session_cancel(struct sal_session *session);
+
+enum sal_session_state { SAL_IDLE, SAL_LOADING, SAL_CLASSIFYING, SAL_EXPLAINING };
+
+/* A consistent view of the results so far. Pointers are NULL while there is
+ * nothing; they stay valid until the next snapshot is taken. */
+struct sal_snapshot {
+    enum sal_session_state state;
+    double progress; /* 0..1, -1 unknown */
+    double eta;      /* seconds left, NAN unknown */
+    const char *image_path;
+    const struct sal_image *image;
+    struct sal_scores scores; /* n == 0: not yet */
+    struct sal_session_ask ask; /* of the map, class and layer resolved */
+    const struct sal_map *map;
+    struct sal_error error; /* of the last request; status SAL_OK: none */
+    unsigned serial; /* changes whenever anything above did, progress excepted */
+};
+
+void sal_session_snapshot(struct sal_session *session, struct sal_snapshot *snapshot);
+
+/* ---- results out -------------------------------------------------------------- */
+
+/* How a map is drawn; zeros are the defaults. */
+struct sal_view {
+    const struct sal_colormap *colormap; /* NULL: by the map's sign */
+    double alpha;                        /* 0 means 0.5; negative means 0 */
+    enum sal_range_mode range_mode;
+    struct sal_range range;
+    double contour; /* percent; 0: none */
+};
+
+/* At what resolution a map is written: the network's input, the method's own
+ * grid, or the image's. */
+enum sal_at { SAL_AT_INPUT, SAL_AT_LAYER, SAL_AT_IMAGE };
+
+/* The map on the image's own pixel grid: float [image height][image width]; free()
+ * it. Where preprocessing cropped or padded, the rest is 0. */
+enum sal_status sal_session_map_on_image(const struct sal_session *session,
+                                         const struct sal_map *map, float **values,
+                                         struct sal_error *err);
+
+/* Writes the current result to path, the writer found by extension: .png .pdf
+ * .svg a figure, .npy the raw map, .npz everything, .json the record. "-" is the
+ * JSON record on standard output. */
+enum sal_status sal_session_write(struct sal_session *session, const char *path,
+                                  const struct sal_view *view, enum sal_at at,
+                                  struct sal_error *err);
+
+/* One row per writer; extension NULL ends the table. */
+struct sal_writer {
+    const char *extension; /* ".png" */
+    const char *title;
+};
+extern const struct sal_writer sal_writers[];
+
+/* The record of INTERFACE.md as JSON text (UTF-8, newline at the end), for
+ * classify when map is not there, else explain; free() it. outputs: paths
+ * written so far, NULL-terminated, may be NULL. */
+char *sal_session_record(struct sal_session *session, const char *const *outputs);
+
+#endif

@@ -1,0 +1,97 @@
+#include "saliscope/arena.h"
+
+#include <assert.h>
+#include <stdarg.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { ALIGN = 64, BLOCK = 64 * 1024 };
+
+struct sal_arena_block {
+    struct sal_arena_block *next;
+    size_t size, used; /* of the bytes behind this header */
+};
+
+static_assert(sizeof(struct sal_arena_block) <= ALIGN, "header fits its padding");
+
+void sal_arena_release(struct sal_arena *arena)
+{
+    for (struct sal_arena_block *block = arena->block, *next; block; block = next) {
+        next = block->next;
+        free(block);
+    }
+    *arena = (struct sal_arena){.limit = arena->limit};
+}
+
+static struct sal_arena_block *block_open(size_t size)
+{
+    struct sal_arena_block *block = NULL;
+    if (posix_memalign((void **)&block, ALIGN, ALIGN + size) != 0)
+        return NULL;
+    memset(block, 0, ALIGN + size);
+    block->size = size;
+    return block;
+}
+
+/* Big requests get a block of their own behind the current one, so that the
+ * current one keeps serving small requests. */
+static void *alloc_block(struct sal_arena *arena, size_t bytes)
+{
+    struct sal_arena_block *block = block_open(bytes < BLOCK ? BLOCK : bytes);
+    if (!block)
+        return NULL;
+    block->used = bytes;
+    if (arena->block && bytes >= BLOCK) {
+        block->next = arena->block->next;
+        arena->block->next = block;
+    } else {
+        block->next = arena->block;
+        arena->block = block;
+    }
+    return (char *)block + ALIGN;
+}
+
+void *sal_arena_alloc(struct sal_arena *arena, size_t count, size_t size)
+{
+    size_t bytes;
+    if (__builtin_mul_overflow(count, size, &bytes) || bytes > SIZE_MAX / 2)
+        return NULL;
+    bytes = (bytes + ALIGN - 1) / ALIGN * ALIGN;
+    if (arena->limit && bytes > arena->limit - arena->used)
+        return NULL;
+    struct sal_arena_block *block = arena->block;
+    void *memory;
+    if (block && block->size - block->used >= bytes) {
+        memory = (char *)block + ALIGN + block->used;
+        block->used += bytes;
+    } else {
+        memory = alloc_block(arena, bytes);
+    }
+    if (memory)
+        arena->used += bytes;
+    return memory;
+}
+
+char *sal_arena_copy(struct sal_arena *arena, const char *text, size_t size)
+{
+    char *copy = size < SIZE_MAX ? sal_arena_alloc(arena, size + 1, 1) : NULL;
+    if (copy && size)
+        memcpy(copy, text, size);
+    return copy;
+}
+
+char *sal_arena_format(struct sal_arena *arena, const char *format, ...)
+{
+    va_list args, again;
+    va_start(args, format);
+    va_copy(again, args);
+    int size = vsnprintf(NULL, 0, format, args);
+    va_end(args);
+    char *text = size < 0 ? NULL : sal_arena_alloc(arena, (size_t)size + 1, 1);
+    if (text)
+        vsnprintf(text, (size_t)size + 1, format, again);
+    va_end(again);
+    return text;
+}

@@ -1,0 +1,58 @@
+/*
+ * The graph: a description made executable for one batch size.
+ *
+ * Building resolves every node to its operator row, infers all kinds and shapes,
+ * runs whatever is constant, and drops what no output needs. Read-only
+ * afterwards. Owns its arena (names and weights included, converted to
+ * sal_real); refers to the sal_onnx it came from for nothing but attributes'
+ * lists, which must outlive it.
+ */
+#ifndef SALISCOPE_ENGINE_GRAPH_H
+#define SALISCOPE_ENGINE_GRAPH_H
+
+#include <stdbool.h>
+
+#include "op.h"
+#include "saliscope/arena.h"
+#include "saliscope/onnx.h"
+
+struct sal_value {
+    const char *name;
+    struct sal_tensor tensor; /* data set: constant */
+    int producer;             /* node index; -1: input, initialiser or folded */
+    const char *made_by;      /* operator name in the file; "" for an input */
+    const char *node_name;    /* "" for an input */
+    bool live;                /* an output depends on it */
+};
+
+struct sal_graph {
+    struct sal_value *values;
+    int n_values;
+    struct sal_node *nodes; /* live ones, in order */
+    int n_nodes;
+    int *inputs; /* value ids */
+    int n_inputs;
+    int *outputs;
+    int n_outputs;
+    int64_t parameters; /* elements of constants that live nodes read */
+    struct sal_arena arena;
+};
+
+struct sal_graph_options {
+    int batch;     /* for inputs whose first axis is dynamic, and for those fixed
+                      to 1; 0: as declared, dynamic axes 1 */
+    size_t memory; /* most bytes for constants; 0: no limit */
+    const char *const *extra_outputs; /* tensors kept alive besides the outputs */
+    int n_extra_outputs;
+    struct sal_pool *pool;
+};
+
+enum sal_status sal_graph_build(struct sal_graph *graph, const struct sal_onnx *onnx,
+                                const struct sal_graph_options *options,
+                                struct sal_error *err);
+void sal_graph_release(struct sal_graph *graph);
+
+/* Value id by tensor name; -1. */
+int sal_graph_find(const struct sal_graph *graph, const char *name);
+
+#endif
