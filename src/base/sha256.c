@@ -28,8 +28,10 @@ static uint32_t rotate(uint32_t x, int n)
 
 static uint32_t load(const uint8_t *bytes)
 {
-    return (uint32_t)bytes[0] << 24 | (uint32_t)bytes[1] << 16 | (uint32_t)bytes[2] << 8 |
-           bytes[3];
+    uint32_t value = 0;
+    for (int i = 0; i < 4; i++)
+        value = value << 8 | bytes[i];
+    return value;
 }
 
 static void store(uint8_t *bytes, uint32_t value)
@@ -70,6 +72,11 @@ static void compress(uint32_t state[8], const uint8_t *block)
 
 #if defined(__x86_64__)
 
+static __m128i four(uint32_t a, uint32_t b, uint32_t c, uint32_t d)
+{
+    return _mm_set_epi32((int)a, (int)b, (int)c, (int)d);
+}
+
 /* A model of 500 MB is hashed at every start; the processor's own instructions
  * do that several times faster. */
 __attribute__((target("sha,sse4.1"))) static void
@@ -77,22 +84,23 @@ compress_native(uint32_t state[8], const uint8_t *data, size_t blocks)
 {
     const __m128i swap = _mm_set_epi64x(0x0c0d0e0f08090a0b, 0x0405060700010203);
     /* The instructions want {a,b,e,f} and {c,d,g,h}, high to low. */
-    __m128i abef = _mm_set_epi32((int)state[0], (int)state[1], (int)state[4], (int)state[5]);
-    __m128i cdgh = _mm_set_epi32((int)state[2], (int)state[3], (int)state[6], (int)state[7]);
+    __m128i abef = four(state[0], state[1], state[4], state[5]);
+    __m128i cdgh = four(state[2], state[3], state[6], state[7]);
     for (; blocks; blocks--, data += 64) {
         __m128i w[4], abef_before = abef, cdgh_before = cdgh;
         for (int i = 0; i < 4; i++)
             w[i] = _mm_shuffle_epi8(
                 _mm_loadu_si128((const __m128i *)(const void *)(data + 16 * i)), swap);
         for (int i = 0; i < 16; i++) {
-            const void *four = constants + 4 * i;
-            __m128i sum = _mm_add_epi32(w[i % 4], _mm_loadu_si128(four));
+            const void *added = constants + 4 * i;
+            __m128i sum = _mm_add_epi32(w[i % 4], _mm_loadu_si128(added));
             cdgh = _mm_sha256rnds2_epu32(cdgh, abef, sum);
             abef = _mm_sha256rnds2_epu32(abef, cdgh, _mm_shuffle_epi32(sum, 0x0e));
             /* Words 4(i+4).. take the place of words 4i.., no longer needed. */
             __m128i older = _mm_sha256msg1_epu32(w[i % 4], w[(i + 1) % 4]);
             __m128i seven = _mm_alignr_epi8(w[(i + 3) % 4], w[(i + 2) % 4], 4);
-            w[i % 4] = _mm_sha256msg2_epu32(_mm_add_epi32(older, seven), w[(i + 3) % 4]);
+            __m128i newer = _mm_add_epi32(older, seven);
+            w[i % 4] = _mm_sha256msg2_epu32(newer, w[(i + 3) % 4]);
         }
         abef = _mm_add_epi32(abef, abef_before);
         cdgh = _mm_add_epi32(cdgh, cdgh_before);
@@ -140,8 +148,8 @@ static void compress_all(uint32_t state[8], const uint8_t *data, size_t blocks)
 void sal_sha256_init(struct sal_sha256 *hash)
 {
     *hash = (struct sal_sha256){
-        .state = {0x6a09e667, 0xbb67ae85, 0x3c6ef372, 0xa54ff53a, 0x510e527f, 0x9b05688c,
-                  0x1f83d9ab, 0x5be0cd19},
+        .state = {0x6a09e667, 0xbb67ae85, 0x3c6ef372, 0xa54ff53a, 0x510e527f,
+                  0x9b05688c, 0x1f83d9ab, 0x5be0cd19},
     };
 }
 
