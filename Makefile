@@ -124,8 +124,9 @@ $B/tests/%.o: ALL_CFLAGS += -Isrc/base -Isrc/io -Isrc/engine -Isrc/explain \
                             -Isrc/render -Isrc/session -Isrc/tui -Itests/support \
                             -Itests/gradient -Itests/twin
 
-$(TEST_BINS): $B/tests/%: $B/tests/%.o $(call obj,$(SUPPORT)) $B/libsaliscope.a
-	$(CC) $(ALL_LDFLAGS) -o $@ $^ $(PKG_LIBS) $(TEST_LIBS)
+$(TEST_BINS): $B/tests/%: $B/tests/%.o $(call obj,$(SUPPORT))
+	$(CC) $(ALL_LDFLAGS) -o $@ $^ $B/libsaliscope.a $(PKG_LIBS) $(TEST_LIBS)
+$(TEST_BINS): $B/libsaliscope.a
 
 # test_gradient_* hold both precisions.
 $(filter $B/tests/test_gradient%,$(TEST_BINS)): $B/twin_double.o \
