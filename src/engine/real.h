@@ -21,6 +21,7 @@
 /* A literal or an integer in sal_real. */
 #define SAL_REAL_OF(x) ((sal_real)(x))
 
+#define sal_abs SAL_MATH(fabs)
 #define sal_ceil SAL_MATH(ceil)
 #define sal_cos SAL_MATH(cos)
 #define sal_erf SAL_MATH(erf)
