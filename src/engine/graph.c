@@ -3,7 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "kernel.h"
+#include "binding.h"
 #include "saliscope/names.h"
 
 /* Everything that is only needed while building. */

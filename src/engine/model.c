@@ -6,7 +6,7 @@
 #include <strings.h>
 #include <unistd.h>
 
-#include "kernel.h"
+#include "binding.h"
 #include "model_parts.h"
 #include "output.h"
 #include "run_parts.h"

@@ -4,7 +4,7 @@
 #ifndef SALISCOPE_ENGINE_RUN_STATE_H
 #define SALISCOPE_ENGINE_RUN_STATE_H
 
-#include "kernel.h"
+#include "binding.h"
 #include "run_parts.h"
 
 /* One block of memory that is kept between passes. */
