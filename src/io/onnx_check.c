@@ -1,7 +1,7 @@
 #include <string.h>
 
-#include "names.h"
 #include "onnx_read.h"
+#include "saliscope/names.h"
 
 enum { GIVEN = -1 }; /* made by no node: an input or an initialiser */
 

@@ -8,8 +8,8 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#include "names.h"
 #include "onnx_read.h"
+#include "saliscope/names.h"
 
 enum { FILES_MAX = 4096 };
 #define DATA_MAX ((size_t)1 << 40)
