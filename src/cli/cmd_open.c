@@ -81,11 +81,13 @@ static enum sal_status add_folder(struct album *album, const char *folder,
             status = add(album, path, err);
     }
     closedir(dir);
-    if (!status && album->n == before)
+    if (status)
+        return status;
+    if (album->n == before)
         return sal_fail(err, SAL_BAD_INPUT, "%s: no images in this folder", folder);
     qsort(album->path + before, (size_t)(album->n - before), sizeof(*album->path),
           by_name);
-    return status;
+    return SAL_OK;
 }
 
 static bool ends_with(const char *text, const char *end)
