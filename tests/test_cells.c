@@ -12,11 +12,11 @@
 
 static const struct sal_encoder *find(const char *name)
 {
-    for (const struct sal_encoder *e = sal_encoders; e->name; e++)
-        if (strcmp(e->name, name) == 0)
-            return e;
-    fail_msg("no encoder '%s'", name);
-    return NULL;
+    const struct sal_encoder *e = sal_encoders;
+    while (e->name && strcmp(e->name, name) != 0)
+        e++;
+    assert_non_null(e->name);
+    return e;
 }
 
 /* A row of greys from black to white, height times. */

@@ -124,10 +124,10 @@ static void position_is_clamped_and_nan_is_grey(void **state)
 {
     (void)state;
     assert_rgb("viridis", -7, 0x44, 0x01, 0x54);
-    assert_rgb("viridis", -INFINITY, 0x44, 0x01, 0x54);
-    assert_rgb("viridis", INFINITY, 0xfd, 0xe7, 0x25);
+    assert_rgb("viridis", -HUGE_VAL, 0x44, 0x01, 0x54);
+    assert_rgb("viridis", HUGE_VAL, 0xfd, 0xe7, 0x25);
     assert_rgb("viridis", 1e300, 0xfd, 0xe7, 0x25);
-    assert_rgb("viridis", NAN, 128, 128, 128);
+    assert_rgb("viridis", (double)NAN, 128, 128, 128);
     assert_rgb("viridis", nextafter(1, 0), 0xfd, 0xe7, 0x25);
 }
 
