@@ -43,11 +43,11 @@ WARN     := -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wno-sign-conversion 
             -Wdouble-promotion -Wvla -Wstrict-prototypes -Wmissing-prototypes
 INCLUDES := -Iinclude
 OPT      := $(if $(DEBUG),-O0 -g3,$(if $(SAN),-O1 -g,-O2 -g))
+comma    := ,
 ifneq ($(SAN),)
 OPT      += -fsanitize=$(SAN)$(if $(filter address,$(SAN)),$(comma)undefined) \
             -fno-omit-frame-pointer -fno-sanitize-recover=all
 endif
-comma    := ,
 
 # Probed once per variant; see the rule for $B/flags.mk.
 HARDEN := -fstack-protector-strong -fstack-clash-protection -fcf-protection=full \
