@@ -46,6 +46,7 @@ WARN     := -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wno-sign-conversion 
 INCLUDES := -Iinclude
 comma    := ,
 OPT      := $(if $(DEBUG),-O0 -g3,$(if $(SAN),-O1 -g,-O2 -g))
+comma    := ,
 ifneq ($(SAN),)
 OPT      += -fsanitize=$(SAN)$(if $(filter address,$(SAN)),$(comma)undefined) \
             -fno-omit-frame-pointer -fno-sanitize-recover=all
