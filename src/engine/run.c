@@ -1,0 +1,327 @@
+#include "saliscope/run.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+
+#include "model_parts.h"
+#include "run_state.h"
+
+/* ---- memory ----------------------------------------------------------------- */
+
+static bool block_resize(struct sal_block *block, size_t size)
+{
+    if (size <= block->size)
+        return true;
+    if (block->data)
+        munmap(block->data, block->size);
+    *block = (struct sal_block){0};
+    void *data = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS,
+                      -1, 0);
+    if (data == MAP_FAILED)
+        return false;
+    madvise(data, size, MADV_HUGEPAGE); /* page faults cost more than kernels */
+    *block = (struct sal_block){.data = data, .size = size};
+    return true;
+}
+
+static void block_release(struct sal_block *block)
+{
+    if (block->data)
+        munmap(block->data, block->size);
+    *block = (struct sal_block){0};
+}
+
+enum sal_status sal_run_block(struct sal_run *run, struct sal_block *block, size_t size,
+                              const char *what, struct sal_error *err)
+{
+    size_t others = run->activations.size + run->scratch.size + run->back.block.size -
+                    block->size;
+    if (size > run->memory || others > run->memory - size)
+        return sal_fail(err, SAL_LIMIT,
+                        "%s would take %.0f MiB, the memory limit is %.0f MiB", what,
+                        (double)size / 0x1p20, (double)run->memory / 0x1p20);
+    if (!block_resize(block, size))
+        return sal_fail(err, SAL_LIMIT, "no memory for %s (%.0f MiB)", what,
+                        (double)size / 0x1p20);
+    return SAL_OK;
+}
+
+size_t sal_tensor_bytes(const struct sal_tensor *tensor)
+{
+    return (size_t)sal_shape_count(&tensor->shape) * sal_kind_size(tensor->kind);
+}
+
+/* ---- opening ------------------------------------------------------------------ */
+
+size_t sal_run_plan(const struct sal_graph *graph, const bool *kept, bool keeps_all,
+                    struct sal_interval *at)
+{
+    for (int i = 0; i < graph->n_values; i++) {
+        const struct sal_value *value = &graph->values[i];
+        bool computed = value->live && !value->tensor.data;
+        at[i] = (struct sal_interval){
+            .size = computed ? sal_tensor_bytes(&value->tensor) : 0,
+            .first = value->producer < 0 ? 0 : value->producer,
+            .last = keeps_all || kept[i] ? graph->n_nodes : value->producer,
+        };
+    }
+    for (int i = 0; i < graph->n_nodes; i++)
+        for (int j = 0; j < graph->nodes[i].n_in; j++) {
+            int id = graph->nodes[i].in[j];
+            if (id >= 0 && at[id].last < i)
+                at[id].last = i;
+        }
+    return sal_plan_place(at, graph->n_values);
+}
+
+static enum sal_status place_activations(struct sal_run *run, struct sal_error *err)
+{
+    const struct sal_graph *graph = run->graph;
+    struct sal_interval *at = calloc((size_t)graph->n_values, sizeof(*at));
+    if (!at)
+        return sal_fail(err, SAL_LIMIT, "no memory for the memory plan");
+    size_t size = sal_run_plan(graph, run->kept, run->keeps_all, at);
+    enum sal_status status =
+        sal_run_block(run, &run->activations, size, "the activations", err);
+    for (int i = 0; !status && i < graph->n_values; i++) {
+        run->tensors[i] = graph->values[i].tensor;
+        if (at[i].size)
+            run->tensors[i].data = run->activations.data + at[i].offset;
+    }
+    free(at);
+    return status;
+}
+
+static enum sal_status bind_nodes(struct sal_run *run, struct sal_error *err)
+{
+    const struct sal_graph *graph = run->graph;
+    for (int i = 0; i < graph->n_nodes; i++) {
+        const struct sal_node *node = &graph->nodes[i];
+        struct sal_binding *binding = &run->bindings[i];
+        if (!sal_binding_init(binding, node, &run->arena))
+            return sal_fail(err, SAL_LIMIT, "no memory for the run");
+        for (int j = 0; j < node->n_in; j++)
+            binding->in[j] = node->in[j] < 0 ? NULL : &run->tensors[node->in[j]];
+        for (int j = 0; j < node->n_out; j++)
+            binding->out[j] = node->out[j] < 0 ? NULL : &run->tensors[node->out[j]];
+    }
+    return SAL_OK;
+}
+
+enum sal_status sal_run_scratch(struct sal_run *run, bool backward,
+                                struct sal_error *err)
+{
+    size_t most = 0;
+    for (int i = 0; i < run->graph->n_nodes; i++) {
+        struct sal_kernel kernel = sal_binding_kernel(&run->bindings[i], run->pool);
+        const struct sal_op *op = run->graph->nodes[i].op;
+        size_t reals = op->scratch ? op->scratch(&kernel, backward) : 0;
+        most = reals > most ? reals : most;
+    }
+    size_t size;
+    if (__builtin_mul_overflow(most * sizeof(sal_real),
+                               (size_t)sal_pool_threads(run->pool), &size))
+        return sal_fail(err, SAL_LIMIT, "scratch is too large");
+    return sal_run_block(run, &run->scratch, size, "scratch", err);
+}
+
+static enum sal_status mark_kept(struct sal_run *run,
+                                 const struct sal_run_options *options,
+                                 struct sal_error *err)
+{
+    const struct sal_graph *graph = run->graph;
+    for (int i = 0; i < options->n_keep; i++) {
+        if (options->keep[i] < 0 || options->keep[i] >= graph->n_values)
+            return sal_fail(err, SAL_USAGE, "tensor %d does not exist", options->keep[i]);
+        run->kept[options->keep[i]] = true;
+    }
+    for (int i = 0; i < graph->n_outputs; i++)
+        run->kept[graph->outputs[i]] = true;
+    for (int i = 0; i < graph->n_inputs; i++)
+        run->kept[graph->inputs[i]] = true;
+    if (run->watched >= 0)
+        run->kept[run->watched] = true;
+    return SAL_OK;
+}
+
+static enum sal_status run_init(struct sal_run *run,
+                                const struct sal_run_options *options,
+                                struct sal_error *err)
+{
+    size_t n = (size_t)run->graph->n_values, nodes = (size_t)run->graph->n_nodes;
+    run->tensors = sal_new(&run->arena, struct sal_tensor, n);
+    run->kept = sal_new(&run->arena, bool, n);
+    run->bindings = sal_new(&run->arena, struct sal_binding, nodes);
+    run->back.grad = sal_new(&run->arena, sal_real *, n);
+    run->back.first = sal_new(&run->arena, int, n);
+    run->back.wrt = sal_new(&run->arena, int, n);
+    run->back.takes_part = sal_new(&run->arena, bool, nodes);
+    if (!run->tensors || !run->kept || !run->bindings || !run->back.grad ||
+        !run->back.first || !run->back.wrt || !run->back.takes_part)
+        return sal_fail(err, SAL_LIMIT, "no memory for the run");
+    enum sal_status status = mark_kept(run, options, err);
+    if (status || (status = place_activations(run, err)) || (status = bind_nodes(run, err)))
+        return status;
+    return sal_run_scratch(run, false, err);
+}
+
+static struct sal_run *run_new(const struct sal_run_options *options, size_t memory,
+                               int watched)
+{
+    struct sal_run *run = calloc(1, sizeof(*run));
+    if (!run)
+        return NULL;
+    run->pool = options->pool;
+    run->keeps_all = options->gradient;
+    run->memory = memory;
+    run->watched = watched;
+    run->back.score = -1;
+    return run;
+}
+
+enum sal_status sal_run_open(struct sal_run **out, const struct sal_model *model,
+                             const struct sal_run_options *options,
+                             struct sal_error *err)
+{
+    size_t memory = options->memory ? options->memory : sal_model_memory(model);
+    struct sal_run *run = run_new(options, memory, sal_model_output(model)->value);
+    if (!run)
+        return sal_fail(err, SAL_LIMIT, "no memory for the run");
+    enum sal_status status = SAL_OK;
+    run->graph = sal_model_graph(model);
+    if (options->batch > 1) {
+        status = sal_model_build_graph(model, options->batch, run->pool, &run->own, err);
+        run->graph = &run->own;
+    }
+    if (status || (status = run_init(run, options, err)))
+        sal_run_close(run);
+    else
+        *out = run;
+    return status;
+}
+
+enum sal_status sal_run_open_graph(struct sal_run **out, const struct sal_graph *graph,
+                                   const struct sal_run_options *options,
+                                   struct sal_error *err)
+{
+    struct sal_run *run = run_new(options, options->memory, -1);
+    if (!run)
+        return sal_fail(err, SAL_LIMIT, "no memory for the run");
+    run->graph = graph;
+    enum sal_status status = run_init(run, options, err);
+    if (status)
+        sal_run_close(run);
+    else
+        *out = run;
+    return status;
+}
+
+struct sal_tensor *sal_run_tensor(struct sal_run *run, int value)
+{
+    return &run->tensors[value];
+}
+
+void sal_run_close(struct sal_run *run)
+{
+    if (!run)
+        return;
+    block_release(&run->activations);
+    block_release(&run->scratch);
+    block_release(&run->back.block);
+    sal_graph_release(&run->own);
+    sal_arena_release(&run->arena);
+    free(run);
+}
+
+/* ---- forward ------------------------------------------------------------------- */
+
+void sal_run_node(struct sal_run *run, int i, bool backward)
+{
+    struct sal_kernel kernel = sal_binding_kernel(&run->bindings[i], run->pool);
+    const struct sal_op *op = run->graph->nodes[i].op;
+    kernel.scratch = (sal_real *)(void *)run->scratch.data;
+    kernel.scratch_stride = op->scratch ? op->scratch(&kernel, backward) : 0;
+    if (backward)
+        op->backward(&kernel);
+    else
+        op->forward(&kernel);
+}
+
+static bool finite_values(const struct sal_tensor *tensor)
+{
+    int64_t n = tensor->kind == SAL_REAL ? sal_shape_count(&tensor->shape) : 0;
+    for (int64_t i = 0; i < n; i++)
+        if (!isfinite(tensor->real[i]))
+            return false;
+    return true;
+}
+
+/* Runs again node by node to say where the first bad number came from. */
+static enum sal_status blame(struct sal_run *run, struct sal_error *err)
+{
+    for (int i = 0; i < run->graph->n_nodes; i++) {
+        const struct sal_node *node = &run->graph->nodes[i];
+        sal_run_node(run, i, false);
+        for (int j = 0; j < node->n_out; j++)
+            if (run->bindings[i].out[j] && !finite_values(run->bindings[i].out[j]))
+                return sal_node_fail(node, err, SAL_BAD_INPUT,
+                                     "makes the first value that is not finite");
+    }
+    return sal_fail(err, SAL_BAD_INPUT, "a score is not finite");
+}
+
+enum sal_status sal_run_pass(struct sal_run *run, struct sal_job *job,
+                             struct sal_error *err)
+{
+    run->forward_done = false;
+    for (int i = 0; i < run->graph->n_nodes; i++) {
+        if (sal_job_cancelled(job))
+            return sal_fail(err, SAL_CANCELLED, "cancelled");
+        sal_run_node(run, i, false);
+    }
+    run->forwards++;
+    run->forward_done = true;
+    return SAL_OK;
+}
+
+enum sal_status sal_run_forward(struct sal_run *run, const sal_real *x,
+                                struct sal_job *job, struct sal_error *err)
+{
+    const struct sal_tensor *input = &run->tensors[run->graph->inputs[0]];
+    memcpy(input->real, x, sal_tensor_bytes(input));
+    enum sal_status status = sal_run_pass(run, job, err);
+    if (status || run->watched < 0 || finite_values(&run->tensors[run->watched]))
+        return status;
+    run->forward_done = false;
+    if (!finite_values(input))
+        return sal_fail(err, SAL_BAD_INPUT, "the input has a value that is not finite");
+    return blame(run, err);
+}
+
+const sal_real *sal_run_value(const struct sal_run *run, int value,
+                              struct sal_shape *shape)
+{
+    if (value < 0 || value >= run->graph->n_values)
+        return NULL;
+    const struct sal_value *known = &run->graph->values[value];
+    bool readable = known->live && !known->tensor.data &&
+                    known->tensor.kind == SAL_REAL &&
+                    (run->kept[value] || run->keeps_all);
+    if (!readable)
+        return NULL;
+    if (shape)
+        *shape = known->tensor.shape;
+    return run->tensors[value].real;
+}
+
+long sal_run_forwards(const struct sal_run *run)
+{
+    return run->forwards;
+}
+
+long sal_run_backwards(const struct sal_run *run)
+{
+    return run->backwards;
+}
