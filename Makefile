@@ -121,14 +121,16 @@ $B/twin_double.o: $(TWIN_SRC:%.c=$B/double/%.o)
 TEST_BINS := $(TESTS:tests/%.c=$B/tests/%)
 
 $B/tests/%.o: ALL_CFLAGS += -Isrc/base -Isrc/io -Isrc/engine -Isrc/explain \
-                            -Isrc/render -Isrc/session -Isrc/tui -Itests/support
+                            -Isrc/render -Isrc/session -Isrc/tui -Itests/support \
+                            -Itests/gradient -Itests/twin
 
-$(TEST_BINS): $B/tests/%: $B/tests/%.o $(call obj,$(SUPPORT)) $B/libsaliscope.a
-	$(CC) $(ALL_LDFLAGS) -o $@ $^ $(PKG_LIBS) $(TEST_LIBS)
+$(TEST_BINS): $B/tests/%: $B/tests/%.o $(call obj,$(SUPPORT))
+	$(CC) $(ALL_LDFLAGS) -o $@ $^ $B/libsaliscope.a $(PKG_LIBS) $(TEST_LIBS)
+$(TEST_BINS): $B/libsaliscope.a
 
 # test_gradient_* hold both precisions.
 $(filter $B/tests/test_gradient%,$(TEST_BINS)): $B/twin_double.o \
-    $(patsubst %.c,$B/%.o,$(wildcard tests/twin/*.c))
+    $(call obj,$(wildcard tests/twin/*.c tests/gradient/*.c))
 
 test: all $(TEST_BINS)
 	@tests/run $B $(TEST_BINS) $(SCRIPTS)
@@ -136,5 +138,5 @@ test: all $(TEST_BINS)
 clean:
 	rm -rf build
 
--include $(patsubst %.c,$B/%.d,$(SRC) $(TESTS) $(SUPPORT) $(wildcard tests/twin/*.c)) \
+-include $(patsubst %.c,$B/%.d,$(SRC) $(TESTS) $(SUPPORT) $(wildcard tests/twin/*.c tests/gradient/*.c)) \
          $(TWIN_SRC:%.c=$B/double/%.d)

@@ -61,6 +61,9 @@ enum sal_status sal_run_backward_from(struct sal_run *run, int score,
 /* After a backward: the gradient of a value that was in wrt, in its shape. */
 const sal_real *sal_run_gradient(const struct sal_run *run, int value);
 
+/* The matrix library underneath, with version and processor; static text. */
+const char *sal_blas_describe(void);
+
 /* Passes done since it was opened. */
 long sal_run_forwards(const struct sal_run *run);
 long sal_run_backwards(const struct sal_run *run);

@@ -20,7 +20,8 @@ char *sal_text_clean(char *dst, size_t capacity, const char *text);
 int sal_text_columns(const char *text);
 
 /* Cuts a clean text in place to at most `columns` columns; where something was
- * cut, the last column is an ellipsis (or '~' when ascii is set). */
+ * cut, the last column is an ellipsis (or '~' when ascii is set, and in a text
+ * of fewer than three bytes). columns <= 0 leaves the empty text. */
 void sal_text_clip(char *text, int columns, int ascii);
 
 #endif

@@ -3,9 +3,10 @@
  *
  * Building resolves every node to its operator row, infers all kinds and shapes,
  * runs whatever is constant, and drops what no output needs. Read-only
- * afterwards. Owns its arena (names and weights included, converted to
- * sal_real); refers to the sal_onnx it came from for nothing but attributes'
- * lists, which must outlive it.
+ * afterwards. Ids are given in the order of the description (inputs, initialisers,
+ * outputs of nodes), so they are the same for every shape it is built for. Owns
+ * its arena; names, attributes' lists and float32 weights are the sal_onnx's,
+ * which must outlive it.
  */
 #ifndef SALISCOPE_ENGINE_GRAPH_H
 #define SALISCOPE_ENGINE_GRAPH_H
@@ -22,7 +23,7 @@ struct sal_value {
     int producer;             /* node index; -1: input, initialiser or folded */
     const char *made_by;      /* operator name in the file; "" for an input */
     const char *node_name;    /* "" for an input */
-    bool live;                /* an output depends on it */
+    bool live;                /* an output depends on it, and it is not folded away */
 };
 
 struct sal_graph {
@@ -39,11 +40,9 @@ struct sal_graph {
 };
 
 struct sal_graph_options {
-    int batch;     /* for inputs whose first axis is dynamic, and for those fixed
-                      to 1; 0: as declared, dynamic axes 1 */
+    const struct sal_shape *shapes; /* of the inputs, in order; NULL: as declared,
+                                       free axes 1 */
     size_t memory; /* most bytes for constants; 0: no limit */
-    const char *const *extra_outputs; /* tensors kept alive besides the outputs */
-    int n_extra_outputs;
     struct sal_pool *pool;
 };
 

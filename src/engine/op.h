@@ -77,6 +77,7 @@ struct sal_op {
     /* Multiply-adds of a forward; NULL: none worth counting. */
     double (*macs)(const struct sal_kernel *kernel);
 
+    unsigned no_gradient; /* bit i: backward gives nothing for input i (weights) */
     bool shape_only; /* the result depends on the input's shape alone (Shape) */
     bool passes;     /* the first output is the first input, perhaps reshaped */
     bool mixes;      /* combines channels: Conv, Gemm, MatMul */
@@ -101,6 +102,16 @@ enum sal_status sal_attr_ints(const struct sal_onnx_node *source, const char *na
 enum sal_status sal_attr_string(const struct sal_onnx_node *source, const char *name,
                                 const char *fallback, const char **value,
                                 struct sal_error *err);
+
+/* The kind a type is computed in. */
+enum sal_kind sal_kind_of_type(int onnx_type);
+
+/* A stored tensor as the engine's: float32 is used where it lies when it can be
+ * (the description must outlive it, and nobody writes a constant), everything else
+ * is converted into arena. */
+enum sal_status sal_tensor_from_onnx(struct sal_tensor *tensor,
+                                     const struct sal_onnx_tensor *source,
+                                     struct sal_arena *arena, struct sal_error *err);
 
 /* sal_fail with "Conv 'layer1.0': " in front. */
 enum sal_status sal_node_fail(const struct sal_node *node, struct sal_error *err,

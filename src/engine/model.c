@@ -1,0 +1,537 @@
+#include "saliscope/model.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+#include <unistd.h>
+
+#include "kernel.h"
+#include "model_parts.h"
+#include "output.h"
+#include "run_parts.h"
+
+enum { WARNINGS_MAX = 16 };
+
+struct sal_model {
+    const char *path;
+    struct sal_onnx onnx;
+    struct sal_sidecar sidecar;
+    struct sal_graph graph;
+    struct sal_model_input input;
+    struct sal_preprocessing preprocessing;
+    struct sal_model_output output;
+    struct sal_layer *layers;
+    int n_layers, automatic;
+    struct sal_model_figures figures;
+    size_t memory;
+    const char *warnings[WARNINGS_MAX];
+    int n_warnings;
+    const char **class_names; /* [output.n] */
+    struct sal_arena arena;
+};
+
+/* ---- opening ------------------------------------------------------------------ */
+
+static void warn(struct sal_model *model, const char *text)
+{
+    if (text && model->n_warnings < WARNINGS_MAX)
+        model->warnings[model->n_warnings++] = text;
+}
+
+static size_t default_memory(void)
+{
+    long pages = sysconf(_SC_PHYS_PAGES), size = sysconf(_SC_PAGESIZE);
+    size_t half = pages > 0 && size > 0 ? (size_t)pages * (size_t)size / 2 : 0;
+    size_t most = (size_t)8 << 30;
+    return half && half < most ? half : most;
+}
+
+static enum sal_status load_sidecar(struct sal_model *model,
+                                    const struct sal_model_options *options,
+                                    struct sal_error *err)
+{
+    const struct sal_onnx *onnx = &model->onnx;
+    struct sal_metadata *metadata =
+        sal_new(&model->arena, struct sal_metadata, onnx->n_properties);
+    if (!metadata)
+        return sal_fail(err, SAL_LIMIT, "no memory for the model");
+    for (int i = 0; i < onnx->n_properties; i++)
+        metadata[i] = (struct sal_metadata){onnx->properties[i].key,
+                                            onnx->properties[i].value};
+    return sal_sidecar_load(&model->sidecar,
+                            &(struct sal_sidecar_request){
+                                .model_path = model->path,
+                                .path = options->sidecar,
+                                .preset = options->preset,
+                                .metadata = metadata,
+                                .n_metadata = onnx->n_properties,
+                            },
+                            err);
+}
+
+/* ---- the image input ----------------------------------------------------------- */
+
+static bool is_colour(int64_t dim)
+{
+    return dim == 1 || dim == 3;
+}
+
+/* NHWC shows in its shape: the last axis has one or three entries and the second
+ * does not. A sidecar that says so decides. */
+static enum sal_layout layout_of(const struct sal_model *model,
+                                 const struct sal_onnx_value *input)
+{
+    if (strcmp(model->sidecar.input.source.layout, "default") != 0)
+        return model->sidecar.input.layout;
+    return is_colour(input->dim[3]) && !is_colour(input->dim[1]) ? SAL_LAYOUT_NHWC
+                                                                  : SAL_LAYOUT_NCHW;
+}
+
+static enum sal_status check_input(const struct sal_model *model,
+                                   const struct sal_onnx_value **input,
+                                   struct sal_error *err)
+{
+    const struct sal_onnx_graph *graph = &model->onnx.graph;
+    if (graph->n_inputs != 1)
+        return sal_fail(err, graph->n_inputs ? SAL_UNSUPPORTED : SAL_BAD_INPUT,
+                        "an image classifier has one input, this model has %d",
+                        graph->n_inputs);
+    *input = &graph->inputs[0];
+    if ((*input)->rank != 4)
+        return sal_fail(err, SAL_UNSUPPORTED,
+                        "input '%s' must be an image batch with 4 axes, has %d",
+                        (*input)->name, (*input)->rank);
+    if (sal_kind_of_type((*input)->type) != SAL_REAL)
+        return sal_fail(err, SAL_UNSUPPORTED, "input '%s' is %s, it must be floating point",
+                        (*input)->name, sal_onnx_type_name((*input)->type));
+    return SAL_OK;
+}
+
+/* A size from the model's own shape; from the sidecar where the axis is free. */
+static enum sal_status side(int64_t declared, int wanted, const char *what,
+                            const char *input, int *out, struct sal_error *err)
+{
+    if (declared < 0 && wanted <= 0)
+        return sal_fail(err, SAL_USAGE,
+                        "input '%s' leaves its %s open: give it in the sidecar (input.size)",
+                        input, what);
+    if (declared >= 0 && wanted > 0 && wanted != declared)
+        return sal_fail(err, SAL_BAD_INPUT,
+                        "the sidecar says %s %d, input '%s' has %lld", what, wanted, input,
+                        (long long)declared);
+    int64_t value = declared >= 0 ? declared : wanted;
+    if (value < 1 || value > SAL_IMAGE_SIDE_MAX)
+        return sal_fail(err, SAL_BAD_INPUT, "input '%s' has %s %lld", input, what,
+                        (long long)value);
+    *out = (int)value;
+    return SAL_OK;
+}
+
+static enum sal_status find_input(struct sal_model *model, struct sal_error *err)
+{
+    const struct sal_onnx_value *declared;
+    enum sal_status status = check_input(model, &declared, err);
+    if (status)
+        return status;
+    struct sal_model_input *input = &model->input;
+    *input = (struct sal_model_input){
+        .value = 0,
+        .name = declared->name,
+        .layout = layout_of(model, declared),
+        .batch_free = declared->dim[0] < 0,
+    };
+    bool last = input->layout == SAL_LAYOUT_NHWC;
+    int64_t channels = declared->dim[last ? 3 : 1];
+    if ((status = side(declared->dim[last ? 1 : 2], model->sidecar.input.height, "height",
+                       input->name, &input->height, err)) ||
+        (status = side(declared->dim[last ? 2 : 3], model->sidecar.input.width, "width",
+                       input->name, &input->width, err)))
+        return status;
+    bool grey = model->sidecar.input.channels == SAL_GRAY;
+    if (channels < 0)
+        channels = grey ? 1 : 3;
+    if (!is_colour(channels))
+        return sal_fail(err, SAL_UNSUPPORTED,
+                        "input '%s' must have 1 or 3 channels, has %lld", input->name,
+                        (long long)channels);
+    input->channels = (int)channels;
+    return SAL_OK;
+}
+
+static enum sal_status complete_preprocessing(struct sal_model *model,
+                                              struct sal_error *err)
+{
+    struct sal_preprocessing *p = &model->preprocessing;
+    *p = model->sidecar.input;
+    if (!p->width)
+        p->source.size = "model";
+    p->width = model->input.width;
+    p->height = model->input.height;
+    p->layout = model->input.layout;
+    if (strcmp(p->source.layout, "default") == 0)
+        p->source.layout = "model";
+    bool silent = strcmp(p->source.channels, "default") == 0;
+    if (silent && model->input.channels == 1) {
+        p->channels = SAL_GRAY;
+        p->source.channels = "model";
+    }
+    int wanted = p->channels == SAL_GRAY ? 1 : 3;
+    if (wanted != model->input.channels)
+        return sal_fail(err, SAL_BAD_INPUT,
+                        "the sidecar says channels %s, input '%s' has %d",
+                        sal_channels_names[p->channels], model->input.name,
+                        model->input.channels);
+    return SAL_OK;
+}
+
+enum sal_status sal_model_build_graph(const struct sal_model *model, int batch,
+                                      struct sal_pool *pool, struct sal_graph *graph,
+                                      struct sal_error *err)
+{
+    const struct sal_model_input *input = &model->input;
+    struct sal_shape shape = {.rank = 4, .dim = {batch}};
+    bool last = input->layout == SAL_LAYOUT_NHWC;
+    shape.dim[last ? 3 : 1] = input->channels;
+    shape.dim[last ? 1 : 2] = input->height;
+    shape.dim[last ? 2 : 3] = input->width;
+    return sal_graph_build(graph, &model->onnx,
+                           &(struct sal_graph_options){
+                               .shapes = &shape, .memory = model->memory, .pool = pool},
+                           err);
+}
+
+/* ---- figures ---------------------------------------------------------------------- */
+
+static enum sal_status count(struct sal_model *model, struct sal_error *err)
+{
+    const struct sal_graph *graph = &model->graph;
+    struct sal_arena scratch = {0};
+    struct sal_model_figures *figures = &model->figures;
+    *figures = (struct sal_model_figures){
+        .nodes = model->onnx.graph.n_nodes,
+        .live_nodes = graph->n_nodes,
+        .parameters = graph->parameters,
+    };
+    enum sal_status status = SAL_OK;
+    for (int i = 0; i < graph->n_nodes && !status; i++) {
+        const struct sal_node *node = &graph->nodes[i];
+        struct sal_binding binding;
+        if (!node->op->macs)
+            continue;
+        if (!sal_binding_init(&binding, node, &scratch)) {
+            status = sal_fail(err, SAL_LIMIT, "no memory for the model");
+            break;
+        }
+        for (int j = 0; j < node->n_in; j++)
+            binding.in[j] = node->in[j] < 0 ? NULL : &graph->values[node->in[j]].tensor;
+        struct sal_tensor out = graph->values[node->out[0]].tensor;
+        binding.out[0] = &out;
+        struct sal_kernel kernel = sal_binding_kernel(&binding, NULL);
+        figures->macs += node->op->macs(&kernel);
+    }
+    struct sal_interval *at = sal_new(&scratch, struct sal_interval, graph->n_values);
+    bool *kept = sal_new(&scratch, bool, graph->n_values);
+    if (at && kept) {
+        figures->gradient_bytes = sal_run_plan(graph, kept, true, at);
+        for (int i = 0; i < graph->n_outputs; i++)
+            kept[graph->outputs[i]] = true;
+        figures->forward_bytes = sal_run_plan(graph, kept, false, at);
+    }
+    sal_arena_release(&scratch);
+    return status;
+}
+
+/* ---- names of classes --------------------------------------------------------------- */
+
+static enum sal_status name_classes(struct sal_model *model, struct sal_error *err)
+{
+    int n = model->output.n, known = model->sidecar.n_classes;
+    if (known && known != n) {
+        warn(model, sal_arena_format(&model->arena,
+                                     "%d class names are given, the model has %d classes",
+                                     known, n));
+        known = known < n ? known : n;
+    }
+    model->class_names = sal_new(&model->arena, const char *, n);
+    for (int i = 0; model->class_names && i < n; i++) {
+        model->class_names[i] = i < known ? model->sidecar.classes[i].name
+                                          : sal_arena_format(&model->arena, "class %d", i);
+        if (!model->class_names[i])
+            model->class_names = NULL;
+    }
+    if (!model->class_names)
+        return sal_fail(err, SAL_LIMIT, "no memory for %d class names", n);
+    return SAL_OK;
+}
+
+static void collect_warnings(struct sal_model *model)
+{
+    const struct sal_sidecar *sidecar = &model->sidecar;
+    if (strcmp(sidecar->source, "none") == 0)
+        warn(model, "no sidecar and no preset: pixels are scaled to 0..1 without mean or "
+                    "std, which may not be what the model was trained on");
+    if (sidecar->sha256 && strcasecmp(sidecar->sha256, sal_model_sha256(model)) != 0)
+        warn(model, "the sidecar was written for another file: its sha256 differs from "
+                    "the model's");
+    if (strcmp(model->onnx.producer, "pytorch") == 0 &&
+        strncmp(model->onnx.producer_version, "2.9", 3) == 0)
+        warn(model, "exported by PyTorch 2.9, which is known to mis-fuse "
+                    "BatchNormalization: compare its outputs with the original model's");
+    if (model->output.activation == SAL_ACTIVATION_NONE)
+        warn(model, "neither the model nor the sidecar says how logits become "
+                    "probabilities: only logits are shown");
+}
+
+static enum sal_status open_model(struct sal_model *model,
+                                  const struct sal_model_options *options,
+                                  struct sal_error *err)
+{
+    enum sal_status status = sal_onnx_open(&model->onnx, model->path, err);
+    if (status)
+        return status;
+    if ((status = load_sidecar(model, options, err)) ||
+        (status = find_input(model, err)) ||
+        (status = complete_preprocessing(model, err)) ||
+        (status = sal_model_build_graph(model, 1, options->pool, &model->graph, err)))
+        return status;
+    if (!model->graph.values[model->input.value].live)
+        return sal_fail(err, SAL_BAD_INPUT, "the outputs do not depend on input '%s'",
+                        model->input.name);
+    if ((status = sal_output_find(&model->graph, &model->onnx, &model->sidecar,
+                                  options->score, &model->output, err)) ||
+        (status = sal_output_layers(&model->graph, &model->sidecar, &model->output,
+                                    &model->layers, &model->n_layers, &model->automatic,
+                                    &model->arena, err)) ||
+        (status = name_classes(model, err)) || (status = count(model, err)))
+        return status;
+    collect_warnings(model);
+    return SAL_OK;
+}
+
+enum sal_status sal_model_open(struct sal_model **out, const char *path,
+                               const struct sal_model_options *options,
+                               struct sal_error *err)
+{
+    struct sal_model *model = calloc(1, sizeof(*model));
+    if (!model)
+        return sal_fail(err, SAL_LIMIT, "no memory for the model");
+    model->memory = options->memory ? options->memory : default_memory();
+    model->path = sal_arena_copy(&model->arena, path, strlen(path));
+    enum sal_status status = model->path ? open_model(model, options, err)
+                                         : sal_fail(err, SAL_LIMIT, "no memory");
+    if (status)
+        sal_model_close(model);
+    else
+        *out = model;
+    return status;
+}
+
+void sal_model_close(struct sal_model *model)
+{
+    if (!model)
+        return;
+    sal_graph_release(&model->graph);
+    sal_sidecar_release(&model->sidecar);
+    sal_onnx_close(&model->onnx);
+    sal_arena_release(&model->arena);
+    free(model);
+}
+
+/* ---- asking ------------------------------------------------------------------------- */
+
+const char *sal_model_path(const struct sal_model *model)
+{
+    return model->path;
+}
+
+const struct sal_onnx *sal_model_onnx(const struct sal_model *model)
+{
+    return &model->onnx;
+}
+
+const struct sal_sidecar *sal_model_sidecar(const struct sal_model *model)
+{
+    return &model->sidecar;
+}
+
+const char *sal_model_sha256(struct sal_model *model)
+{
+    if (!*model->onnx.sha256)
+        sal_onnx_hash(&model->onnx);
+    return model->onnx.sha256;
+}
+
+const char *const *sal_model_warnings(const struct sal_model *model, int *n)
+{
+    *n = model->n_warnings;
+    return model->warnings;
+}
+
+const struct sal_model_input *sal_model_input(const struct sal_model *model)
+{
+    return &model->input;
+}
+
+const struct sal_preprocessing *sal_model_preprocessing(const struct sal_model *model)
+{
+    return &model->preprocessing;
+}
+
+const struct sal_model_output *sal_model_output(const struct sal_model *model)
+{
+    return &model->output;
+}
+
+const struct sal_layer *sal_model_layers(const struct sal_model *model, int *n,
+                                         int *automatic)
+{
+    *n = model->n_layers;
+    *automatic = model->automatic;
+    return model->layers;
+}
+
+struct sal_model_figures sal_model_figures(const struct sal_model *model)
+{
+    return model->figures;
+}
+
+const struct sal_graph *sal_model_graph(const struct sal_model *model)
+{
+    return &model->graph;
+}
+
+size_t sal_model_memory(const struct sal_model *model)
+{
+    return model->memory;
+}
+
+int sal_model_n_values(const struct sal_model *model)
+{
+    return model->graph.n_values;
+}
+
+struct sal_model_value sal_model_value(const struct sal_model *model, int id)
+{
+    const struct sal_value *value = &model->graph.values[id];
+    return (struct sal_model_value){
+        .name = value->name,
+        .node = value->node_name,
+        .op = value->made_by,
+        .shape = value->tensor.shape,
+        .kind = value->tensor.kind,
+        .constant = value->tensor.data,
+    };
+}
+
+int sal_model_find(const struct sal_model *model, const char *name)
+{
+    int id = sal_graph_find(&model->graph, name);
+    for (int i = 0; id < 0 && *name && i < model->graph.n_values; i++)
+        if (strcmp(model->graph.values[i].node_name, name) == 0)
+            id = i;
+    return id;
+}
+
+/* ---- scores ---------------------------------------------------------------------------- */
+
+const char *sal_model_class(const struct sal_model *model, int index)
+{
+    return index >= 0 && index < model->output.n ? model->class_names[index] : "";
+}
+
+int sal_model_class_find(const struct sal_model *model, const char *text)
+{
+    char *end;
+    long index = strtol(text, &end, 10);
+    if (*text && !*end && index >= 0 && index < model->output.n)
+        return (int)index;
+    for (int i = 0; i < model->output.n; i++)
+        if (strcmp(model->class_names[i], text) == 0)
+            return i;
+    for (int i = 0; i < model->output.n; i++)
+        if (strcasecmp(model->class_names[i], text) == 0)
+            return i;
+    return -1;
+}
+
+static double temperature_of(const struct sal_model *model)
+{
+    double t = model->sidecar.temperature;
+    return t > 0 ? t : 1;
+}
+
+void sal_model_probabilities(const struct sal_model *model, const sal_real *logits,
+                             double *probabilities)
+{
+    int n = model->output.n;
+    double t = temperature_of(model), top = -INFINITY, sum = 0;
+    for (int i = 0; i < n; i++) {
+        probabilities[i] = NAN;
+        top = fmax(top, (double)logits[i] / t);
+    }
+    if (model->output.activation == SAL_SIGMOID)
+        for (int i = 0; i < n; i++)
+            probabilities[i] = 1 / (1 + exp(-(double)logits[i] / t));
+    if (model->output.activation != SAL_SOFTMAX)
+        return;
+    for (int i = 0; i < n; i++)
+        sum += probabilities[i] = exp((double)logits[i] / t - top);
+    for (int i = 0; i < n; i++)
+        probabilities[i] /= sum;
+}
+
+static double threshold_of(const struct sal_model *model, int index)
+{
+    const struct sal_sidecar *sidecar = &model->sidecar;
+    double given = index < sidecar->n_classes ? sidecar->classes[index].threshold : NAN;
+    return isnan(given) && model->output.activation == SAL_SIGMOID ? 0.5 : given;
+}
+
+bool sal_model_flagged(const struct sal_model *model, int index, double probability)
+{
+    return probability >= threshold_of(model, index);
+}
+
+/* Multi-label: the finding furthest above its threshold counts by its probability;
+ * where none is above, the highest probability. */
+int sal_model_top_class(const struct sal_model *model, const sal_real *logits)
+{
+    double t = temperature_of(model);
+    int best = 0;
+    bool best_flagged = false;
+    for (int i = 0; i < model->output.n; i++) {
+        bool flagged = model->output.activation == SAL_SIGMOID &&
+                       sal_model_flagged(model, i, 1 / (1 + exp(-(double)logits[i] / t)));
+        bool better = flagged != best_flagged ? flagged : logits[i] > logits[best];
+        if (i == 0 || better) {
+            best = i;
+            best_flagged = flagged;
+        }
+    }
+    return best;
+}
+
+/* ---- images ------------------------------------------------------------------------------ */
+
+enum sal_status sal_model_prepare(const struct sal_model *model,
+                                  const struct sal_image *image, sal_real *x,
+                                  struct sal_error *err)
+{
+    const struct sal_preprocessing *p = &model->preprocessing;
+    int64_t c = model->input.channels, pixels = (int64_t)p->height * p->width;
+    float *planes = malloc(sizeof(*planes) * (size_t)(c * pixels));
+    if (!planes)
+        return sal_fail(err, SAL_LIMIT, "no memory for the input");
+    enum sal_status status = sal_image_resample(image, p, planes, err);
+    bool last = model->input.layout == SAL_LAYOUT_NHWC;
+    for (int64_t k = 0; !status && k < c; k++)
+        for (int64_t i = 0; i < pixels; i++) {
+            double v = p->range[0] +
+                       (double)planes[k * pixels + i] * (p->range[1] - p->range[0]);
+            x[last ? i * c + k : k * pixels + i] =
+                (sal_real)((v - p->mean[k]) / p->std[k]);
+        }
+    free(planes);
+    return status;
+}

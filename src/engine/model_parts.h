@@ -1,0 +1,21 @@
+/*
+ * The inside of a model, for the engine only.
+ */
+#ifndef SALISCOPE_ENGINE_MODEL_PARTS_H
+#define SALISCOPE_ENGINE_MODEL_PARTS_H
+
+#include "graph.h"
+#include "saliscope/model.h"
+
+/* The graph at batch 1. */
+const struct sal_graph *sal_model_graph(const struct sal_model *model);
+
+/* The same graph for another batch; release it before the model. */
+enum sal_status sal_model_build_graph(const struct sal_model *model, int batch,
+                                      struct sal_pool *pool, struct sal_graph *graph,
+                                      struct sal_error *err);
+
+/* The limit on live tensors in bytes. */
+size_t sal_model_memory(const struct sal_model *model);
+
+#endif

@@ -1,0 +1,249 @@
+#include "output.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+/* ---- scores -------------------------------------------------------------------- */
+
+struct ending {
+    const char *op;
+    enum sal_activation activation;
+};
+
+static const struct ending endings[] = {
+    {"Softmax", SAL_SOFTMAX},
+    {"LogSoftmax", SAL_SOFTMAX},
+    {"Sigmoid", SAL_SIGMOID},
+};
+
+static const struct ending *ending_of(const char *op)
+{
+    for (size_t i = 0; i < sizeof(endings) / sizeof(*endings); i++)
+        if (strcmp(endings[i].op, op) == 0)
+            return &endings[i];
+    return NULL;
+}
+
+static const struct sal_node *producer(const struct sal_graph *graph, int value)
+{
+    int node = graph->values[value].producer;
+    return node < 0 ? NULL : &graph->nodes[node];
+}
+
+/* Steps back over reshapes that keep every element; -1: there is no more. */
+static int step_back(const struct sal_graph *graph, int value)
+{
+    const struct sal_node *node = producer(graph, value);
+    if (!node || !node->op->passes)
+        return -1;
+    const struct sal_tensor *from = &graph->values[node->in[0]].tensor;
+    bool whole = from->kind == SAL_REAL && !from->data &&
+                 sal_shape_count(&from->shape) ==
+                     sal_shape_count(&graph->values[value].tensor.shape);
+    return whole ? node->in[0] : -1;
+}
+
+/* The tensor before a trailing ending, or value itself. */
+static int bypass(const struct sal_graph *graph, int value,
+                  struct sal_model_output *output)
+{
+    for (int at = value; at >= 0; at = step_back(graph, at)) {
+        const struct sal_node *node = producer(graph, at);
+        const struct ending *ending = node ? ending_of(node->op->name) : NULL;
+        if (!ending)
+            continue;
+        output->activation = ending->activation;
+        output->activation_source = node->op->name;
+        output->bypassed = node->op->name;
+        return node->in[0];
+    }
+    return value;
+}
+
+/* An ending that reads the scores without being an output of the model. */
+static void look_ahead(const struct sal_onnx *onnx, const char *name,
+                       struct sal_model_output *output)
+{
+    for (int i = 0; i < onnx->graph.n_nodes; i++) {
+        const struct sal_onnx_node *node = &onnx->graph.nodes[i];
+        const struct ending *ending = ending_of(node->op);
+        if (ending && node->n_inputs > 0 && strcmp(node->inputs[0], name) == 0) {
+            output->activation = ending->activation;
+            output->activation_source = ending->op;
+        }
+    }
+}
+
+static enum sal_status named(const struct sal_graph *graph, const char *name,
+                             size_t size, const char *what, int *value,
+                             struct sal_error *err)
+{
+    for (int i = 0; i < graph->n_values; i++)
+        if (strncmp(graph->values[i].name, name, size) == 0 &&
+            !graph->values[i].name[size] && graph->values[i].live &&
+            !graph->values[i].tensor.data && graph->values[i].tensor.kind == SAL_REAL) {
+            *value = i;
+            return SAL_OK;
+        }
+    return sal_fail(err, SAL_USAGE, "%s '%.*s' is not a tensor this model computes", what,
+                    (int)size, name);
+}
+
+static enum sal_status check_scores(const struct sal_graph *graph,
+                                    struct sal_model_output *output,
+                                    struct sal_error *err)
+{
+    const struct sal_value *value = &graph->values[output->value];
+    int64_t count = sal_shape_count(&value->tensor.shape);
+    if (value->tensor.kind != SAL_REAL)
+        return sal_fail(err, SAL_UNSUPPORTED, "output '%s' is not floating point",
+                        value->name);
+    if (value->tensor.data)
+        return sal_fail(err, SAL_BAD_INPUT, "output '%s' does not depend on the input",
+                        value->name);
+    if (count < 1 || count > 10000000)
+        return sal_fail(err, SAL_UNSUPPORTED, "output '%s' has %lld scores", value->name,
+                        (long long)count);
+    output->n = (int)count;
+    return SAL_OK;
+}
+
+enum sal_status sal_output_find(const struct sal_graph *graph,
+                                const struct sal_onnx *onnx,
+                                const struct sal_sidecar *sidecar, const char *score,
+                                struct sal_model_output *output, struct sal_error *err)
+{
+    *output = (struct sal_model_output){.activation_source = "nothing says"};
+    int value = graph->outputs[0];
+    enum sal_status status = SAL_OK;
+    if (sidecar->output)
+        status = named(graph, sidecar->output, strlen(sidecar->output),
+                       "the sidecar's output", &value, err);
+    if (status)
+        return status;
+    int logits = bypass(graph, value, output);
+    if (!output->bypassed)
+        look_ahead(onnx, graph->values[value].name, output);
+    if (sidecar->activation_source) {
+        output->activation = sidecar->activation;
+        output->activation_source = sidecar->activation_source;
+    }
+    output->value = logits;
+    bool other = score && strcmp(score, "logit") != 0;
+    if (other) { /* explained as it is: nothing is by-passed, nothing applied */
+        *output = (struct sal_model_output){.value = value, .activation_source = "--score"};
+        if (strcmp(score, "prob") != 0)
+            status = named(graph, score, strcspn(score, "["), "the score",
+                           &output->value, err);
+    }
+    return status ? status : check_scores(graph, output, err);
+}
+
+/* ---- layers ---------------------------------------------------------------------- */
+
+struct way {
+    bool *from_input; /* the input reaches it */
+    bool *to_logits;  /* it reaches the logits */
+    bool *mixed;      /* ... through an operator that combines channels */
+};
+
+static void trace(const struct sal_graph *graph, int logits, struct way *way)
+{
+    for (int i = 0; i < graph->n_inputs; i++)
+        way->from_input[graph->inputs[i]] = true;
+    for (int i = 0; i < graph->n_nodes; i++) {
+        const struct sal_node *node = &graph->nodes[i];
+        bool any = false;
+        for (int j = 0; j < node->n_in; j++)
+            any |= node->in[j] >= 0 && way->from_input[node->in[j]];
+        for (int j = 0; j < node->n_out; j++)
+            if (node->out[j] >= 0)
+                way->from_input[node->out[j]] = any;
+    }
+    way->to_logits[logits] = true;
+    for (int i = graph->n_nodes - 1; i >= 0; i--) {
+        const struct sal_node *node = &graph->nodes[i];
+        bool any = false, mixed = false;
+        for (int j = 0; j < node->n_out; j++)
+            if (node->out[j] >= 0 && way->to_logits[node->out[j]]) {
+                any = true;
+                mixed |= node->op->mixes || way->mixed[node->out[j]];
+            }
+        for (int j = 0; any && j < node->n_in; j++)
+            if (node->in[j] >= 0) {
+                way->to_logits[node->in[j]] = true;
+                way->mixed[node->in[j]] |= mixed;
+            }
+    }
+}
+
+static bool is_feature_map(const struct sal_graph *graph, const struct way *way, int id)
+{
+    const struct sal_node *node = producer(graph, id);
+    const struct sal_tensor *tensor = &graph->values[id].tensor;
+    return node && !node->op->passes && way->from_input[id] && way->to_logits[id] &&
+           tensor->kind == SAL_REAL && tensor->shape.rank == 4 &&
+           tensor->shape.dim[2] * tensor->shape.dim[3] > 1;
+}
+
+static bool is_pool(const struct sal_node *node)
+{
+    size_t size = strlen(node->op->name);
+    return size >= 4 && strcmp(node->op->name + size - 4, "Pool") == 0;
+}
+
+static enum sal_status choose(const struct sal_graph *graph,
+                              const struct sal_sidecar *sidecar, const struct way *way,
+                              const struct sal_layer *layers, int n, int *automatic,
+                              struct sal_error *err)
+{
+    *automatic = -1;
+    for (int i = 0; i < n; i++) {
+        const struct sal_value *value = &graph->values[layers[i].value];
+        if (way->mixed[layers[i].value] && !is_pool(producer(graph, layers[i].value)))
+            *automatic = i;
+        if (sidecar->cam_layer && (strcmp(value->name, sidecar->cam_layer) == 0 ||
+                                   strcmp(value->node_name, sidecar->cam_layer) == 0)) {
+            *automatic = i;
+            return SAL_OK;
+        }
+    }
+    if (sidecar->cam_layer)
+        return sal_fail(err, SAL_BAD_INPUT,
+                        "the sidecar's cam_layer '%s' is not a feature map of the model",
+                        sidecar->cam_layer);
+    if (*automatic < 0)
+        *automatic = n - 1;
+    return SAL_OK;
+}
+
+enum sal_status sal_output_layers(const struct sal_graph *graph,
+                                  const struct sal_sidecar *sidecar,
+                                  const struct sal_model_output *output,
+                                  struct sal_layer **layers, int *n, int *automatic,
+                                  struct sal_arena *arena, struct sal_error *err)
+{
+    size_t values = (size_t)graph->n_values;
+    bool *flags = calloc(3 * values, sizeof(*flags));
+    *layers = sal_new(arena, struct sal_layer, values);
+    *n = 0;
+    if (!flags || !*layers) {
+        free(flags);
+        return sal_fail(err, SAL_LIMIT, "no memory for the model");
+    }
+    struct way way = {flags, flags + values, flags + 2 * values};
+    trace(graph, output->value, &way);
+    for (int i = 0; i < graph->n_values; i++) {
+        const struct sal_shape *shape = &graph->values[i].tensor.shape;
+        if (is_feature_map(graph, &way, i))
+            (*layers)[(*n)++] = (struct sal_layer){
+                .value = i,
+                .channels = (int)shape->dim[1],
+                .height = (int)shape->dim[2],
+                .width = (int)shape->dim[3],
+            };
+    }
+    enum sal_status status = choose(graph, sidecar, &way, *layers, *n, automatic, err);
+    free(flags);
+    return status;
+}

@@ -1,0 +1,28 @@
+/*
+ * Reading a classifier's graph: where the logits are, which feature maps are worth
+ * looking at. Private to model.c.
+ */
+#ifndef SALISCOPE_ENGINE_OUTPUT_H
+#define SALISCOPE_ENGINE_OUTPUT_H
+
+#include "graph.h"
+#include "saliscope/model.h"
+#include "saliscope/sidecar.h"
+
+/* Finds the scores: of the sidecar's output, or the graph's first, walking back
+ * through reshapes and one trailing Softmax, LogSoftmax or Sigmoid; or the tensor
+ * that --score names. A Softmax or Sigmoid that only reads the output tells the
+ * activation too. */
+enum sal_status sal_output_find(const struct sal_graph *graph,
+                                const struct sal_onnx *onnx,
+                                const struct sal_sidecar *sidecar, const char *score,
+                                struct sal_model_output *output, struct sal_error *err);
+
+/* Lists feature maps between input and logits, in graph order, in arena. */
+enum sal_status sal_output_layers(const struct sal_graph *graph,
+                                  const struct sal_sidecar *sidecar,
+                                  const struct sal_model_output *output,
+                                  struct sal_layer **layers, int *n, int *automatic,
+                                  struct sal_arena *arena, struct sal_error *err);
+
+#endif
