@@ -39,6 +39,16 @@ int sal_app_class(const struct sal_app *app)
     return app->ask.class_index >= 0 ? app->ask.class_index : app->snapshot.scores.top;
 }
 
+double sal_app_threshold(const struct sal_app *app, int class_index)
+{
+    const struct sal_sidecar *sidecar = sal_model_sidecar(app->model);
+    if (class_index < sidecar->n_classes &&
+        !isnan(sidecar->classes[class_index].threshold))
+        return sidecar->classes[class_index].threshold;
+    bool sigmoid = sal_model_output(app->model)->activation == SAL_SIGMOID;
+    return sigmoid ? 0.5 : (double)NAN;
+}
+
 bool sal_app_image_current(const struct sal_app *app)
 {
     const char *shown = app->snapshot.image_path;

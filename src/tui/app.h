@@ -76,6 +76,9 @@ void sal_app_order(struct sal_app *app);
 /* The class that is chosen: the user's, else the model's first; -1: no scores. */
 int sal_app_class(const struct sal_app *app);
 
+/* The probability from which a class is flagged; NAN: there is none. */
+double sal_app_threshold(const struct sal_app *app, int class_index);
+
 /* The image asked for is the one in the snapshot. */
 bool sal_app_image_current(const struct sal_app *app);
 

@@ -173,6 +173,51 @@ static enum sal_status encode_bar(struct sal_frame *frame,
     return status;
 }
 
+static int descending(const void *a, const void *b)
+{
+    float x = *(const float *)a, y = *(const float *)b;
+    return (x < y) - (x > y);
+}
+
+/* Without colours the image stays as it is and the cells of the strongest values
+ * are marked (a background: shown in reverse). */
+static void mark_strongest(struct sal_frame *frame, double percent)
+{
+    size_t n = (size_t)frame->base.width * (size_t)frame->base.height;
+    float *sorted = malloc(n * sizeof(*sorted));
+    if (!sorted)
+        return;
+    for (size_t i = 0; i < n; i++)
+        sorted[i] = fabsf(frame->plane[i]);
+    qsort(sorted, n, sizeof(*sorted), descending);
+    size_t last = (size_t)((double)n * percent / 100);
+    frame->marked_from = sorted[last < n ? last : n - 1];
+    free(sorted);
+    struct sal_cells *cells = &frame->picture;
+    int across = frame->base.width / cells->columns;
+    int down = frame->base.height / cells->rows;
+    for (int y = 0; y < cells->rows; y++)
+        for (int x = 0; x < cells->columns; x++) {
+            float value = frame->plane[(size_t)y * down * frame->base.width + x * across];
+            if (fabsf(value) > frame->marked_from)
+                cells->cell[y * cells->columns + x].bg = 0;
+        }
+}
+
+static void draw_map(struct sal_frame *frame, const struct sal_frame_ask *ask,
+                     struct sal_picture *picture)
+{
+    bool alone = ask->show == SAL_SHOW_MAP;
+    struct sal_overlay over = {
+        .colormap = frame->colormap,
+        .range = frame->range,
+        .alpha = alone ? 1 : sal_view_opacity(&ask->view),
+        .alpha_by_value = !alone,
+        .contour = ask->view.contour,
+    };
+    sal_overlay_draw(&over, picture, frame->plane);
+}
+
 static enum sal_status encode(struct sal_frame *frame, const struct sal_frame_ask *ask,
                               struct sal_error *err)
 {
@@ -182,23 +227,23 @@ static enum sal_status encode(struct sal_frame *frame, const struct sal_frame_as
     if (status)
         return status;
     bool map = frame->plane && ask->show != SAL_SHOW_IMAGE;
+    bool marks = map && ask->show == SAL_SHOW_OVERLAY && ask->depth == SAL_MONO;
+    bool blank = !(frame->range.low < frame->range.high);
     if (ask->show != SAL_SHOW_MAP || !frame->plane)
         memcpy(picture.rgb, base->rgb, (size_t)base->width * base->height * 3);
-    if (map && frame->range.low < frame->range.high) {
-        bool alone = ask->show == SAL_SHOW_MAP;
-        struct sal_overlay over = {
-            .colormap = frame->colormap,
-            .range = frame->range,
-            .alpha = alone ? 1 : sal_view_opacity(&ask->view),
-            .alpha_by_value = !alone,
-            .contour = ask->view.contour,
-        };
-        sal_overlay_draw(&over, &picture, frame->plane);
-    }
+    if (map && !marks && !blank)
+        draw_map(frame, ask, &picture);
     status = sal_encoder_run(ask->encoder, &picture, ask->depth, ask->unicode,
                              &frame->picture, err);
     sal_picture_release(&picture);
-    return status ? status : map ? encode_bar(frame, ask, err) : SAL_OK;
+    frame->marked_percent = ask->view.contour > 0 ? ask->view.contour : 10;
+    if (status || !map)
+        return status;
+    if (!marks)
+        return encode_bar(frame, ask, err);
+    if (!blank)
+        mark_strongest(frame, frame->marked_percent);
+    return SAL_OK;
 }
 
 static bool same_view(const struct sal_frame_ask *a, const struct sal_frame_ask *b)

@@ -42,6 +42,8 @@ struct sal_frame {
     struct sal_range bar_range; /* what the ends of the colour bar stand for */
     const struct sal_colormap *colormap;
     struct sal_cells picture, bar; /* columns 0: nothing */
+    double marked_percent; /* without colours: how many cells are marked, and the */
+    float marked_from;     /* magnitude above which they are */
     unsigned generation;           /* counts encodings */
 };
 

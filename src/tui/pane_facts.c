@@ -39,10 +39,9 @@ static void layer_fact(struct cursor *at, const char *label, int value)
         if (layers[i].value != value)
             continue;
         struct sal_model_value about = sal_model_value(at->app->model, value);
-        fact(at, SAL_STYLE_TEXT, label, "%s (%s), %d of %d%s, grid %d x %d, %d channels",
-             *about.node ? about.node : about.name, about.op, i + 1, n,
-             i == automatic ? " (automatic)" : "", layers[i].width, layers[i].height,
-             layers[i].channels);
+        fact(at, SAL_STYLE_TEXT, label, "%s (%s, %d x %d), %d of %d%s",
+             *about.node ? about.node : about.name, about.op, layers[i].width,
+             layers[i].height, i + 1, n, i == automatic ? ", automatic" : "");
         return;
     }
 }
@@ -56,11 +55,12 @@ static void score_fact(struct cursor *at, const struct sal_map *map, int class_i
         fact(at, SAL_STYLE_TEXT, "class", "%s, score %.4g", name, map->score);
         return;
     }
-    bool sigmoid = sal_model_output(at->app->model)->activation == SAL_SIGMOID;
-    bool flagged = sal_model_flagged(at->app->model, class_index, probability);
+    double threshold = sal_app_threshold(at->app, class_index);
     fact(at, SAL_STYLE_TEXT, "class", "%s, score %.4g, probability %.4g", name,
          map->score, probability);
-    if (sigmoid && !flagged)
+    if (!isnan(threshold))
+        fact(at, SAL_STYLE_TEXT, "", "flagged from %.4g", threshold);
+    if (!isnan(threshold) && !sal_model_flagged(at->app->model, class_index, probability))
         fact(at, SAL_STYLE_WARNING, "", "! score below threshold: map of a negative");
 }
 

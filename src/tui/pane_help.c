@@ -4,9 +4,9 @@ enum { KEYS_COLUMNS = 15 };
 
 static const char *const words[] = {
     "",
-    "Bars: the score; the upright tick is the class's threshold; ! marks a score",
-    "at or above it. Numbers beside the picture say what the colours mean.",
-    "A map shows what moved the model's score. It is no finding of its own.",
+    "Bars are scores; the upright tick is the class's threshold, ! marks a",
+    "score that reaches it. The numbers beside the picture say what its",
+    "colours mean. A map shows what moved the score; it is no finding.",
 };
 enum { WORDS = sizeof(words) / sizeof(*words) };
 

@@ -31,7 +31,7 @@ static void draw_caption(const struct sal_canvas *canvas, const struct sal_app *
 {
     const struct sal_map *map = app->snapshot.map;
     const struct sal_session_ask *ask = &app->snapshot.ask;
-    int y = canvas->rows - 1;
+    int y = app->frame.picture.rows + 1;
     if (!map || app->show == SAL_SHOW_IMAGE)
         return;
     if (*map->note) {
@@ -39,11 +39,20 @@ static void draw_caption(const struct sal_canvas *canvas, const struct sal_app *
         return;
     }
     int x = 0;
+    bool marks = app->terminal.depth == SAL_MONO && app->show == SAL_SHOW_OVERLAY;
     if (map->partial)
         x = sal_draw(canvas, y, 0, canvas->columns, SAL_STYLE_WARNING, "PARTIAL ");
-    sal_draw(canvas, y, x, canvas->columns - x, SAL_STYLE_TEXT, "%s of %s, %.3g to %.3g %s",
-             ask->method->title, sal_model_class(app->model, ask->class_index),
-             app->frame.range.low, app->frame.range.high, map->unit);
+    const char *class_name = sal_model_class(app->model, ask->class_index);
+    int room = canvas->columns - x;
+    if (marks)
+        sal_draw(canvas, y, x, room, SAL_STYLE_TEXT,
+                 "%s of %s, reversed: strongest %.0f %%, over %.3g %s",
+                 ask->method->title, class_name, app->frame.marked_percent,
+                 (double)app->frame.marked_from, map->unit);
+    else
+        sal_draw(canvas, y, x, room, SAL_STYLE_TEXT, "%s of %s, %.3g to %.3g %s",
+                 ask->method->title, class_name, app->frame.range.low,
+                 app->frame.range.high, map->unit);
 }
 
 /* The numbers beside the colour bar; a high one at the top. */

@@ -30,15 +30,6 @@ static struct scale scale_of(const struct sal_canvas *canvas, const struct sal_a
     return scale;
 }
 
-/* The probability from which a class counts as found; NAN: nothing to compare. */
-static double threshold_of(const struct sal_app *app, int class_index)
-{
-    const struct sal_sidecar *sidecar = sal_model_sidecar(app->model);
-    if (class_index < sidecar->n_classes && !isnan(sidecar->classes[class_index].threshold))
-        return sidecar->classes[class_index].threshold;
-    return sal_model_output(app->model)->activation == SAL_SIGMOID ? 0.5 : (double)NAN;
-}
-
 static void draw_row(const struct sal_canvas *canvas, const struct sal_app *app,
                      const struct scale *scale, int y, int class_index)
 {
@@ -57,8 +48,8 @@ static void draw_row(const struct sal_canvas *canvas, const struct sal_app *app,
     if (!scale->probabilities && !(scale->largest > 0))
         part = 0;
     if (scale->bar > 2)
-        sal_draw_bar(canvas, y, x, scale->bar, style, part,
-                     scale->probabilities ? threshold_of(app, class_index)
+        sal_draw_bar(canvas, y, x, scale->bar, SAL_STYLE_TEXT, part,
+                     scale->probabilities ? sal_app_threshold(app, class_index)
                                           : (double)NAN);
     x = canvas->columns - NUMBER_COLUMNS - 2;
     if (scale->probabilities)
@@ -74,22 +65,21 @@ static void draw_heading(const struct sal_canvas *canvas, const struct sal_app *
 {
     const struct sal_model_output *output = sal_model_output(app->model);
     const struct sal_scores *scores = &app->snapshot.scores;
-    if (output->activation == SAL_ACTIVATION_NONE) {
-        sal_draw_heading(canvas, "Scores: logits, bars relative to the first");
-        return;
-    }
+    int rows = canvas->rows - 1;
+    char count[32] = "", text[160];
+    if (scores->n > rows)
+        snprintf(count, sizeof(count), " %d/%d", rows, scores->n);
     bool thresholds = false, any = false;
     for (int i = 0; i < scores->n; i++) {
-        thresholds |= !isnan(threshold_of(app, i));
+        thresholds |= !isnan(sal_app_threshold(app, i));
         any |= sal_model_flagged(app->model, i, scores->probabilities[i]);
     }
-    char text[160];
-    const char *name = sal_activation_names[output->activation];
-    if (!thresholds)
-        snprintf(text, sizeof(text), "Scores: %s", name);
+    if (output->activation == SAL_ACTIVATION_NONE)
+        snprintf(text, sizeof(text), "Scores%s logits, longest bar: first", count);
     else
-        snprintf(text, sizeof(text), "Scores: %s, %s", name,
-                 any ? "! at or above threshold" : "none above its threshold");
+        snprintf(text, sizeof(text), "Scores%s %s%s", count,
+                 sal_activation_names[output->activation],
+                 !thresholds ? "" : any ? ", ! flagged" : ", none flagged");
     sal_draw_heading(canvas, text);
 }
 
@@ -115,9 +105,6 @@ static void draw(const struct sal_canvas *canvas, struct sal_app *app)
     int rows = canvas->rows - 1, first = first_row(app, rows);
     for (int i = 0; i < rows && first + i < app->n_order; i++)
         draw_row(canvas, app, &scale, 1 + i, app->order[first + i]);
-    int hidden = app->n_order - first - rows;
-    if (hidden > 0)
-        sal_draw(canvas, 0, canvas->columns - 10, 10, SAL_STYLE_QUIET, " %d more", hidden);
 }
 
 const struct sal_pane sal_pane_scores = {.name = "scores", .draw = draw};

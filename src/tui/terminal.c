@@ -224,7 +224,9 @@ static void put_cell(const struct sal_terminal *terminal, WINDOW *window, int y,
     int pair = 0;
     if (terminal->raw) {
         text[0] = NO_BREAK_SPACE;
-    } else if (terminal->depth != SAL_MONO) {
+    } else if (terminal->depth == SAL_MONO) {
+        attributes = cell.bg >= 0 ? A_REVERSE : A_NORMAL;
+    } else {
         bool swapped;
         pair = find_pair_of(terminal, cell, &swapped);
         attributes = swapped ? A_REVERSE : A_NORMAL;
