@@ -3,7 +3,8 @@
 #   make               build/release/saliscope and libsaliscope.a
 #   make deps          install what is missing (Debian: through apt)
 #   make demo          install, build, open the bundled sample
-#   make test          everything that takes minutes; test-all adds the rest
+#   make test          install, build, run every test
+#   make test-all      the same under sanitizers and valgrind, and mutated
 #   make SAN=address   a variant in build/address (also SAN=thread, DEBUG=1)
 #   make install       DESTDIR= PREFIX=
 
@@ -18,10 +19,11 @@ B       := build/$(VARIANT)
 
 PKGS      := ncursesw libpng libjpeg zlib jansson cairo libseccomp openblas
 TEST_PKGS := cmocka
-APT       := gcc make pkg-config libncurses-dev libpng-dev libjpeg62-turbo-dev \
-             zlib1g-dev libjansson-dev libcairo2-dev libseccomp-dev \
-             libopenblas-dev libstb-dev fonts-dejavu-core libcmocka-dev \
-             ncurses-term tmux valgrind mandoc
+APT       := gcc make binutils pkg-config libncurses-dev libpng-dev \
+             libjpeg62-turbo-dev zlib1g-dev libjansson-dev libcairo2-dev \
+             libseccomp-dev libopenblas-dev libstb-dev fonts-dejavu-core \
+             libcmocka-dev ncurses-term tmux valgrind mandoc python3-minimal \
+             libonnx-testdata
 
 # ---- sources ------------------------------------------------------------------
 
@@ -42,12 +44,13 @@ STD      := -std=c17 -D_GNU_SOURCE -DSAL_VERSION='"$(VERSION)"'
 WARN     := -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wno-sign-conversion \
             -Wdouble-promotion -Wvla -Wstrict-prototypes -Wmissing-prototypes
 INCLUDES := -Iinclude
+comma    := ,
 OPT      := $(if $(DEBUG),-O0 -g3,$(if $(SAN),-O1 -g,-O2 -g))
+comma    := ,
 ifneq ($(SAN),)
 OPT      += -fsanitize=$(SAN)$(if $(filter address,$(SAN)),$(comma)undefined) \
             -fno-omit-frame-pointer -fno-sanitize-recover=all
 endif
-comma    := ,
 
 # Probed once per variant; see the rule for $B/flags.mk.
 HARDEN := -fstack-protector-strong -fstack-clash-protection -fcf-protection=full \
@@ -63,12 +66,12 @@ CFLAGS   ?=
 ALL_CFLAGS = $(CPPFLAGS) $(WARN) $(FLAGS) $(OPT) $(CFLAGS)
 ALL_LDFLAGS = $(LINK_FLAGS) $(OPT) $(LDFLAGS)
 
-.PHONY: all deps demo test test-all clean install uninstall twin bench peers
+.PHONY: all deps demo test check test-all clean install uninstall
 .DELETE_ON_ERROR:
 
 all: $B/saliscope $B/libsaliscope.a
 
-ifeq ($(filter deps demo clean uninstall peers,$(MAKECMDGOALS)),)
+ifneq ($(filter-out deps demo test test-all clean uninstall,$(or $(MAKECMDGOALS),all)),)
 include $B/flags.mk
 endif
 
@@ -132,8 +135,67 @@ $(TEST_BINS): $B/libsaliscope.a
 $(filter $B/tests/test_gradient%,$(TEST_BINS)): $B/twin_double.o \
     $(call obj,$(wildcard tests/twin/*.c tests/gradient/*.c))
 
-test: all $(TEST_BINS)
+# RUNNER runs each test inside another program, say valgrind.
+check: all $(TEST_BINS)
 	@tests/run $B $(TEST_BINS) $(SCRIPTS)
+
+test: deps
+	@$(MAKE) --no-print-directory check
+
+VALGRIND := valgrind -q --error-exitcode=99 --leak-check=full \
+            --errors-for-leak-kinds=definite --suppressions=tests/valgrind.supp
+
+# Sanitizers, valgrind, and a sign flipped in every backward.
+test-all: test
+	@$(MAKE) --no-print-directory SAN=address check
+	@$(MAKE) --no-print-directory RUNNER="$(VALGRIND)" SCRIPTS= check
+	@tests/mutation/backwards
+
+# ---- for people ---------------------------------------------------------------------
+
+SUDO := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
+
+deps:
+	@missing=; for p in $(APT); do \
+	    dpkg-query -W -f '$${Status}' $$p 2>/dev/null | grep -q '^install ok' || \
+	    missing="$$missing $$p"; done; \
+	if ! command -v dpkg-query >/dev/null; then \
+	    pkg-config --exists $(PKGS) $(TEST_PKGS) 2>/dev/null || \
+	    echo "install these, as your system calls them: $(APT)"; \
+	elif [ -n "$$missing" ]; then \
+	    echo "installing$$missing"; \
+	    $(SUDO) apt-get update -qq && $(SUDO) env DEBIAN_FRONTEND=noninteractive \
+	        apt-get install -qq -y --no-install-recommends $$missing >/dev/null; fi
+
+DEMO := -m samples/models/phantom.onnx samples/images/nodule-clear.png
+
+demo: deps
+	@$(MAKE) --no-print-directory all >/dev/null
+	@if [ -t 0 ] && [ -t 1 ]; then build/release/saliscope open $(DEMO); else \
+	    build/release/saliscope classify $(DEMO) && \
+	    build/release/saliscope explain $(DEMO) -M gradcam -o build/demo.png && \
+	    echo "the figure is in build/demo.png"; fi
+
+HEADERS := $(sort $(wildcard include/saliscope/*.h))
+INSTALL_TO := $(DESTDIR)$(PREFIX)
+
+install: all
+	install -d $(INSTALL_TO)/bin $(INSTALL_TO)/lib/pkgconfig \
+	    $(INSTALL_TO)/include/saliscope $(INSTALL_TO)/share/man/man1
+	install -m 755 $B/saliscope $(INSTALL_TO)/bin/
+	install -m 644 $B/libsaliscope.a $(INSTALL_TO)/lib/
+	install -m 644 $(HEADERS) $(INSTALL_TO)/include/saliscope/
+	install -m 644 man/*.1 $(INSTALL_TO)/share/man/man1/
+	printf '%s\n' 'prefix=$(PREFIX)' 'Name: saliscope' 'Version: $(VERSION)' \
+	    'Description: explains one image-classifier decision at a time' \
+	    'Requires: $(filter-out ncursesw,$(PKGS))' \
+	    'Cflags: -I$${prefix}/include' 'Libs: -L$${prefix}/lib -lsaliscope -lm -pthread' \
+	    > $(INSTALL_TO)/lib/pkgconfig/saliscope.pc
+
+uninstall:
+	rm -f $(INSTALL_TO)/bin/saliscope $(INSTALL_TO)/lib/libsaliscope.a \
+	    $(INSTALL_TO)/lib/pkgconfig/saliscope.pc $(INSTALL_TO)/share/man/man1/saliscope.1
+	rm -rf $(INSTALL_TO)/include/saliscope
 
 clean:
 	rm -rf build

@@ -5,6 +5,12 @@
  * background, for one colour depth. It knows no curses: the grid is plain data
  * that panes paint and tests compare. A terminal that lacks what an encoder
  * needs gets the next row. No state, any thread.
+ *
+ * Without colour only brightness is left, and glyphs are chosen as light ink on a
+ * dark ground. An overlay stays visible there because it changes brightness: with a
+ * sequential map of even steps (viridis, inferno, magma, cividis, gray) high values
+ * are bright and low ones dim the image. A diverging map shows both signs dark and
+ * a rainbow shows nothing reliable: callers draw the contour line with those.
  */
 #ifndef SALISCOPE_CELLS_H
 #define SALISCOPE_CELLS_H
@@ -54,14 +60,16 @@ const struct sal_encoder *sal_encoder_best(enum sal_depth depth, bool unicode);
 void sal_encoder_fit(const struct sal_encoder *encoder, int columns, int rows,
                      int image_width, int image_height, int *width, int *height);
 
-/* Encodes; the picture's size should be a multiple of the cell's. */
+/* Encodes; the picture's size should be a multiple of the cell's (what is missing
+ * repeats the edge). Fails when the encoder needs more than the terminal has. */
 enum sal_status sal_encoder_run(const struct sal_encoder *encoder,
                                 const struct sal_picture *picture,
                                 enum sal_depth depth, bool unicode,
                                 struct sal_cells *cells, struct sal_error *err);
 
 /* Nearest xterm colour: 16..255 for SAL_256 (cube and grey ramp), 0..15 for
- * SAL_16, by squared distance in linear-light-weighted RGB. */
+ * SAL_16, by squared distance of the sRGB components weighted 2:4:1; 0xRRGGBB for
+ * SAL_TRUECOLOR. Encoders also dither where there are only 16. */
 int sal_palette_nearest(enum sal_depth depth, const uint8_t rgb[3]);
 
 #endif

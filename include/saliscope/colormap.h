@@ -19,6 +19,7 @@ struct sal_colormap {
  * row for signed ones. */
 extern const struct sal_colormap sal_colormaps[];
 
+/* Upper and lower case are the same; NULL where there is none. */
 const struct sal_colormap *sal_colormap_find(const char *name);
 const struct sal_colormap *sal_colormap_default(bool is_signed);
 

@@ -114,6 +114,7 @@ struct sal_model_output {
     enum sal_activation activation; /* from logits to probabilities */
     const char *activation_source;  /* "Softmax node", "sidecar", ...; never NULL */
     const char *bypassed; /* name of the operator by-passed; NULL: none */
+    const char *unit;     /* of a score: "logit", or "score" where --score chose it */
 };
 
 const struct sal_model_output *sal_model_output(const struct sal_model *model);

@@ -153,6 +153,7 @@ struct sal_onnx {
     int n_properties;
     int n_functions; /* model-local functions: counted, not yet read */
     struct sal_onnx_graph graph;
+    struct sal_span bytes; /* of the .onnx file */
     size_t file_size;
     char sha256[65]; /* of the .onnx file; "" until sal_onnx_hash() */
     struct sal_file file;

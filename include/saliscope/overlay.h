@@ -40,8 +40,10 @@ struct sal_range {
     double low, high;
 };
 
-/* The range a map of n values is drawn in: unsigned maps 0..max ("map"), signed
- * ones -m..m; FIXED returns given. Equal ends mean a blank map. */
+/* The range a map of n values is drawn in, by mode; best for unsigned maps is MAP,
+ * for signed ones SYMMETRIC. Zero is always inside, except that FIXED returns
+ * given. Values that are not finite are passed over. Equal ends mean a blank
+ * map. */
 struct sal_range sal_range_of(const float *values, long n, bool is_signed,
                               enum sal_range_mode mode, struct sal_range given);
 
@@ -53,7 +55,11 @@ struct sal_overlay {
     double contour;    /* > 0: draw a line around the top `contour` percent */
 };
 
-/* Draws values [picture->height][picture->width] over the picture, in place. */
+/* Draws values [picture->height][picture->width] over the picture, in place. A
+ * diverging colour map keeps zero in its middle and one scale on both sides,
+ * whatever the range. A blank map has the lowest colour (diverging: the middle).
+ * NAN leaves the image as it is. The contour goes by value, not magnitude: a white
+ * pixel inside, a black one outside, none around a map without highest values. */
 void sal_overlay_draw(const struct sal_overlay *overlay, struct sal_picture *picture,
                       const float *values);
 

@@ -44,7 +44,8 @@ enum sal_status sal_params_set(struct sal_params *params,
 double sal_params_get(const struct sal_params *params,
                       const struct sal_param *list, const char *name);
 
-/* "50", "0.25", "yes", "gauss"; dst is terminated and returned. */
+/* "50", "0.25", "2/255", "yes", "gauss": what sal_params_set() reads back as the
+ * same value. dst (32 bytes are enough but for long choices) is returned. */
 char *sal_param_text(const struct sal_param *param, double value, char *dst,
                      size_t capacity);
 

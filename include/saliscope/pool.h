@@ -23,7 +23,8 @@ int sal_pool_threads(const struct sal_pool *pool);
 
 /* Calls work(context, tile, worker) once for every tile in 0..tiles-1 and
  * returns when all are done. worker is in 0..threads-1, for per-thread scratch;
- * the result must not depend on it. */
+ * the result must not depend on it. work must not run the same pool: it would
+ * wait for itself. */
 void sal_pool_run(struct sal_pool *pool, int tiles,
                   void (*work)(void *context, int tile, int worker),
                   void *context);

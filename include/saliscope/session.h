@@ -16,6 +16,7 @@
 #include "saliscope/colormap.h"
 #include "saliscope/explain.h"
 #include "saliscope/image.h"
+#include "saliscope/json.h"
 #include "saliscope/model.h"
 #include "saliscope/overlay.h"
 
@@ -23,12 +24,14 @@ struct sal_session;
 
 struct sal_session_options {
     int threads;   /* 0: all processors */
+    int batch;     /* images per pass of methods that make many; 0: their own */
     size_t memory; /* bytes; 0: the model's default */
     enum sal_sandbox_mode sandbox;
     const char *sidecar, *preset, *score;
     uint64_t seed;
     bool show_phi, redact_paths;
-    const char *program; /* the command line that regenerates this, for records */
+    const char *program; /* the command line, for records; NULL: one that asks the
+                            same is made from the case */
 };
 
 /* Opens the model; no image yet. */
@@ -85,7 +88,8 @@ enum sal_status sal_session_start(struct sal_session *session, int *wake_fd,
 void sal_session_request(struct sal_session *session, const char *image,
                          const struct sal_session_ask *ask);
 
-/* Stops the work under way; what is finished stays. */
+/* Stops the work under way; what is finished stays, and the snapshot's error says
+ * SAL_CANCELLED. */
 void sal_session_cancel(struct sal_session *session);
 
 enum sal_session_state { SAL_IDLE, SAL_LOADING, SAL_CLASSIFYING, SAL_EXPLAINING };
@@ -101,6 +105,7 @@ struct sal_snapshot {
     struct sal_scores scores; /* n == 0: not yet */
     struct sal_session_ask ask; /* of the map, class and layer resolved */
     const struct sal_map *map;
+    double seconds;         /* the map took */
     struct sal_error error; /* of the last request; status SAL_OK: none */
     unsigned serial; /* changes whenever anything above did, progress excepted */
 };
@@ -128,23 +133,59 @@ enum sal_status sal_session_map_on_image(const struct sal_session *session,
                                          const struct sal_map *map, float **values,
                                          struct sal_error *err);
 
-/* Writes the current result to path, the writer found by extension: .png .pdf
- * .svg a figure, .npy the raw map, .npz everything, .json the record. "-" is the
- * JSON record on standard output. */
+/* Writes the current result (of the last snapshot, once the worker runs) to path,
+ * the writer found by extension: .png .pdf .svg a figure, .npy the raw map, .npz
+ * everything, .json the record. "-" is the JSON record on standard output. */
 enum sal_status sal_session_write(struct sal_session *session, const char *path,
                                   const struct sal_view *view, enum sal_at at,
                                   struct sal_error *err);
 
 /* One row per writer; extension NULL ends the table. */
+struct sal_writing; /* private to src/session */
 struct sal_writer {
     const char *extension; /* ".png" */
     const char *title;
+    bool needs_map;
+    enum sal_status (*encode)(const struct sal_writing *writing,
+                              struct sal_buffer *buffer, struct sal_error *err);
 };
 extern const struct sal_writer sal_writers[];
 
+/* The writer for path, so that a wrong extension is told before any work; NULL:
+ * SAL_USAGE, the message lists what there is. */
+const struct sal_writer *sal_writer_find(const char *path, struct sal_error *err);
+
 /* The record of INTERFACE.md as JSON text (UTF-8, newline at the end), for
  * classify when map is not there, else explain; free() it. outputs: paths
- * written so far, NULL-terminated, may be NULL. */
+ * written so far, NULL-terminated; NULL: those sal_session_write wrote for this
+ * case. NULL when memory ran out. */
 char *sal_session_record(struct sal_session *session, const char *const *outputs);
+
+/* The same in pieces, for documents of several cases: what all share (saliscope,
+ * command, model, seed, threads), and what one case adds (image, scores or map).
+ * Each writes keys into the object that is open. */
+void sal_session_record_head(struct sal_session *session, struct sal_json *json);
+void sal_session_record_case(struct sal_session *session, struct sal_json *json,
+                             const char *const *outputs);
+
+/* What inspect adds: outputs, operators, figures, classes, layers. */
+void sal_session_record_model(struct sal_session *session, struct sal_json *json);
+
+/* The key "parameters": the values of a method's parameters. */
+void sal_record_params(struct sal_json *json, const struct sal_param *list,
+                       const struct sal_params *params);
+
+/* Appends a word (after a space, unless it is the first) as a POSIX shell reads it
+ * back. */
+void sal_quote_word(struct sal_buffer *line, const char *word);
+
+/* Operators of the model's file with how often each stands there, most frequent
+ * first; free() it. NULL when memory ran out. */
+struct sal_operator_count {
+    const char *name;
+    int count;
+};
+struct sal_operator_count *sal_session_operators(const struct sal_session *session,
+                                                 int *n);
 
 #endif

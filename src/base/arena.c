@@ -59,7 +59,8 @@ void *sal_arena_alloc(struct sal_arena *arena, size_t count, size_t size)
     if (__builtin_mul_overflow(count, size, &bytes) || bytes > SIZE_MAX / 2)
         return NULL;
     bytes = (bytes + ALIGN - 1) / ALIGN * ALIGN;
-    if (arena->limit && bytes > arena->limit - arena->used)
+    if (arena->limit &&
+        (arena->used > arena->limit || bytes > arena->limit - arena->used))
         return NULL;
     struct sal_arena_block *block = arena->block;
     void *memory;

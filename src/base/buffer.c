@@ -46,7 +46,9 @@ void sal_buffer_format(struct sal_buffer *buffer, const char *format, ...)
     va_copy(again, args);
     int size = vsnprintf(NULL, 0, format, args);
     va_end(args);
-    if (size >= 0 && reserve(buffer, (size_t)size + 1)) {
+    if (size < 0)
+        buffer->failed = true;
+    else if (reserve(buffer, (size_t)size + 1)) {
         vsnprintf((char *)buffer->data + buffer->size, (size_t)size + 1, format, again);
         buffer->size += (size_t)size;
     }

@@ -1,53 +1,61 @@
 #include "saliscope/names.h"
 
-#include <stdint.h>
 #include <string.h>
+#include <sys/auxv.h>
 
-struct sal_name {
-    const char *text; /* NULL: free */
-    int number;
-};
-
-/* FNV-1a. A file made to collide costs its owner time, bounded by the limits on
- * names. */
-static size_t hash(const char *text)
+static uint64_t process_key(void)
 {
-    uint64_t h = 14695981039346656037u;
+    uint64_t key = UINT64_C(0x9e3779b97f4a7c15);
+    unsigned long address = getauxval(AT_RANDOM);
+    if (address)
+        memcpy(&key, (const void *)address, sizeof key);
+    return key | 1;
+}
+
+bool sal_names_init(struct sal_names *names, struct sal_arena *arena, size_t most)
+{
+    size_t capacity = 16;
+    while (capacity / 2 < most && capacity < SIZE_MAX / 4)
+        capacity *= 2;
+    names->slots = sal_new(arena, struct sal_name, capacity);
+    names->mask = capacity - 1;
+    names->key = process_key();
+    return names->slots != NULL;
+}
+
+static uint64_t hash_of(const struct sal_names *names, const char *text)
+{
+    uint64_t hash = names->key;
     for (; *text; text++)
-        h = (h ^ (unsigned char)*text) * 1099511628211u;
-    return (size_t)(h ^ h >> 32);
+        hash = (hash ^ (uint8_t)*text) * names->key + (hash >> 47);
+    hash ^= hash >> 32;
+    hash *= UINT64_C(0xd6e8feb86659fd93);
+    return hash ^ hash >> 32;
 }
 
-bool sal_names_init(struct sal_names *names, size_t count, struct sal_arena *arena)
+/* Its slot, or the free one where it belongs: the table is never full. */
+static struct sal_name *slot_of(const struct sal_names *names, const char *text,
+                                uint64_t hash)
 {
-    size_t slots = 16;
-    while (slots < SIZE_MAX / 4 && slots < 2 * count)
-        slots *= 2;
-    *names = (struct sal_names){
-        .slot = sal_new(arena, struct sal_name, slots),
-        .mask = slots - 1,
-    };
-    return names->slot;
-}
-
-static struct sal_name *seek(const struct sal_names *names, const char *name)
-{
-    size_t i = hash(name) & names->mask;
-    while (names->slot[i].text && strcmp(names->slot[i].text, name) != 0)
+    size_t i = hash & names->mask;
+    while (names->slots[i].text &&
+           (names->slots[i].hash != hash || strcmp(names->slots[i].text, text) != 0))
         i = (i + 1) & names->mask;
-    return &names->slot[i];
+    return &names->slots[i];
 }
 
-int sal_names_add(struct sal_names *names, const char *name, int number)
+struct sal_name *sal_names_find(const struct sal_names *names, const char *text)
 {
-    struct sal_name *slot = seek(names, name);
-    if (!slot->text)
-        *slot = (struct sal_name){.text = name, .number = number};
-    return slot->number;
+    struct sal_name *slot = slot_of(names, text, hash_of(names, text));
+    return slot->text ? slot : NULL;
 }
 
-int sal_names_find(const struct sal_names *names, const char *name)
+struct sal_name *sal_names_add(struct sal_names *names, const char *text, int value)
 {
-    const struct sal_name *slot = seek(names, name);
-    return slot->text ? slot->number : -1;
+    uint64_t hash = hash_of(names, text);
+    struct sal_name *slot = slot_of(names, text, hash);
+    if (slot->text)
+        return slot;
+    *slot = (struct sal_name){text, hash, value};
+    return NULL;
 }

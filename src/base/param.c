@@ -11,8 +11,10 @@
 void sal_params_init(struct sal_params *params, const struct sal_param *list)
 {
     *params = (struct sal_params){0};
-    for (int i = 0; list && list[i].name; i++)
+    for (int i = 0; list && list[i].name; i++) {
+        assert(i < SAL_PARAMS_MAX);
         params->value[i] = list[i].fallback;
+    }
 }
 
 static int find(const struct sal_param *list, const char *name, size_t size)
@@ -84,7 +86,7 @@ static void allowed(const struct sal_param *param, char *dst, size_t capacity)
     switch (param->type) {
     case SAL_PARAM_INT:
     case SAL_PARAM_REAL:
-        snprintf(dst, capacity, "a %s from %g to %g%s%s",
+        snprintf(dst, capacity, "a %s from %.9g to %.9g%s%s",
                  param->type == SAL_PARAM_INT ? "whole number" : "number", param->min,
                  param->max, *param->unit ? " " : "", param->unit);
         return;
@@ -104,15 +106,16 @@ static enum sal_status unknown(const struct sal_param *list, const char *text,
                                const char *owner, struct sal_error *err)
 {
     char names[256] = "";
+    int size = (int)strcspn(text, "=");
     size_t used = 0;
     for (int i = 0; list && list[i].name && used < sizeof(names); i++)
         used += (size_t)snprintf(names + used, sizeof(names) - used, "%s%s",
                                  i ? ", " : "", list[i].name);
     if (!used)
-        return sal_fail(err, SAL_USAGE, "%s has no parameters, '%s' was given", owner,
-                        text);
-    return sal_fail(err, SAL_USAGE, "%s has no parameter '%s'; it has %s", owner, text,
-                    names);
+        return sal_fail(err, SAL_USAGE, "%s has no parameters, '%.*s' was given",
+                        owner, size, text);
+    return sal_fail(err, SAL_USAGE, "%s has no parameter '%.*s'; it has %s", owner,
+                    size, text, names);
 }
 
 enum sal_status sal_params_set(struct sal_params *params, const struct sal_param *list,
@@ -142,6 +145,28 @@ double sal_params_get(const struct sal_params *params, const struct sal_param *l
     return params->value[i];
 }
 
+/* Writes value with that many digits; true when it reads back as the same. */
+static bool spell(double value, int digits, char *dst, size_t capacity)
+{
+    double read;
+    snprintf(dst, capacity, "%.*g", digits, value);
+    return number(dst, &read) && read == value;
+}
+
+/* A short spelling that loses nothing; grey levels as people write them. */
+static void number_text(double value, char *dst, size_t capacity)
+{
+    double levels = round(value * 255);
+    if (spell(value, 9, dst, capacity))
+        return;
+    if (fabs(levels) < 255 && levels / 255 == value)
+        snprintf(dst, capacity, "%.0f/255", levels);
+    else
+        for (int digits = 10; digits <= 17; digits++)
+            if (spell(value, digits, dst, capacity))
+                return;
+}
+
 char *sal_param_text(const struct sal_param *param, double value, char *dst,
                      size_t capacity)
 {
@@ -150,6 +175,6 @@ char *sal_param_text(const struct sal_param *param, double value, char *dst,
     else if (param->type == SAL_PARAM_BOOL)
         snprintf(dst, capacity, "%s", value != 0 ? "yes" : "no");
     else
-        snprintf(dst, capacity, "%.9g", value);
+        number_text(value, dst, capacity);
     return dst;
 }

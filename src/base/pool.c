@@ -20,7 +20,7 @@ struct sal_pool {
     int busy;       /* workers still in this round */
     bool closing;
     int tiles;
-    atomic_int next; /* first tile nobody has taken */
+    atomic_long next; /* first tile nobody has taken; passes tiles by threads */
     void (*work)(void *context, int tile, int worker);
     void *context;
 };
@@ -32,9 +32,9 @@ struct worker {
 
 static void take_tiles(struct sal_pool *pool, int worker)
 {
-    int tile;
+    long tile;
     while ((tile = atomic_fetch_add(&pool->next, 1)) < pool->tiles)
-        pool->work(pool->context, tile, worker);
+        pool->work(pool->context, (int)tile, worker);
 }
 
 static void *worker_main(void *argument)

@@ -9,10 +9,12 @@ enum sal_status sal_fail(struct sal_error *err, enum sal_status status,
 {
     if (!err)
         return status;
+    char text[sizeof(err->text)]; /* the arguments may quote err->text */
     va_list args;
     va_start(args, format);
-    vsnprintf(err->text, sizeof(err->text), format, args);
+    vsnprintf(text, sizeof(text), format, args);
     va_end(args);
+    strcpy(err->text, text);
     err->status = status;
     return status;
 }

@@ -3,7 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "kernel.h"
+#include "binding.h"
 #include "saliscope/names.h"
 
 /* Everything that is only needed while building. */
@@ -20,6 +20,13 @@ struct builder {
 static enum sal_status no_memory(struct builder *b)
 {
     return sal_fail(b->err, SAL_LIMIT, "the model needs more than the memory limit");
+}
+
+/* The id of a value by name; -1. */
+static int id_of(const struct builder *b, const char *name)
+{
+    const struct sal_name *found = sal_names_find(&b->names, name);
+    return found ? found->value : -1;
 }
 
 /* ---- values ------------------------------------------------------------- */
@@ -47,7 +54,7 @@ static enum sal_status name_values(struct builder *b)
     const struct sal_onnx_graph *source = &b->onnx->graph;
     int n = count_values(source);
     b->graph->values = sal_new(&b->graph->arena, struct sal_value, n);
-    if (!b->graph->values || !sal_names_init(&b->names, (size_t)n, &b->scratch))
+    if (!b->graph->values || !sal_names_init(&b->names, &b->scratch, (size_t)n))
         return no_memory(b);
     for (int i = 0; i < source->n_inputs; i++)
         add_value(b, source->inputs[i].name, "", "");
@@ -71,7 +78,7 @@ static enum sal_status mark_live(struct builder *b)
     if (!b->node_live || !graph->outputs)
         return no_memory(b);
     for (int i = 0; i < source->n_outputs; i++) {
-        int id = sal_names_find(&b->names, source->outputs[i].name);
+        int id = id_of(b, source->outputs[i].name);
         if (id < 0)
             return sal_fail(b->err, SAL_BAD_INPUT, "output '%s' is never made",
                             source->outputs[i].name);
@@ -81,12 +88,12 @@ static enum sal_status mark_live(struct builder *b)
     for (int i = source->n_nodes - 1; i >= 0; i--) {
         const struct sal_onnx_node *node = &source->nodes[i];
         for (int j = 0; j < node->n_outputs; j++) {
-            int id = sal_names_find(&b->names, node->outputs[j]);
+            int id = id_of(b, node->outputs[j]);
             b->node_live[i] |= id >= 0 && graph->values[id].live;
         }
         for (int j = 0; b->node_live[i] && j < node->n_inputs; j++)
             if (*node->inputs[j])
-                graph->values[sal_names_find(&b->names, node->inputs[j])].live = true;
+                graph->values[id_of(b, node->inputs[j])].live = true;
     }
     return SAL_OK;
 }
@@ -178,9 +185,9 @@ static enum sal_status connect(struct builder *b, const struct sal_onnx_node *so
     if (!in || !out)
         return no_memory(b);
     for (int i = 0; i < source->n_inputs; i++)
-        in[i] = *source->inputs[i] ? sal_names_find(&b->names, source->inputs[i]) : -1;
+        in[i] = *source->inputs[i] ? id_of(b, source->inputs[i]) : -1;
     for (int i = 0; i < source->n_outputs; i++)
-        out[i] = *source->outputs[i] ? sal_names_find(&b->names, source->outputs[i]) : -1;
+        out[i] = *source->outputs[i] ? id_of(b, source->outputs[i]) : -1;
     node->in = in;
     node->out = out;
     node->n_in = source->n_inputs;

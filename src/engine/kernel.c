@@ -1,27 +1,57 @@
 #include "kernel.h"
 
-bool sal_binding_init(struct sal_binding *binding, const struct sal_node *node,
-                      struct sal_arena *arena)
+#include <string.h>
+
+enum { TILES_MAX = 1 << 24 };
+
+struct pieces {
+    int64_t n, grain;
+    void (*work)(const struct sal_kernel *k, int64_t from, int64_t to, int worker);
+    const struct sal_kernel *k;
+};
+
+static void do_piece(void *context, int tile, int worker)
 {
-    *binding = (struct sal_binding){
-        .node = node,
-        .in = sal_new(arena, const struct sal_tensor *, node->n_in),
-        .out = sal_new(arena, struct sal_tensor *, node->n_out),
-        .dx = sal_new(arena, sal_real *, node->n_in),
-        .dy = sal_new(arena, const sal_real *, node->n_out),
-    };
-    return binding->in && binding->out && binding->dx && binding->dy;
+    const struct pieces *pieces = context;
+    int64_t from = tile * pieces->grain, to = from + pieces->grain;
+    pieces->work(pieces->k, from, to < pieces->n ? to : pieces->n, worker);
 }
 
-struct sal_kernel sal_binding_kernel(const struct sal_binding *binding,
-                                     struct sal_pool *pool)
+void sal_split(struct sal_pool *pool, int64_t n, int64_t grain,
+               void (*work)(const struct sal_kernel *k, int64_t from, int64_t to,
+                            int worker),
+               const struct sal_kernel *k)
 {
-    return (struct sal_kernel){
-        .node = binding->node,
-        .in = binding->in,
-        .out = (const struct sal_tensor *const *)binding->out,
-        .dx = binding->dx,
-        .dy = binding->dy,
-        .pool = pool,
-    };
+    if (n < 1)
+        return;
+    while (n / grain >= TILES_MAX)
+        grain *= 2;
+    struct pieces pieces = {.n = n, .grain = grain, .work = work, .k = k};
+    sal_pool_run(pool, (int)((n + grain - 1) / grain), do_piece, &pieces);
+}
+
+void sal_add(sal_real *to, const sal_real *from, int64_t n)
+{
+    for (int64_t i = 0; i < n; i++)
+        to[i] += from[i];
+}
+
+void sal_pass_forward(const struct sal_kernel *k)
+{
+    const struct sal_tensor *x = k->in[0], *y = k->out[0];
+    size_t bytes = (size_t)sal_shape_count(&y->shape) * sal_kind_size(y->kind);
+    if (bytes && y->data != x->data)
+        memcpy(y->data, x->data, bytes);
+}
+
+static void add_piece(const struct sal_kernel *k, int64_t from, int64_t to, int worker)
+{
+    (void)worker;
+    sal_add(k->dx[0] + from, k->dy[0] + from, to - from);
+}
+
+void sal_pass_backward(const struct sal_kernel *k)
+{
+    if (k->dx[0] && k->dy[0])
+        sal_split(k->pool, sal_shape_count(&k->out[0]->shape), SAL_TILE, add_piece, k);
 }

@@ -1,27 +1,105 @@
 /*
- * Binding a node to tensors: the small arrays a kernel call needs, made once.
+ * What operators' files share beyond op.h: inputs that may be absent, outputs
+ * with checked shapes, types and their kinds, and work cut for the pool.
  */
 #ifndef SALISCOPE_ENGINE_KERNEL_H
 #define SALISCOPE_ENGINE_KERNEL_H
 
-#include <stdbool.h>
-
 #include "op.h"
 
-struct sal_binding {
-    const struct sal_node *node;
-    const struct sal_tensor **in; /* [n_in] */
-    struct sal_tensor **out;      /* [n_out] */
-    sal_real **dx;                /* [n_in], NULLs */
-    const sal_real **dy;          /* [n_out], NULLs */
+/* Elements of a tile of cheap element-wise work. */
+#define SAL_TILE INT64_C(16384)
+
+#define SAL_COUNT_MAX (INT64_C(1) << 40)
+
+/* NULL where the input is left out, whether by name or by a shorter list. */
+static inline const struct sal_tensor *sal_infer_in(const struct sal_infer *infer, int i)
+{
+    return i < infer->node->n_in ? infer->in[i] : NULL;
+}
+
+static inline const struct sal_tensor *sal_kernel_in(const struct sal_kernel *k, int i)
+{
+    return i < k->node->n_in ? k->in[i] : NULL;
+}
+
+static inline const struct sal_tensor *sal_kernel_out(const struct sal_kernel *k, int i)
+{
+    return i < k->node->n_out ? k->out[i] : NULL;
+}
+
+static inline sal_real *sal_kernel_dx(const struct sal_kernel *k, int i)
+{
+    return i < k->node->n_in ? k->dx[i] : NULL;
+}
+
+static inline const sal_real *sal_kernel_dy(const struct sal_kernel *k, int i)
+{
+    return i < k->node->n_out ? k->dy[i] : NULL;
+}
+
+/* The kind a tensor of an ONNX type has here; false where it has none. */
+bool sal_type_kind(int type, enum sal_kind *kind);
+
+/* value as an integer type or bool holds it: narrower types wrap, bool is 0 or 1. */
+int64_t sal_int_wrap(int type, int64_t value);
+
+/* Sets output i (nothing, where nobody wants it). Dims that are negative are
+ * SAL_BAD_INPUT, 2^40 elements or more SAL_LIMIT. */
+enum sal_status sal_infer_set(const struct sal_infer *infer, int i, enum sal_kind kind,
+                              int type, const struct sal_shape *shape,
+                              struct sal_error *err);
+
+/* sal_infer_set with the kind and type of tensor. */
+enum sal_status sal_infer_like(const struct sal_infer *infer, int i,
+                               const struct sal_tensor *tensor,
+                               const struct sal_shape *shape, struct sal_error *err);
+
+/* Input i is there, of whatever kind. */
+enum sal_status sal_infer_present(const struct sal_infer *infer, int i,
+                                  struct sal_error *err);
+
+/* Input i is a constant list of integers: rank 0 or 1. SAL_UNSUPPORTED where it is
+ * not constant: `what` names it ("shape"). */
+enum sal_status sal_infer_ints(const struct sal_infer *infer, int i, const char *what,
+                               const int64_t **values, int64_t *n, struct sal_error *err);
+
+/* A list of integers that is an attribute before opset `input_since` and input 1
+ * from there on. *values is NULL where it is left out. The attribute was parsed
+ * into `list`. */
+struct sal_int_list {
+    const int64_t *values;
+    int n;
 };
+enum sal_status sal_infer_list(const struct sal_infer *infer, int input_since, int i,
+                               const char *what, const struct sal_int_list *list,
+                               const int64_t **values, int64_t *n,
+                               struct sal_error *err);
 
-/* Arrays of NULLs in arena; false: no memory. */
-bool sal_binding_init(struct sal_binding *binding, const struct sal_node *node,
-                      struct sal_arena *arena);
+/* Axes in -rank..rank-1 as flags; each at most once. */
+enum sal_status sal_infer_axes(const struct sal_infer *infer, const int64_t *axes,
+                               int64_t n, int rank, bool chosen[SAL_RANK_MAX],
+                               struct sal_error *err);
 
-/* The kernel call it stands for, without scratch. */
-struct sal_kernel sal_binding_kernel(const struct sal_binding *binding,
-                                     struct sal_pool *pool);
+/* Calls work for pieces of 0..n-1 that are `grain` long (the last may be shorter;
+ * pieces grow where there would be too many), in any order and at once. */
+void sal_split(struct sal_pool *pool, int64_t n, int64_t grain,
+               void (*work)(const struct sal_kernel *k, int64_t from, int64_t to,
+                            int worker),
+               const struct sal_kernel *k);
+
+/* Rows of `cost` elements each that make up one tile. */
+static inline int64_t sal_grain(int64_t cost)
+{
+    return cost < 1 ? SAL_TILE : cost < SAL_TILE ? SAL_TILE / cost : 1;
+}
+
+/* to[i] += from[i] */
+void sal_add(sal_real *to, const sal_real *from, int64_t n);
+
+/* Output 0 = input 0, element for element, of either kind, and its pull-back:
+ * whole forwards and backwards of what only renames or reshapes. */
+void sal_pass_forward(const struct sal_kernel *k);
+void sal_pass_backward(const struct sal_kernel *k);
 
 #endif

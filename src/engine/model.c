@@ -6,7 +6,7 @@
 #include <strings.h>
 #include <unistd.h>
 
-#include "kernel.h"
+#include "binding.h"
 #include "model_parts.h"
 #include "output.h"
 #include "run_parts.h"
@@ -130,7 +130,7 @@ static enum sal_status side(int64_t declared, int wanted, const char *what,
 
 static enum sal_status find_input(struct sal_model *model, struct sal_error *err)
 {
-    const struct sal_onnx_value *declared;
+    const struct sal_onnx_value *declared = NULL;
     enum sal_status status = check_input(model, &declared, err);
     if (status)
         return status;
@@ -484,7 +484,8 @@ void sal_model_probabilities(const struct sal_model *model, const sal_real *logi
 static double threshold_of(const struct sal_model *model, int index)
 {
     const struct sal_sidecar *sidecar = &model->sidecar;
-    double given = index < sidecar->n_classes ? sidecar->classes[index].threshold : NAN;
+    double given =
+        index < sidecar->n_classes ? sidecar->classes[index].threshold : (double)NAN;
     return isnan(given) && model->output.activation == SAL_SIGMOID ? 0.5 : given;
 }
 

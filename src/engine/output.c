@@ -113,7 +113,8 @@ enum sal_status sal_output_find(const struct sal_graph *graph,
                                 const struct sal_sidecar *sidecar, const char *score,
                                 struct sal_model_output *output, struct sal_error *err)
 {
-    *output = (struct sal_model_output){.activation_source = "nothing says"};
+    *output = (struct sal_model_output){.activation_source = "nothing says",
+                                        .unit = "logit"};
     int value = graph->outputs[0];
     enum sal_status status = SAL_OK;
     if (sidecar->output)
@@ -131,7 +132,8 @@ enum sal_status sal_output_find(const struct sal_graph *graph,
     output->value = logits;
     bool other = score && strcmp(score, "logit") != 0;
     if (other) { /* explained as it is: nothing is by-passed, nothing applied */
-        *output = (struct sal_model_output){.value = value, .activation_source = "--score"};
+        *output = (struct sal_model_output){
+            .value = value, .activation_source = "--score", .unit = "score"};
         if (strcmp(score, "prob") != 0)
             status = named(graph, score, strcspn(score, "["), "the score",
                            &output->value, err);

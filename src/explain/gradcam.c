@@ -106,7 +106,7 @@ static enum sal_status look(const struct sal_question *question, struct sal_run 
     map->forwards = sal_run_forwards(run);
     map->backwards = sal_run_backwards(run);
     map->is_signed = sal_params_get(question->params, params, "evidence") != 0;
-    map->unit = "logit";
+    map->unit = output->unit;
     return fill_map(question, &cam, map->is_signed, map, err);
 }
 

@@ -1,0 +1,232 @@
+#include <string.h>
+
+#include "../engine/op.h"
+#include "cli.h"
+#include "saliscope/tui.h"
+
+/* Where a listing goes: a table for people or JSON. Every row starts with a name
+ * and a title; a kind may add more. */
+struct listing {
+    const struct cli *cli;
+    struct sal_json *json; /* NULL: text */
+    struct cli_table table;
+};
+
+static void begin(struct listing *listing, const char *name, const char *title)
+{
+    if (!listing->json) {
+        cli_table_add(&listing->table, "%s", name);
+        cli_table_add(&listing->table, "%s", title);
+        return;
+    }
+    sal_json_object(listing->json, NULL);
+    sal_json_text(listing->json, "name", name);
+    sal_json_text(listing->json, "title", title);
+}
+
+static void end(struct listing *listing)
+{
+    if (listing->json)
+        sal_json_end(listing->json);
+}
+
+static void row(struct listing *listing, const char *name, const char *title)
+{
+    begin(listing, name, title);
+    end(listing);
+}
+
+/* ---- methods --------------------------------------------------------------------------- */
+
+static const char *const type_names[] = {
+    [SAL_PARAM_INT] = "int",
+    [SAL_PARAM_REAL] = "real",
+    [SAL_PARAM_BOOL] = "bool",
+    [SAL_PARAM_CHOICE] = "choice",
+};
+
+static void param_json(struct sal_json *json, const struct sal_param *param)
+{
+    sal_json_object(json, NULL);
+    sal_json_text(json, "name", param->name);
+    sal_json_text(json, "type", type_names[param->type]);
+    if (param->type == SAL_PARAM_CHOICE) {
+        sal_json_text(json, "default", param->choices[(int)param->fallback]);
+        sal_json_array(json, "choices");
+        for (int i = 0; param->choices[i]; i++)
+            sal_json_text(json, NULL, param->choices[i]);
+        sal_json_end(json);
+    } else if (param->type == SAL_PARAM_BOOL) {
+        sal_json_bool(json, "default", param->fallback != 0);
+    } else {
+        sal_json_real(json, "default", param->fallback);
+        sal_json_real(json, "min", param->min);
+        sal_json_real(json, "max", param->max);
+    }
+    sal_json_text(json, "unit", param->unit);
+    sal_json_text(json, "help", param->help);
+    sal_json_end(json);
+}
+
+static void param_text(struct cli_table *table, const struct sal_param *param)
+{
+    char value[64];
+    sal_param_text(param, param->fallback, value, sizeof(value));
+    cli_table_add(table, "  %s=%s%s%s", param->name, value, *param->unit ? " " : "",
+                  param->unit);
+    cli_table_add(table, "%s", param->help);
+}
+
+static void list_methods(struct listing *listing)
+{
+    for (int i = 0; sal_methods[i]; i++) {
+        const struct sal_method *method = sal_methods[i];
+        begin(listing, method->name, method->title);
+        if (listing->json) {
+            sal_json_text(listing->json, "formula", method->formula);
+            sal_json_text(listing->json, "paper", method->paper);
+            sal_json_bool(listing->json, "gradient", method->needs & SAL_NEEDS_GRADIENT);
+            sal_json_bool(listing->json, "layer", method->needs & SAL_NEEDS_LAYER);
+            sal_json_array(listing->json, "parameters");
+        }
+        for (int k = 0; method->params && method->params[k].name; k++)
+            if (listing->json)
+                param_json(listing->json, &method->params[k]);
+            else
+                param_text(&listing->table, &method->params[k]);
+        if (listing->json)
+            sal_json_end(listing->json);
+        end(listing);
+    }
+}
+
+/* ---- the other kinds ---------------------------------------------------------------------- */
+
+static void list_colormaps(struct listing *listing)
+{
+    for (const struct sal_colormap *map = sal_colormaps; map->name; map++) {
+        begin(listing, map->name, map->title);
+        if (listing->json)
+            sal_json_bool(listing->json, "diverging", map->diverging);
+        end(listing);
+    }
+}
+
+static void list_operators(struct listing *listing)
+{
+    for (int i = 0; sal_ops[i]; i++) {
+        const struct sal_op *op = sal_ops[i];
+        char title[64];
+        snprintf(title, sizeof(title), "opset %d to %d%s", op->since, op->until,
+                 op->backward ? ", with gradient" : "");
+        begin(listing, op->name, title);
+        if (listing->json) {
+            sal_json_int(listing->json, "since", op->since);
+            sal_json_int(listing->json, "until", op->until);
+            sal_json_bool(listing->json, "gradient", op->backward != NULL);
+        }
+        end(listing);
+    }
+}
+
+static void list_loaders(struct listing *listing)
+{
+    for (int i = 0; sal_image_loaders[i]; i++) {
+        begin(listing, sal_image_loaders[i]->name, sal_image_loaders[i]->title);
+        if (listing->json)
+            sal_json_text(listing->json, "extensions", sal_image_loaders[i]->extensions);
+        end(listing);
+    }
+}
+
+static void list_keys(struct listing *listing)
+{
+    for (const struct sal_tui_key *key = sal_tui_keys; key->keys; key++)
+        row(listing, key->keys, key->help);
+}
+
+static void list_presets(struct listing *listing)
+{
+    for (const struct sal_preset *preset = sal_presets; preset->name; preset++)
+        row(listing, preset->name, preset->title);
+}
+
+static void list_writers(struct listing *listing)
+{
+    for (const struct sal_writer *writer = sal_writers; writer->extension; writer++)
+        row(listing, writer->extension, writer->title);
+}
+
+static void list_nothing(struct listing *listing)
+{
+    if (!listing->json)
+        cli_warn(listing->cli, "this version has none yet");
+}
+
+static const struct {
+    const char *name, *title;
+    void (*fill)(struct listing *listing);
+} kinds[] = {
+    {"methods", "saliency methods and their parameters, for -M and -P", list_methods},
+    {"probes", "altered inputs, for probe (none in this version)", list_nothing},
+    {"metrics", "per-case numbers, for measure (none in this version)", list_nothing},
+    {"colormaps", "for --colormap", list_colormaps},
+    {"operators", "ONNX operators and the opsets they cover", list_operators},
+    {"loaders", "image formats", list_loaders},
+    {"keys", "keys in the terminal workbench", list_keys},
+    {"presets", "preprocessing, for --preset", list_presets},
+    {"writers", "output files, by extension, for -o", list_writers},
+};
+enum { N_KINDS = sizeof(kinds) / sizeof(*kinds) };
+
+static void list_kinds(struct listing *listing)
+{
+    for (int i = 0; i < N_KINDS; i++)
+        row(listing, kinds[i].name, kinds[i].title);
+}
+
+static int print_document(struct cli *cli, const char *what,
+                          void (*fill)(struct listing *))
+{
+    struct sal_buffer buffer = {0};
+    struct sal_json json = {.out = &buffer};
+    struct listing listing = {.cli = cli, .json = &json};
+    sal_json_object(&json, NULL);
+    sal_json_text(&json, "saliscope", SAL_VERSION);
+    sal_json_text(&json, "command", (const char *)cli->program.data);
+    sal_json_array(&json, what);
+    fill(&listing);
+    sal_json_end(&json);
+    sal_json_end(&json);
+    int status = cli_print_json(&json);
+    sal_buffer_release(&buffer);
+    return status;
+}
+
+static int print_list(struct cli *cli, const char *what, void (*fill)(struct listing *))
+{
+    if (cli->json)
+        return print_document(cli, what, fill);
+    struct listing listing = {.cli = cli, .table = {.align = "ll"}};
+    fill(&listing);
+    cli_table_print(&listing.table, stdout, "");
+    return 0;
+}
+
+int cmd_list(struct cli *cli)
+{
+    const struct options *options = &cli->options;
+    if (!options->n_operands)
+        return print_list(cli, "lists", list_kinds);
+    if (options->n_operands > 1)
+        return cli_usage("list takes one name, not %d", options->n_operands);
+    const char *what = options->operands[0];
+    struct nearest nearest = {.word = what};
+    for (int i = 0; i < N_KINDS; i++) {
+        if (strcmp(kinds[i].name, what) == 0)
+            return print_list(cli, what, kinds[i].fill);
+        nearest_offer(&nearest, kinds[i].name);
+    }
+    return cli_usage("there is no list of '%s'; %s", what,
+                     nearest.best ? nearest.best : "'saliscope list' names them");
+}

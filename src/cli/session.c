@@ -1,0 +1,168 @@
+#include <stdlib.h>
+#include <string.h>
+
+#include "cli.h"
+#include "saliscope/explain.h"
+
+enum sal_sandbox_mode cli_sandbox(const struct cli *cli)
+{
+    if (option_given(&cli->options, OPT_REQUIRE_SANDBOX))
+        return SAL_SANDBOX_REQUIRE;
+    return option_given(&cli->options, OPT_NO_SANDBOX) ? SAL_SANDBOX_OFF
+                                                       : SAL_SANDBOX_BEST;
+}
+
+enum sal_status cli_open_session(struct cli *cli, const char *model,
+                                 struct sal_error *err)
+{
+    const struct options *given = &cli->options;
+    struct sal_session_options options = {
+        .threads = (int)option_number(given, OPT_THREADS, 0),
+        .batch = (int)option_number(given, OPT_BATCH, 0),
+        .memory = (size_t)option_number(given, OPT_MEMORY, 0),
+        .sandbox = cli_sandbox(cli),
+        .sidecar = option_text(given, OPT_SIDECAR, NULL),
+        .preset = option_text(given, OPT_PRESET, NULL),
+        .score = option_text(given, OPT_SCORE, NULL),
+        .seed = (uint64_t)option_number(given, OPT_SEED, 0),
+        .show_phi = option_given(given, OPT_SHOW_PHI),
+        .redact_paths = option_given(given, OPT_REDACT_PATHS),
+        .program = (const char *)cli->program.data,
+    };
+    enum sal_status status = sal_session_open(&cli->session, model, &options, err);
+    if (status)
+        return status;
+    int n;
+    const char *const *warnings =
+        sal_model_warnings(sal_session_model(cli->session), &n);
+    for (int i = 0; i < n; i++)
+        cli_warn(cli, warnings[i]);
+    return SAL_OK;
+}
+
+/* ---- the question ------------------------------------------------------------------- */
+
+static enum sal_status find_method(const char *name, const struct sal_method **method,
+                                   struct sal_error *err)
+{
+    *method = name ? sal_method_find(name) : sal_methods[0];
+    if (*method)
+        return SAL_OK;
+    struct nearest nearest = {.word = name};
+    for (int i = 0; sal_methods[i]; i++)
+        nearest_offer(&nearest, sal_methods[i]->name);
+    return sal_fail(err, SAL_USAGE, "there is no method '%s'; %s%s", name,
+                    nearest.best ? nearest.best : "'saliscope list methods' shows all",
+                    nearest.best ? " is near" : "");
+}
+
+static enum sal_status find_class(const struct sal_model *model, const char *text,
+                                  int *index, struct sal_error *err)
+{
+    *index = text ? sal_model_class_find(model, text) : -1;
+    if (!text || *index >= 0)
+        return SAL_OK;
+    int n = sal_model_output(model)->n;
+    struct nearest nearest = {.word = text};
+    for (int i = 0; i < n; i++)
+        nearest_offer(&nearest, sal_model_class(model, i));
+    if (nearest.best)
+        return sal_fail(err, SAL_USAGE, "there is no class '%s'; '%s' is near", text,
+                        nearest.best);
+    return sal_fail(err, SAL_USAGE,
+                    "there is no class '%s'; the model has %d, counted from 0 ('saliscope "
+                    "inspect' shows them)",
+                    text, n);
+}
+
+static enum sal_status find_layer(const struct sal_model *model, const char *text,
+                                  int *layer, struct sal_error *err)
+{
+    *layer = -1;
+    if (!text || strcmp(text, "auto") == 0)
+        return SAL_OK;
+    *layer = sal_model_find(model, text);
+    if (*layer >= 0)
+        return SAL_OK;
+    int n, automatic;
+    const struct sal_layer *layers = sal_model_layers(model, &n, &automatic);
+    struct nearest nearest = {.word = text};
+    for (int i = 0; i < n; i++)
+        nearest_offer(&nearest, sal_model_value(model, layers[i].value).name);
+    if (nearest.best)
+        return sal_fail(err, SAL_USAGE, "there is no layer '%s'; '%s' is near", text,
+                        nearest.best);
+    return sal_fail(err, SAL_USAGE,
+                    "there is no layer '%s'; 'saliscope inspect' shows them", text);
+}
+
+enum sal_status cli_ask(struct cli *cli, struct sal_session_ask *ask,
+                        struct sal_error *err)
+{
+    const struct options *given = &cli->options;
+    const struct sal_model *model = sal_session_model(cli->session);
+    *ask = (struct sal_session_ask){0};
+    enum sal_status status =
+        find_method(option_text(given, OPT_METHOD, NULL), &ask->method, err);
+    if (status)
+        return status;
+    sal_params_init(&ask->params, ask->method->params);
+    const struct option_values *pairs = &given->value[OPT_PARAM];
+    for (int i = 0; i < pairs->count && !status; i++)
+        status = sal_params_set(&ask->params, ask->method->params, pairs->text[i],
+                                ask->method->name, err);
+    if (!status && option_number(given, OPT_CHANNELS, 0) > 0)
+        status = sal_fail(err, SAL_USAGE, "%s has no input channels to keep",
+                          ask->method->name);
+    if (!status)
+        status = find_class(model, option_text(given, OPT_CLASS, NULL),
+                            &ask->class_index, err);
+    if (!status)
+        status = find_layer(model, option_text(given, OPT_LAYER, NULL), &ask->layer, err);
+    return status;
+}
+
+/* ---- how it is drawn ------------------------------------------------------------------- */
+
+static enum sal_status parse_range(const char *text, struct sal_view *view,
+                                   struct sal_error *err)
+{
+    if (!text || strcmp(text, "image") == 0)
+        return SAL_OK;
+    if (strcmp(text, "symmetric") == 0) {
+        view->range_mode = SAL_RANGE_SYMMETRIC;
+        return SAL_OK;
+    }
+    char *end;
+    view->range_mode = SAL_RANGE_FIXED;
+    view->range.low = strtod(text, &end);
+    if (end != text && *end == ':') {
+        const char *high = end + 1;
+        view->range.high = strtod(high, &end);
+        if (end != high && !*end && view->range.low < view->range.high)
+            return SAL_OK;
+    }
+    return sal_fail(err, SAL_USAGE,
+                    "--range takes LO:HI with LO below HI, image or symmetric, not '%s'",
+                    text);
+}
+
+enum sal_status cli_view(const struct cli *cli, struct sal_view *view,
+                         struct sal_error *err)
+{
+    const struct options *given = &cli->options;
+    double alpha = option_number(given, OPT_ALPHA, 0.5);
+    *view = (struct sal_view){.alpha = alpha > 0 ? alpha : -1,
+                              .contour = option_number(given, OPT_CONTOUR, 0)};
+    const char *name = option_text(given, OPT_COLORMAP, NULL);
+    if (name && !(view->colormap = sal_colormap_find(name))) {
+        struct nearest nearest = {.word = name};
+        for (const struct sal_colormap *row = sal_colormaps; row->name; row++)
+            nearest_offer(&nearest, row->name);
+        return sal_fail(err, SAL_USAGE, "there is no colormap '%s'; %s%s", name,
+                        nearest.best ? nearest.best
+                                     : "'saliscope list colormaps' shows all",
+                        nearest.best ? " is near" : "");
+    }
+    return parse_range(option_text(given, OPT_RANGE, NULL), view, err);
+}

@@ -1,0 +1,255 @@
+/* A run's backward: which part of the graph a gradient passes, where it lies. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "run_state.h"
+
+static bool can_carry(const struct sal_graph *graph, int id)
+{
+    return id >= 0 && graph->values[id].tensor.kind == SAL_REAL &&
+           !graph->values[id].tensor.data;
+}
+
+/* on_way[v]: a change of something in wrt can reach the score through v. */
+static void mark_way(const struct sal_run *run, int score, const int *wrt, int n_wrt,
+                     bool *on_way)
+{
+    const struct sal_graph *graph = run->graph;
+    bool *wanted = on_way + graph->n_values; /* the score depends on it */
+    for (int i = 0; i < n_wrt; i++)
+        on_way[wrt[i]] = true;
+    for (int i = 0; i < graph->n_nodes; i++) {
+        const struct sal_node *node = &graph->nodes[i];
+        bool any = false;
+        for (int j = 0; j < node->n_in; j++)
+            any |= can_carry(graph, node->in[j]) && on_way[node->in[j]];
+        for (int j = 0; j < node->n_out; j++)
+            if (can_carry(graph, node->out[j]))
+                on_way[node->out[j]] |= any;
+    }
+    wanted[score] = true;
+    for (int i = graph->n_nodes - 1; i >= 0; i--) {
+        const struct sal_node *node = &graph->nodes[i];
+        bool any = false;
+        for (int j = 0; j < node->n_out; j++)
+            any |= node->out[j] >= 0 && wanted[node->out[j]];
+        for (int j = 0; any && j < node->n_in; j++)
+            if (node->in[j] >= 0)
+                wanted[node->in[j]] = true;
+    }
+    for (int i = 0; i < graph->n_values; i++)
+        on_way[i] &= wanted[i];
+}
+
+/* Lays out lifetimes in backward time and says which nodes take part. */
+static enum sal_status trace_way(struct sal_run *run, int score, const bool *on_way,
+                                 struct sal_interval *at, struct sal_error *err)
+{
+    const struct sal_graph *graph = run->graph;
+    int end = graph->n_nodes + 1;
+    for (int i = 0; i < graph->n_values; i++) {
+        at[i] = (struct sal_interval){.first = end, .last = -1};
+        run->back.first[i] = -1;
+    }
+    at[score].first = at[score].last = 0;
+    for (int i = graph->n_nodes - 1; i >= 0; i--) {
+        const struct sal_node *node = &graph->nodes[i];
+        int now = graph->n_nodes - i;
+        bool from = false, to = false;
+        for (int j = 0; j < node->n_out; j++)
+            from |= node->out[j] >= 0 && on_way[node->out[j]];
+        for (int j = 0; j < node->n_in; j++)
+            to |= node->in[j] >= 0 && on_way[node->in[j]];
+        run->back.takes_part[i] = from && to;
+        if (!run->back.takes_part[i])
+            continue;
+        if (!node->op->backward)
+            return sal_node_fail(node, err, SAL_UNSUPPORTED, "has no gradient");
+        for (int j = 0; j < node->n_out; j++)
+            if (node->out[j] >= 0 && on_way[node->out[j]])
+                at[node->out[j]].last = now;
+        for (int j = 0; j < node->n_in; j++) {
+            int id = node->in[j];
+            if (id < 0 || !on_way[id])
+                continue;
+            if (j < 32 && node->op->no_gradient >> j & 1)
+                return sal_node_fail(node, err, SAL_UNSUPPORTED,
+                                     "has no gradient for its input %d", j);
+            if (at[id].first == end) {
+                at[id].first = now;
+                run->back.first[id] = i;
+            }
+            if (at[id].last < now)
+                at[id].last = now;
+        }
+    }
+    return SAL_OK;
+}
+
+static enum sal_status place_gradients(struct sal_run *run, const bool *on_way,
+                                       struct sal_interval *at, struct sal_error *err)
+{
+    const struct sal_graph *graph = run->graph;
+    for (int i = 0; i < graph->n_values; i++)
+        at[i].size = on_way[i] || i == run->back.score
+                         ? sal_tensor_bytes(&run->tensors[i]) : 0;
+    for (int i = 0; i < run->back.n_wrt; i++) {
+        struct sal_interval *kept = &at[run->back.wrt[i]];
+        kept->size = sal_tensor_bytes(&run->tensors[run->back.wrt[i]]);
+        kept->last = graph->n_nodes + 1;
+        if (!on_way[run->back.wrt[i]])
+            kept->first = 0; /* zeros that nobody may write over */
+    }
+    size_t size = sal_plan_place(at, graph->n_values);
+    enum sal_status status =
+        sal_run_block(run, &run->back.block, size, "the gradients", err);
+    for (int i = 0; !status && i < graph->n_values; i++)
+        run->back.grad[i] =
+            at[i].size ? (sal_real *)(void *)(run->back.block.data + at[i].offset) : NULL;
+    return status;
+}
+
+static void bind_gradients(struct sal_run *run, const bool *on_way)
+{
+    for (int i = 0; i < run->graph->n_nodes; i++) {
+        const struct sal_node *node = &run->graph->nodes[i];
+        for (int j = 0; j < node->n_in; j++)
+            run->bindings[i].dx[j] = node->in[j] >= 0 && on_way[node->in[j]]
+                                         ? run->back.grad[node->in[j]] : NULL;
+        for (int j = 0; j < node->n_out; j++)
+            run->bindings[i].dy[j] = node->out[j] >= 0 && on_way[node->out[j]]
+                                         ? run->back.grad[node->out[j]] : NULL;
+    }
+}
+
+static enum sal_status plan_backward(struct sal_run *run, int score, const int *wrt,
+                                     int n_wrt, struct sal_error *err)
+{
+    bool same = run->back.score == score && run->back.n_wrt == n_wrt &&
+                memcmp(run->back.wrt, wrt, sizeof(int) * (size_t)n_wrt) == 0;
+    if (same)
+        return SAL_OK;
+    size_t n = (size_t)run->graph->n_values;
+    run->back.score = -1;
+    bool *on_way = calloc(2 * n, sizeof(*on_way));
+    struct sal_interval *at = calloc(n, sizeof(*at));
+    enum sal_status status = SAL_LIMIT;
+    if (!on_way || !at) {
+        sal_fail(err, SAL_LIMIT, "no memory for the gradient's plan");
+    } else {
+        mark_way(run, score, wrt, n_wrt, on_way);
+        status = trace_way(run, score, on_way, at, err);
+    }
+    if (!status) {
+        run->back.score = score;
+        run->back.n_wrt = n_wrt;
+        memcpy(run->back.wrt, wrt, sizeof(int) * (size_t)n_wrt);
+        status = place_gradients(run, on_way, at, err);
+    }
+    if (!status) {
+        bind_gradients(run, on_way);
+        status = sal_run_scratch(run, true, err);
+    }
+    if (status)
+        run->back.score = -1;
+    free(on_way);
+    free(at);
+    return status;
+}
+
+static enum sal_status check_backward(const struct sal_run *run, int score,
+                                      const int *wrt, int n_wrt, struct sal_error *err)
+{
+    const struct sal_graph *graph = run->graph;
+    if (!run->keeps_all || !run->forward_done)
+        return sal_fail(err, SAL_USAGE, "a backward needs a forward that keeps gradients");
+    if (score < 0 || score >= graph->n_values || !graph->values[score].live ||
+        !can_carry(graph, score))
+        return sal_fail(err, SAL_USAGE, "the score is not a tensor the model computes");
+    if (n_wrt < 1 || n_wrt > graph->n_values)
+        return sal_fail(err, SAL_USAGE, "a gradient needs a tensor to be taken for");
+    for (int i = 0; i < n_wrt; i++)
+        if (wrt[i] < 0 || wrt[i] >= graph->n_values || !graph->values[wrt[i]].live ||
+            !can_carry(graph, wrt[i]))
+            return sal_fail(err, SAL_USAGE,
+                            "there is no gradient for a tensor that is constant, "
+                            "integer or not computed");
+    return SAL_OK;
+}
+
+static void zero_gradient(struct sal_run *run, int id)
+{
+    memset(run->back.grad[id], 0, sal_tensor_bytes(&run->tensors[id]));
+}
+
+/* Gradients whose first visitor is node i begin at zero there, and not earlier:
+ * the place may have held another one. */
+static void begin_gradients(struct sal_run *run, int i)
+{
+    const struct sal_node *node = &run->graph->nodes[i];
+    for (int j = 0; j < node->n_in; j++) {
+        int id = node->in[j];
+        bool again = false;
+        for (int k = 0; k < j; k++)
+            again |= node->in[k] == id;
+        if (id >= 0 && !again && run->bindings[i].dx[j] && run->back.first[id] == i &&
+            id != run->back.score)
+            zero_gradient(run, id);
+    }
+}
+
+static enum sal_status pull_back(struct sal_run *run, struct sal_job *job,
+                                 struct sal_error *err)
+{
+    for (int i = 0; i < run->back.n_wrt; i++)
+        if (run->back.first[run->back.wrt[i]] < 0 && run->back.wrt[i] != run->back.score)
+            zero_gradient(run, run->back.wrt[i]);
+    for (int i = run->graph->n_nodes - 1; i >= 0; i--) {
+        if (!run->back.takes_part[i])
+            continue;
+        if (sal_job_cancelled(job))
+            return sal_fail(err, SAL_CANCELLED, "cancelled");
+        begin_gradients(run, i);
+        sal_run_node(run, i, true);
+    }
+    run->backwards++;
+    return SAL_OK;
+}
+
+enum sal_status sal_run_backward(struct sal_run *run, int score, int64_t index,
+                                 const int *wrt, int n_wrt, struct sal_job *job,
+                                 struct sal_error *err)
+{
+    enum sal_status status = check_backward(run, score, wrt, n_wrt, err);
+    if (status || (status = plan_backward(run, score, wrt, n_wrt, err)))
+        return status;
+    int64_t count = sal_shape_count(&run->tensors[score].shape);
+    int64_t batch = run->tensors[run->graph->inputs[0]].shape.dim[0];
+    int64_t each = batch ? count / batch : 0;
+    if (index < 0 || index >= each)
+        return sal_fail(err, SAL_USAGE, "score index %lld is not in 0..%lld",
+                        (long long)index, (long long)each - 1);
+    zero_gradient(run, score);
+    for (int64_t b = 0; b < batch; b++)
+        run->back.grad[score][b * each + index] = 1;
+    return pull_back(run, job, err);
+}
+
+enum sal_status sal_run_backward_from(struct sal_run *run, int score,
+                                      const sal_real *dscore, const int *wrt, int n_wrt,
+                                      struct sal_job *job, struct sal_error *err)
+{
+    enum sal_status status = check_backward(run, score, wrt, n_wrt, err);
+    if (status || (status = plan_backward(run, score, wrt, n_wrt, err)))
+        return status;
+    memcpy(run->back.grad[score], dscore, sal_tensor_bytes(&run->tensors[score]));
+    return pull_back(run, job, err);
+}
+
+const sal_real *sal_run_gradient(const struct sal_run *run, int value)
+{
+    for (int i = 0; i < run->back.n_wrt; i++)
+        if (run->back.wrt[i] == value && run->back.score >= 0)
+            return run->back.grad[value];
+    return NULL;
+}

@@ -1,0 +1,192 @@
+#include "kernel.h"
+#include "real.h"
+
+/* Up to two numbers that an operator has as attributes. */
+struct unary {
+    sal_real p, q;
+};
+
+struct number {
+    const char *name; /* NULL: none */
+    double fallback;
+};
+
+static enum sal_status parse(struct sal_node *node, const struct sal_onnx_node *source,
+                             struct sal_arena *arena, struct number p, struct number q,
+                             struct sal_error *err)
+{
+    struct unary *unary = sal_new(arena, struct unary, 1);
+    if (!unary)
+        return sal_node_fail(node, err, SAL_LIMIT, "no memory");
+    double value[2] = {0};
+    enum sal_status status = SAL_OK;
+    if (p.name)
+        status = sal_attr_float(source, p.name, p.fallback, &value[0], err);
+    if (q.name && !status)
+        status = sal_attr_float(source, q.name, q.fallback, &value[1], err);
+    *unary = (struct unary){(sal_real)value[0], (sal_real)value[1]};
+    node->attr = unary;
+    return status;
+}
+
+static void split(const struct sal_kernel *k,
+                  void (*work)(const struct sal_kernel *k, int64_t from, int64_t to,
+                               int worker))
+{
+    sal_split(k->pool, sal_shape_count(&k->out[0]->shape), SAL_TILE, work, k);
+}
+
+/* An operator's parameters, its value, and the slope of that value y at x. The
+ * subgradient at a kink is the one PyTorch takes. */
+#define LOOPS(op_name, p_number, q_number, value, slope)                               \
+    static enum sal_status op_name##_parse(                                            \
+        struct sal_node *node, const struct sal_onnx_node *source,                     \
+        struct sal_arena *arena, struct sal_error *err)                                \
+    {                                                                                  \
+        return parse(node, source, arena, p_number, q_number, err);                    \
+    }                                                                                  \
+    static void op_name##_values(const struct sal_kernel *k, int64_t from, int64_t to, \
+                                 int worker)                                           \
+    {                                                                                  \
+        const sal_real *in = k->in[0]->real;                                           \
+        sal_real *out = k->out[0]->real;                                               \
+        const struct unary *unary = k->node->attr;                                     \
+        const sal_real p = unary->p, q = unary->q;                                     \
+        (void)p, (void)q, (void)worker;                                                \
+        for (int64_t i = from; i < to; i++) {                                          \
+            const sal_real x = in[i];                                                  \
+            out[i] = value;                                                            \
+        }                                                                              \
+    }                                                                                  \
+    static void op_name##_slopes(const struct sal_kernel *k, int64_t from, int64_t to, \
+                                 int worker)                                           \
+    {                                                                                  \
+        const sal_real *in = k->in[0]->real, *out = k->out[0]->real, *dy = k->dy[0];   \
+        sal_real *dx = k->dx[0];                                                       \
+        const struct unary *unary = k->node->attr;                                     \
+        const sal_real p = unary->p, q = unary->q;                                     \
+        (void)p, (void)q, (void)worker;                                                \
+        for (int64_t i = from; i < to; i++) {                                          \
+            const sal_real x = in[i], y = out[i];                                      \
+            (void)x, (void)y;                                                          \
+            dx[i] += dy[i] * (slope);                                                  \
+        }                                                                              \
+    }                                                                                  \
+    static void op_name##_backward(const struct sal_kernel *k)                         \
+    {                                                                                  \
+        if (k->dx[0] && k->dy[0])                                                      \
+            split(k, op_name##_slopes);                                                \
+    }
+
+#define ROW(op_name, op_since, op_infer)                                               \
+    const struct sal_op sal_op_##op_name = {                                           \
+        .name = #op_name,                                                              \
+        .since = op_since,                                                             \
+        .until = SAL_OPSET_MAX,                                                        \
+        .min_in = 1,                                                                   \
+        .max_in = 1,                                                                   \
+        .max_out = 1,                                                                  \
+        .parse = op_name##_parse,                                                      \
+        .infer = op_infer,                                                             \
+        .forward = op_name##_forward,                                                  \
+        .backward = op_name##_backward,                                                \
+    };
+
+/* One operator of real x: its parameters p and q with their defaults,
+ * value and slope. */
+#define UNARY(op_name, op_since, p_number, q_number, value, slope)                     \
+    LOOPS(op_name, p_number, q_number, value, slope)                                   \
+    static void op_name##_forward(const struct sal_kernel *k)                          \
+    {                                                                                  \
+        split(k, op_name##_values);                                                    \
+    }                                                                                  \
+    ROW(op_name, op_since, sal_infer_same_real)
+
+/* The same for one that is defined for integers too. */
+#define UNARY_BOTH(op_name, op_since, value, slope, int_value)                         \
+    LOOPS(op_name, NONE, NONE, value, slope)                                           \
+    static void op_name##_integers(const struct sal_kernel *k, int64_t from, int64_t to, \
+                                   int worker)                                         \
+    {                                                                                  \
+        const int64_t *in = k->in[0]->i64;                                             \
+        int64_t *out = k->out[0]->i64;                                                 \
+        (void)worker;                                                                  \
+        for (int64_t i = from; i < to; i++) {                                          \
+            const int64_t x = in[i];                                                   \
+            out[i] = sal_int_wrap(k->out[0]->type, int_value);                         \
+        }                                                                              \
+    }                                                                                  \
+    static void op_name##_forward(const struct sal_kernel *k)                          \
+    {                                                                                  \
+        split(k, k->out[0]->kind == SAL_REAL ? op_name##_values : op_name##_integers); \
+    }                                                                                  \
+    ROW(op_name, op_since, sal_infer_same)
+
+#define NUMBER(name, fallback) ((struct number){name, fallback})
+#define NONE NUMBER(NULL, 0)
+
+static inline sal_real sigmoid(sal_real x)
+{
+    return 1 / (1 + sal_exp(-x));
+}
+
+static inline sal_real softplus(sal_real x)
+{
+    return x > 0 ? x + sal_log1p(sal_exp(-x)) : sal_log1p(sal_exp(x));
+}
+
+static inline sal_real clamp(sal_real x, sal_real low, sal_real high)
+{
+    return x < low ? low : x > high ? high : x;
+}
+
+static inline sal_real sign(sal_real x)
+{
+    return x > 0 ? 1 : x < 0 ? -1 : x;
+}
+
+/* d/dx x * tanh(softplus(x)), t = tanh(softplus(x)) */
+static inline sal_real mish_slope(sal_real x, sal_real t)
+{
+    return t + x * (1 - t * t) * sigmoid(x);
+}
+
+#define TWO_OVER_SQRT_PI SAL_REAL_OF(1.12837916709551257390)
+#define SIXTH(x) ((x) / 6)
+
+UNARY(Ceil, 1, NONE, NONE, sal_ceil(x), 0)
+UNARY(Cos, 7, NONE, NONE, sal_cos(x), -sal_sin(x))
+UNARY(Elu, 1, NUMBER("alpha", 1), NONE, x > 0 ? x : p * sal_expm1(x), x > 0 ? 1 : y + p)
+UNARY(Erf, 9, NONE, NONE, sal_erf(x), TWO_OVER_SQRT_PI * sal_exp(-x * x))
+UNARY(Exp, 1, NONE, NONE, sal_exp(x), y)
+UNARY(Floor, 1, NONE, NONE, sal_floor(x), 0)
+UNARY(HardSigmoid, 1, NUMBER("alpha", 0.2), NUMBER("beta", 0.5), clamp(p * x + q, 0, 1),
+      p * x + q > 0 && p * x + q < 1 ? p : 0)
+UNARY(HardSwish, 14, NONE, NONE, SIXTH(x * clamp(x + 3, 0, 6)),
+      x <= -3 ? 0 : x >= 3 ? 1 : SIXTH(2 * x + 3))
+UNARY(LeakyRelu, 1, NUMBER("alpha", 0.01), NONE, x < 0 ? p * x : x, x > 0 ? 1 : p)
+UNARY(Log, 1, NONE, NONE, sal_log(x), 1 / x)
+UNARY(Mish, 18, NONE, NONE, x * sal_tanh(softplus(x)),
+      mish_slope(x, sal_tanh(softplus(x))))
+UNARY(Reciprocal, 1, NONE, NONE, 1 / x, -y * y)
+UNARY(Round, 11, NONE, NONE, sal_rint(x), 0)
+UNARY(Selu, 6, NUMBER("alpha", 1.67326319217681884765625),
+      NUMBER("gamma", 1.05070102214813232421875),
+      x > 0 ? q * x : q * p * sal_expm1(x), x > 0 ? q : y + q * p)
+UNARY(Sigmoid, 1, NONE, NONE, sigmoid(x), y * (1 - y))
+UNARY(Sin, 7, NONE, NONE, sal_sin(x), sal_cos(x))
+UNARY(Softplus, 1, NONE, NONE, softplus(x), sigmoid(x))
+UNARY(Softsign, 1, NONE, NONE, x / (1 + sal_abs(x)),
+      1 / ((1 + sal_abs(x)) * (1 + sal_abs(x))))
+UNARY(Sqrt, 1, NONE, NONE, sal_sqrt(x), 1 / (2 * y))
+UNARY(Tanh, 1, NONE, NONE, sal_tanh(x), 1 - y * y)
+UNARY(ThresholdedRelu, 10, NUMBER("alpha", 1), NONE, x > p ? x : 0, x > p ? 1 : 0)
+
+/* ---- real and integer ---------------------------------------------------------- */
+
+#define NEGATED(x) ((int64_t)(0 - (uint64_t)(x)))
+
+UNARY_BOTH(Abs, 1, sal_abs(x), sign(x), x < 0 ? NEGATED(x) : x)
+UNARY_BOTH(Neg, 1, -x, -1, NEGATED(x))
+UNARY_BOTH(Relu, 1, x < 0 ? 0 : x, x > 0 ? 1 : 0, x < 0 ? 0 : x)
+UNARY_BOTH(Sign, 9, sign(x), 0, (x > 0) - (x < 0))

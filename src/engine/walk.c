@@ -1,0 +1,170 @@
+#include "walk.h"
+
+/* Axis `to` and the axis inside it are crossed by every operand as if one. */
+static bool merges(const struct sal_walk *walk, int to, int64_t dim, const int64_t *stride)
+{
+    for (int t = 0; t < walk->n; t++)
+        if (walk->stride[t][to] != dim * stride[t])
+            return false;
+    return true;
+}
+
+void sal_walk_init(struct sal_walk *walk, const struct sal_shape *over,
+                   const struct sal_shape *const *shapes, int n)
+{
+    *walk = (struct sal_walk){.n = n};
+    int64_t stride[SAL_WALK_OPERANDS][SAL_RANK_MAX] = {0};
+    for (int t = 0; t < n; t++)
+        sal_broadcast_strides(shapes[t], over, stride[t]);
+    for (int i = 0; i < over->rank; i++) {
+        if (over->dim[i] == 1)
+            continue;
+        int64_t step[SAL_WALK_OPERANDS] = {0};
+        for (int t = 0; t < n; t++)
+            step[t] = stride[t][i];
+        bool merge = walk->rank && merges(walk, walk->rank - 1, over->dim[i], step);
+        int to = merge ? walk->rank - 1 : walk->rank++;
+        walk->dim[to] = (merge ? walk->dim[to] : 1) * over->dim[i];
+        for (int t = 0; t < n; t++)
+            walk->stride[t][to] = step[t];
+    }
+    if (!walk->rank) {
+        walk->rank = 1;
+        walk->dim[0] = 1;
+        for (int t = 0; t < n; t++)
+            walk->stride[t][0] = 1;
+    }
+}
+
+/* Some of a walk's axes, outermost first. */
+struct axes {
+    int n;
+    int axis[SAL_RANK_MAX];
+    int64_t count; /* product of their dims */
+};
+
+static struct axes axes_where(const struct sal_walk *walk, int target, bool repeats)
+{
+    struct axes axes = {.count = 1};
+    for (int i = 0; i < walk->rank; i++)
+        if ((walk->stride[target][i] == 0) == repeats) {
+            axes.axis[axes.n++] = i;
+            axes.count *= walk->dim[i];
+        }
+    return axes;
+}
+
+static void add_offsets(const struct sal_walk *walk, const struct axes *axes,
+                        int64_t index, int64_t at[SAL_WALK_OPERANDS])
+{
+    for (int i = axes->n - 1; i >= 0; i--) {
+        int axis = axes->axis[i];
+        int64_t here = index % walk->dim[axis];
+        index /= walk->dim[axis];
+        for (int t = 0; t < walk->n; t++)
+            at[t] += here * walk->stride[t][axis];
+    }
+}
+
+struct job {
+    const struct sal_walk *walk;
+    const struct sal_kernel *k;
+    void (*work)(const struct sal_stretch *stretch);
+    struct axes outer; /* all but the innermost axis of what one stretch runs along */
+    struct axes kept;  /* of a reduction */
+    int inner;         /* the axis that stretches run along */
+    int64_t n, grain;
+};
+
+static void set_steps(const struct job *job, struct sal_stretch *stretch)
+{
+    for (int t = 0; t < job->walk->n; t++)
+        stretch->step[t] = job->walk->stride[t][job->inner];
+}
+
+static void each_tile(void *context, int tile, int worker)
+{
+    (void)worker;
+    const struct job *job = context;
+    int64_t memory = 0, inner = job->walk->dim[job->inner];
+    int64_t from = tile * job->grain, to = from + job->grain;
+    struct sal_stretch stretch = {
+        .k = job->k, .tag = job->walk->tag, .first = true, .memory = &memory};
+    set_steps(job, &stretch);
+    if (to > job->n)
+        to = job->n;
+    while (from < to) {
+        int64_t skip = from % inner;
+        stretch.count = inner - skip < to - from ? inner - skip : to - from;
+        for (int t = 0; t < job->walk->n; t++)
+            stretch.at[t] = skip * stretch.step[t];
+        add_offsets(job->walk, &job->outer, from / inner, stretch.at);
+        job->work(&stretch);
+        from += stretch.count;
+    }
+}
+
+static void reduce_target(const struct job *job, int64_t element)
+{
+    int64_t memory = 0;
+    struct sal_stretch stretch = {
+        .k = job->k, .tag = job->walk->tag, .first = true, .memory = &memory,
+        .count = job->walk->dim[job->inner]};
+    set_steps(job, &stretch);
+    int64_t base[SAL_WALK_OPERANDS] = {0};
+    add_offsets(job->walk, &job->kept, element, base);
+    for (int64_t i = 0; i < job->outer.count; i++) {
+        for (int t = 0; t < SAL_WALK_OPERANDS; t++)
+            stretch.at[t] = base[t];
+        add_offsets(job->walk, &job->outer, i, stretch.at);
+        job->work(&stretch);
+        stretch.first = false;
+    }
+}
+
+static void reduce_tile(void *context, int tile, int worker)
+{
+    (void)worker;
+    const struct job *job = context;
+    int64_t from = tile * job->grain, to = from + job->grain;
+    for (int64_t i = from; i < to && i < job->n; i++)
+        reduce_target(job, i);
+}
+
+static void start(struct job *job, int64_t n, int64_t grain,
+                  void (*tile)(void *context, int tile, int worker))
+{
+    while (n / grain >= 1 << 24)
+        grain *= 2;
+    job->n = n;
+    job->grain = grain;
+    sal_pool_run(job->k->pool, (int)((n + grain - 1) / grain), tile, job);
+}
+
+void sal_walk_each(const struct sal_walk *walk, const struct sal_kernel *k,
+                   void (*work)(const struct sal_stretch *stretch))
+{
+    struct job job = {.walk = walk, .k = k, .work = work,
+                      .inner = walk->rank - 1, .outer = {.count = 1}};
+    for (int i = 0; i < walk->rank - 1; i++) {
+        job.outer.axis[job.outer.n++] = i;
+        job.outer.count *= walk->dim[i];
+    }
+    start(&job, job.outer.count * walk->dim[job.inner], SAL_TILE, each_tile);
+}
+
+void sal_walk_reduce(const struct sal_walk *walk, int target, const struct sal_kernel *k,
+                     void (*work)(const struct sal_stretch *stretch))
+{
+    struct job job = {.walk = walk, .k = k, .work = work};
+    job.outer = axes_where(walk, target, true);
+    job.kept = axes_where(walk, target, false);
+    if (!job.outer.n) {
+        sal_walk_each(walk, k, work);
+        return;
+    }
+    job.inner = job.outer.axis[--job.outer.n];
+    int64_t cost = job.outer.count;
+    job.outer.count = cost ? cost / walk->dim[job.inner] : 0;
+    start(&job, job.kept.count, sal_grain(cost), reduce_tile);
+}

@@ -1,0 +1,71 @@
+#include "figure_ticks.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { DECIMALS_MAX = 8 };
+
+/* Exponent of ten of a positive number; 0 for others. */
+static int magnitude(double value)
+{
+    return value > 0 ? (int)floor(log10(value) + 1e-12) : 0;
+}
+
+/* Through whole numbers, because printf's decimal point follows the locale. */
+static void print_fixed(char *text, size_t size, double value, int decimals)
+{
+    long long unit = 1;
+    for (int i = 0; i < decimals; i++)
+        unit *= 10;
+    long long n = llround(value * (double)unit), m = llabs(n);
+    const char *sign = n < 0 ? "\xE2\x88\x92" : "";
+    if (decimals)
+        snprintf(text, size, "%s%lld.%0*lld", sign, m / unit, decimals, m % unit);
+    else
+        snprintf(text, size, "%s%lld", sign, m);
+}
+
+static int most(int a, int b)
+{
+    return a > b ? a : b;
+}
+
+struct sal_ticks sal_ticks_of(struct sal_range range)
+{
+    double span = range.high - range.low;
+    double size = fmax(fabs(range.low), fabs(range.high));
+    struct sal_ticks ticks = {.n = fabs(span) > 0 ? SAL_TICKS : 1, .at = {0.5}};
+    int power = magnitude(size);
+    if (power < -3 || power > 3)
+        ticks.exponent = power;
+    int decimals = 2 - power + ticks.exponent;
+    decimals = most(decimals, ticks.exponent + 1 - magnitude(fabs(span) / (SAL_TICKS - 1)));
+    decimals = decimals < 0 ? 0 : decimals > DECIMALS_MAX ? DECIMALS_MAX : decimals;
+    for (int i = 0; i < ticks.n; i++) {
+        if (ticks.n > 1)
+            ticks.at[i] = (double)i / (SAL_TICKS - 1);
+        double value = range.low + ticks.at[i] * span;
+        print_fixed(ticks.label[i], sizeof(ticks.label[i]),
+                    value / pow(10, ticks.exponent), decimals);
+    }
+    return ticks;
+}
+
+void sal_ticks_unit(const struct sal_ticks *ticks, const char *unit, char *text,
+                    size_t size)
+{
+    static const char *const digit[] = {
+        "\xE2\x81\xB0", "\xC2\xB9",     "\xC2\xB2",     "\xC2\xB3",     "\xE2\x81\xB4",
+        "\xE2\x81\xB5", "\xE2\x81\xB6", "\xE2\x81\xB7", "\xE2\x81\xB8", "\xE2\x81\xB9"};
+    char power[64] = "", plain[16];
+    if (ticks->exponent) {
+        strcpy(power, ticks->exponent < 0 ? "\xC3\x97" "10\xE2\x81\xBB" : "\xC3\x97" "10");
+        snprintf(plain, sizeof(plain), "%d", abs(ticks->exponent));
+        for (const char *p = plain; *p; p++)
+            strcat(power, digit[*p - '0']);
+    }
+    snprintf(text, size, "%s%s%s", power, *power && unit && *unit ? " " : "",
+             unit ? unit : "");
+}

@@ -1,0 +1,158 @@
+#include "case.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+double sal_seconds(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (double)now.tv_sec + (double)now.tv_nsec * 1e-9;
+}
+
+static void retain(struct sal_part *part)
+{
+    atomic_fetch_add(&part->references, 1);
+}
+
+static void let_go(struct sal_part *part)
+{
+    if (atomic_fetch_sub(&part->references, 1) == 1)
+        part->release(part);
+}
+
+struct sal_case sal_case_retain(const struct sal_case *from)
+{
+    if (from->loaded)
+        retain(&from->loaded->part);
+    if (from->scored)
+        retain(&from->scored->part);
+    if (from->explained)
+        retain(&from->explained->part);
+    return *from;
+}
+
+void sal_case_release(struct sal_case *held)
+{
+    if (held->explained)
+        let_go(&held->explained->part);
+    if (held->scored)
+        let_go(&held->scored->part);
+    if (held->loaded)
+        let_go(&held->loaded->part);
+    *held = (struct sal_case){0};
+}
+
+/* ---- image ------------------------------------------------------------------- */
+
+static void release_loaded(struct sal_part *part)
+{
+    struct sal_loaded *loaded = (struct sal_loaded *)part;
+    sal_image_release(&loaded->image);
+    free(loaded->path);
+    free(loaded->x);
+    free(loaded);
+}
+
+static size_t input_elements(const struct sal_model *model)
+{
+    const struct sal_model_input *input = sal_model_input(model);
+    return (size_t)input->channels * (size_t)input->height * (size_t)input->width;
+}
+
+enum sal_status sal_loaded_open(struct sal_loaded **out, const struct sal_model *model,
+                                const char *path, enum sal_sandbox_mode sandbox,
+                                struct sal_error *err)
+{
+    struct sal_loaded *loaded = calloc(1, sizeof(*loaded));
+    if (!loaded)
+        return sal_fail(err, SAL_LIMIT, "no memory for an image");
+    loaded->part.release = release_loaded;
+    retain(&loaded->part);
+    loaded->path = strdup(path);
+    loaded->x = calloc(input_elements(model), sizeof(*loaded->x));
+    enum sal_status status = SAL_OK;
+    if (!loaded->path || !loaded->x)
+        status = sal_fail(err, SAL_LIMIT, "no memory for an input");
+    if (!status)
+        status = sal_image_load(&loaded->image, path, sandbox, err);
+    if (!status)
+        status = sal_model_prepare(model, &loaded->image, loaded->x, err);
+    if (!status)
+        *out = loaded;
+    else
+        let_go(&loaded->part);
+    return status;
+}
+
+/* ---- scores ------------------------------------------------------------------ */
+
+static void release_scored(struct sal_part *part)
+{
+    struct sal_scored *scored = (struct sal_scored *)part;
+    free((void *)(uintptr_t)scored->scores.logits);
+    free((void *)(uintptr_t)scored->scores.probabilities);
+    free(scored);
+}
+
+enum sal_status sal_scored_make(struct sal_scored **out, const struct sal_model *model,
+                                const sal_real *values, double seconds,
+                                struct sal_error *err)
+{
+    int n = sal_model_output(model)->n;
+    struct sal_scored *scored = calloc(1, sizeof(*scored));
+    sal_real *logits = calloc((size_t)n, sizeof(*logits));
+    double *probabilities = calloc((size_t)n, sizeof(*probabilities));
+    if (!scored || !logits || !probabilities) {
+        free(scored);
+        free(logits);
+        free(probabilities);
+        return sal_fail(err, SAL_LIMIT, "no memory for the scores of %d classes", n);
+    }
+    memcpy(logits, values, (size_t)n * sizeof(*logits));
+    sal_model_probabilities(model, logits, probabilities);
+    scored->part.release = release_scored;
+    retain(&scored->part);
+    scored->scores = (struct sal_scores){.n = n,
+                                         .logits = logits,
+                                         .probabilities = probabilities,
+                                         .top = sal_model_top_class(model, logits),
+                                         .seconds = seconds};
+    *out = scored;
+    return SAL_OK;
+}
+
+/* ---- map ---------------------------------------------------------------------- */
+
+static void release_explained(struct sal_part *part)
+{
+    struct sal_explained *explained = (struct sal_explained *)part;
+    sal_map_release(&explained->map);
+    free(explained);
+}
+
+enum sal_status sal_explained_make(struct sal_explained **out,
+                                   const struct sal_question *question,
+                                   const struct sal_method *method,
+                                   struct sal_error *err)
+{
+    struct sal_explained *explained = calloc(1, sizeof(*explained));
+    if (!explained)
+        return sal_fail(err, SAL_LIMIT, "no memory for a map");
+    double begin = sal_seconds();
+    enum sal_status status = sal_explain(method, question, &explained->map, err);
+    if (status) {
+        free(explained);
+        return status;
+    }
+    explained->seconds = sal_seconds() - begin;
+    explained->ask = (struct sal_session_ask){.method = method,
+                                              .params = *question->params,
+                                              .class_index = question->class_index,
+                                              .layer = explained->map.layer};
+    explained->part.release = release_explained;
+    retain(&explained->part);
+    *out = explained;
+    return SAL_OK;
+}

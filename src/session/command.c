@@ -1,0 +1,85 @@
+#include <stdio.h>
+#include <string.h>
+
+#include "record.h"
+
+void sal_quote_word(struct sal_buffer *line, const char *word)
+{
+    static const char plain[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
+                                "0123456789_-+=.,:/@%";
+    sal_buffer_append(line, " ", line->size ? 1 : 0);
+    if (*word && strspn(word, plain) == strlen(word)) {
+        sal_buffer_append(line, word, strlen(word));
+        return;
+    }
+    sal_buffer_append(line, "'", 1);
+    for (; *word; word++) {
+        if (*word == '\'')
+            sal_buffer_append(line, "'\\''", 4);
+        else
+            sal_buffer_append(line, word, 1);
+    }
+    sal_buffer_append(line, "'", 1);
+}
+
+static void put_option(struct sal_buffer *line, const char *option, const char *value)
+{
+    if (!value)
+        return;
+    sal_quote_word(line, option);
+    sal_quote_word(line, value);
+}
+
+static void put_question(struct sal_buffer *line, const struct sal_session *session,
+                         const struct sal_session_ask *ask)
+{
+    put_option(line, "-M", ask->method->name);
+    for (int i = 0; ask->method->params && ask->method->params[i].name; i++) {
+        const struct sal_param *param = &ask->method->params[i];
+        char value[64], pair[160];
+        sal_param_text(param, ask->params.value[i], value, sizeof(value));
+        snprintf(pair, sizeof(pair), "%s=%s", param->name, value);
+        put_option(line, "-P", pair);
+    }
+    char class_text[16];
+    snprintf(class_text, sizeof(class_text), "%d", ask->class_index);
+    put_option(line, "-c", class_text);
+    if (ask->layer >= 0)
+        put_option(line, "-l", sal_model_value(session->model, ask->layer).name);
+}
+
+/* redact: MODEL, IMAGE and SIDECAR stand for the files. */
+static void put_command(struct sal_buffer *line, const struct sal_session *session,
+                        bool redact)
+{
+    const struct sal_session_options *own = &session->options;
+    const struct sal_case *held = sal_session_case(session);
+    sal_quote_word(line, "saliscope");
+    sal_quote_word(line, held->explained ? "explain" : held->loaded ? "classify" : "inspect");
+    if (held->loaded)
+        sal_quote_word(line, "-m");
+    sal_quote_word(line, redact ? "MODEL" : sal_model_path(session->model));
+    if (held->loaded)
+        sal_quote_word(line, redact ? "IMAGE" : held->loaded->path);
+    if (held->explained)
+        put_question(line, session, &held->explained->ask);
+    put_option(line, "--score", own->score);
+    if (own->sidecar)
+        put_option(line, "-s", redact ? "SIDECAR" : own->sidecar);
+    put_option(line, "--preset", own->preset);
+    sal_quote_word(line, "--json");
+    sal_buffer_append(line, "", 1);
+}
+
+void sal_record_command(struct sal_json *json, const struct sal_session *session,
+                          bool redact)
+{
+    if (session->options.program && !redact) {
+        sal_json_text(json, "command", session->options.program);
+        return;
+    }
+    struct sal_buffer line = {0};
+    put_command(&line, session, redact);
+    sal_json_text(json, "command", line.failed ? NULL : (const char *)line.data);
+    sal_buffer_release(&line);
+}

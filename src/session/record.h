@@ -1,0 +1,30 @@
+/*
+ * Records: what was asked, of what, with what answer, as INTERFACE documents.
+ *
+ * redact leaves out whatever names a file: for --redact-paths, and for the notes
+ * inside figures, which travel.
+ */
+#ifndef SALISCOPE_SESSION_RECORD_H
+#define SALISCOPE_SESSION_RECORD_H
+
+#include "state.h"
+
+/* The whole record of the case shown. */
+void sal_record_encode(struct sal_session *session, const char *const *outputs,
+                       bool redact, struct sal_buffer *buffer);
+
+/* "command": the line that was given, or one that asks the same, made from the
+ * case; with redact MODEL, IMAGE and SIDECAR stand for the files. */
+void sal_record_command(struct sal_json *json, const struct sal_session *session,
+                        bool redact);
+
+void sal_record_model(struct sal_json *json, struct sal_session *session, bool redact);
+
+void sal_record_shape(struct sal_json *json, const char *key,
+                      const struct sal_shape *shape);
+
+/* "k=v, k=v unit" of a method's parameters; "" where it has none. */
+char *sal_record_params_text(const struct sal_session_ask *ask, char *dst,
+                             size_t capacity);
+
+#endif

@@ -1,0 +1,227 @@
+#include "saliscope/session.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "state.h"
+
+/* ---- opening ------------------------------------------------------------------ */
+
+static enum sal_status keep_options(struct sal_session *session,
+                                    const struct sal_session_options *options,
+                                    struct sal_error *err)
+{
+    struct sal_session_options *own = &session->options;
+    *own = *options;
+    const char **texts[] = {&own->sidecar, &own->preset, &own->score, &own->program};
+    for (size_t i = 0; i < sizeof(texts) / sizeof(*texts); i++) {
+        if (!*texts[i])
+            continue;
+        *texts[i] = sal_arena_copy(&session->arena, *texts[i], strlen(*texts[i]));
+        if (!*texts[i])
+            return sal_fail(err, SAL_LIMIT, "no memory for a session");
+    }
+    return SAL_OK;
+}
+
+static enum sal_status open_model(struct sal_session *session, const char *model,
+                                  struct sal_error *err)
+{
+    const struct sal_session_options *own = &session->options;
+    struct sal_model_options options = {.sidecar = own->sidecar,
+                                        .preset = own->preset,
+                                        .score = own->score,
+                                        .memory = own->memory,
+                                        .pool = session->pool};
+    return sal_model_open(&session->model, model, &options, err);
+}
+
+enum sal_status sal_session_open(struct sal_session **out, const char *model,
+                                 const struct sal_session_options *options,
+                                 struct sal_error *err)
+{
+    struct sal_session *session = calloc(1, sizeof(*session));
+    if (!session)
+        return sal_fail(err, SAL_LIMIT, "no memory for a session");
+    enum sal_status status = keep_options(session, options, err);
+    if (!status)
+        status = sal_pool_open(&session->pool, options->threads, err);
+    if (!status)
+        status = open_model(session, model, err);
+    if (status)
+        sal_session_close(session);
+    else
+        *out = session;
+    return status;
+}
+
+void sal_session_close(struct sal_session *session)
+{
+    if (!session)
+        return;
+    sal_worker_stop(session);
+    sal_case_release(&session->shown);
+    sal_case_release(&session->now);
+    if (session->run)
+        sal_run_close(session->run);
+    if (session->model)
+        sal_model_close(session->model);
+    sal_pool_close(session->pool);
+    sal_session_forget_outputs(session);
+    sal_arena_release(&session->arena);
+    free(session);
+}
+
+struct sal_model *sal_session_model(struct sal_session *session)
+{
+    return session->model;
+}
+
+const struct sal_case *sal_session_case(const struct sal_session *session)
+{
+    return session->worker ? &session->shown : &session->now;
+}
+
+/* ---- the steps ------------------------------------------------------------------ */
+
+enum sal_status sal_step_load(struct sal_session *session, const char *path,
+                              struct sal_case *held, struct sal_error *err)
+{
+    struct sal_loaded *loaded;
+    enum sal_status status = sal_loaded_open(&loaded, session->model, path,
+                                             session->options.sandbox, err);
+    if (status)
+        return status;
+    sal_case_release(held);
+    held->loaded = loaded;
+    return SAL_OK;
+}
+
+static enum sal_status open_run(struct sal_session *session, struct sal_error *err)
+{
+    if (session->run)
+        return SAL_OK;
+    struct sal_run_options options = {.memory = session->options.memory,
+                                      .pool = session->pool};
+    return sal_run_open(&session->run, session->model, &options, err);
+}
+
+enum sal_status sal_step_classify(struct sal_session *session, struct sal_case *held,
+                                  struct sal_error *err)
+{
+    if (!held->loaded)
+        return sal_fail(err, SAL_USAGE, "no image is loaded");
+    if (held->scored)
+        return SAL_OK;
+    enum sal_status status = open_run(session, err);
+    if (status)
+        return status;
+    double begin = sal_seconds();
+    status = sal_run_forward(session->run, held->loaded->x, &session->job, err);
+    if (status)
+        return status;
+    const struct sal_model_output *output = sal_model_output(session->model);
+    struct sal_shape shape;
+    const sal_real *logits = sal_run_value(session->run, output->value, &shape);
+    return sal_scored_make(&held->scored, session->model, logits,
+                           sal_seconds() - begin, err);
+}
+
+enum sal_status sal_step_explain(struct sal_session *session,
+                                 const struct sal_session_ask *ask,
+                                 struct sal_case *held, struct sal_error *err)
+{
+    enum sal_status status = sal_step_classify(session, held, err);
+    if (status)
+        return status;
+    int classes = held->scored->scores.n;
+    if (ask->class_index >= classes)
+        return sal_fail(err, SAL_USAGE, "class %d does not exist; there are %d, from 0",
+                        ask->class_index, classes);
+    struct sal_question question = {
+        .model = session->model,
+        .x = held->loaded->x,
+        .class_index = ask->class_index < 0 ? held->scored->scores.top
+                                            : ask->class_index,
+        .layer = ask->layer,
+        .params = &ask->params,
+        .pool = session->pool,
+        .job = &session->job,
+    };
+    struct sal_explained *explained;
+    status = sal_explained_make(&explained, &question, ask->method, err);
+    if (status)
+        return status;
+    struct sal_case map_only = {.explained = held->explained};
+    sal_case_release(&map_only);
+    held->explained = explained;
+    explained->serial = ++session->explained;
+    return SAL_OK;
+}
+
+/* ---- in the caller's thread --------------------------------------------------------- */
+
+enum sal_status sal_session_load(struct sal_session *session, const char *image,
+                                 struct sal_error *err)
+{
+    sal_case_release(&session->now);
+    atomic_store(&session->job.cancel, false);
+    return sal_step_load(session, image, &session->now, err);
+}
+
+enum sal_status sal_session_classify(struct sal_session *session,
+                                     struct sal_scores *scores, struct sal_error *err)
+{
+    enum sal_status status = sal_step_classify(session, &session->now, err);
+    if (!status)
+        *scores = session->now.scored->scores;
+    return status;
+}
+
+enum sal_status sal_session_explain(struct sal_session *session,
+                                    const struct sal_session_ask *ask,
+                                    const struct sal_map **map, struct sal_error *err)
+{
+    enum sal_status status = sal_step_explain(session, ask, &session->now, err);
+    if (!status)
+        *map = &session->now.explained->map;
+    return status;
+}
+
+/* ---- the map over the image ----------------------------------------------------------- */
+
+enum sal_status sal_session_map_over(const struct sal_session *session,
+                                     const struct sal_map *map, int width, int height,
+                                     float **values, struct sal_error *err)
+{
+    const struct sal_loaded *loaded = sal_session_case(session)->loaded;
+    if (!loaded)
+        return sal_fail(err, SAL_USAGE, "no image is loaded");
+    const struct sal_image *image = &loaded->image;
+    const struct sal_preprocessing *spec = sal_model_preprocessing(session->model);
+    struct sal_placement place = sal_placement_of(image->width, image->height,
+                                                  map->width, map->height, spec->fit);
+    double across = (double)width / image->width;
+    double down = (double)height / image->height;
+    place.src_x *= across;
+    place.src_width *= across;
+    place.src_y *= down;
+    place.src_height *= down;
+    *values = calloc((size_t)width * (size_t)height, sizeof(**values));
+    if (!*values)
+        return sal_fail(err, SAL_LIMIT, "no memory for a map of %d x %d", width, height);
+    sal_plane_to_image(map->values, map->height, map->width, &place, *values, height,
+                       width);
+    return SAL_OK;
+}
+
+enum sal_status sal_session_map_on_image(const struct sal_session *session,
+                                         const struct sal_map *map, float **values,
+                                         struct sal_error *err)
+{
+    const struct sal_loaded *loaded = sal_session_case(session)->loaded;
+    if (!loaded)
+        return sal_fail(err, SAL_USAGE, "no image is loaded");
+    return sal_session_map_over(session, map, loaded->image.width, loaded->image.height,
+                                values, err);
+}

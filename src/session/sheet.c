@@ -1,0 +1,215 @@
+#include <stdarg.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "record.h"
+#include "saliscope/figure.h"
+#include "writing.h"
+
+/* A figure and all that it points to. */
+struct sheet {
+    struct sal_picture image, overlay;
+    struct sal_figure figure;
+    char title[256];
+    char line[SAL_FIGURE_LINES_MAX][256];
+    int n_lines;
+};
+
+enum { PANEL_MIN = 512, PANEL_MAX = 1024 }; /* pixels of a panel's longer side */
+
+static void release(struct sheet *sheet)
+{
+    sal_picture_release(&sheet->image);
+    sal_picture_release(&sheet->overlay);
+}
+
+/* ---- text ------------------------------------------------------------------------ */
+
+static void say(struct sheet *sheet, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
+
+static void say(struct sheet *sheet, const char *format, ...)
+{
+    if (sheet->n_lines == SAL_FIGURE_LINES_MAX - 1)
+        return;
+    va_list args;
+    va_start(args, format);
+    vsnprintf(sheet->line[sheet->n_lines], sizeof(*sheet->line), format, args);
+    va_end(args);
+    sheet->figure.caption[sheet->n_lines] = sheet->line[sheet->n_lines];
+    sheet->n_lines++;
+}
+
+static void say_class(struct sheet *sheet, const struct sal_writing *writing)
+{
+    const struct sal_model *model = writing->session->model;
+    const struct sal_explained *explained = writing->held->explained;
+    const struct sal_scores *scores = &writing->held->scored->scores;
+    int index = explained->ask.class_index;
+    double probability = scores->probabilities[index];
+    char share[64] = "";
+    if (!isnan(probability))
+        snprintf(share, sizeof(share), ", probability %.4f", probability);
+    snprintf(sheet->title, sizeof(sheet->title), "%s: %s", explained->ask.method->title,
+             sal_model_class(model, index));
+    say(sheet, "Class %d (%s): score %.5g%s%s", index, sal_model_class(model, index),
+        explained->map.score, share,
+        explained->ask.class_index == scores->top ? ", top class" : "");
+}
+
+static void say_method(struct sheet *sheet, const struct sal_writing *writing)
+{
+    const struct sal_explained *explained = writing->held->explained;
+    const struct sal_map *map = &explained->map;
+    char params[200], layer[128] = "";
+    sal_record_params_text(&explained->ask, params, sizeof(params));
+    if (map->layer >= 0)
+        snprintf(layer, sizeof(layer), " at %.100s, %d x %d",
+                 sal_model_value(writing->session->model, map->layer).name,
+                 map->grid_width, map->grid_height);
+    say(sheet, "%s%s%s%s%s", explained->ask.method->title, layer, *params ? "; " : "",
+        params, map->partial ? "; PARTIAL: stopped early" : "");
+    if (*map->note)
+        say(sheet, "%s", map->note);
+}
+
+static void say_origin(struct sheet *sheet, const struct sal_writing *writing)
+{
+    struct sal_model *model = writing->session->model;
+    const struct sal_sidecar *sidecar = sal_model_sidecar(model);
+    const struct sal_preprocessing *spec = sal_model_preprocessing(model);
+    const struct sal_image *image = &writing->held->loaded->image;
+    say(sheet, "Model: %.80s %.40s (sha256 %.12s)",
+        sidecar->name ? sidecar->name : "without a name",
+        sidecar->version ? sidecar->version : "", sal_model_sha256(model));
+    say(sheet, "Image: %d x %d, %d bit (sha256 %.12s), resized %s%s, %s", image->width,
+        image->height, image->bits, image->sha256, sal_filter_names[spec->resize],
+        spec->antialias ? " with antialias" : "", sal_fit_names[spec->fit]);
+    if (sidecar->intended_use)
+        say(sheet, "Intended use: %.200s", sidecar->intended_use);
+    say(sheet, "saliscope %s: shows what moved this model's score, not what is in the "
+               "image", SAL_VERSION);
+}
+
+/* ---- pictures ----------------------------------------------------------------------- */
+
+static void panel_size(const struct sal_image *image, int *width, int *height)
+{
+    int longest = image->width > image->height ? image->width : image->height;
+    double scale = longest < PANEL_MIN   ? (double)PANEL_MIN / longest
+                   : longest > PANEL_MAX ? (double)PANEL_MAX / longest
+                                         : 1;
+    *width = (int)fmax(1, round(image->width * scale));
+    *height = (int)fmax(1, round(image->height * scale));
+}
+
+static enum sal_status draw(struct sheet *sheet, const struct sal_writing *writing,
+                            struct sal_error *err)
+{
+    const struct sal_image *image = &writing->held->loaded->image;
+    const struct sal_map *map = &writing->held->explained->map;
+    const struct sal_view *view = writing->view;
+    struct sal_overlay overlay = {
+        .colormap = sheet->figure.colormap,
+        .range = sheet->figure.range,
+        .alpha = view->alpha < 0 ? 0 : view->alpha > 0 ? view->alpha : 0.5,
+        .contour = view->contour,
+    };
+    int width, height;
+    panel_size(image, &width, &height);
+    float *values = NULL;
+    enum sal_status status =
+        sal_picture_from_image(&sheet->image, image, width, height, err);
+    if (!status)
+        status = sal_picture_from_image(&sheet->overlay, image, width, height, err);
+    if (!status)
+        status = sal_session_map_over(writing->session, map, width, height, &values, err);
+    if (!status)
+        sal_overlay_draw(&overlay, &sheet->overlay, values);
+    free(values);
+    return status;
+}
+
+static enum sal_status fill(struct sheet *sheet, const struct sal_writing *writing,
+                            struct sal_error *err)
+{
+    const struct sal_map *map = &writing->held->explained->map;
+    const struct sal_view *view = writing->view;
+    *sheet = (struct sheet){0};
+    sheet->figure = (struct sal_figure){
+        .image = &sheet->image,
+        .overlay = &sheet->overlay,
+        .colormap = view->colormap ? view->colormap : sal_colormap_default(map->is_signed),
+        .range = sal_range_of(map->values, (long)map->width * map->height, map->is_signed,
+                              view->range_mode, view->range),
+        .unit = map->unit,
+        .title = sheet->title,
+    };
+    say_class(sheet, writing);
+    say_method(sheet, writing);
+    say_origin(sheet, writing);
+    return draw(sheet, writing, err);
+}
+
+/* ---- files -------------------------------------------------------------------------- */
+
+static enum sal_status encode_with_notes(const struct sal_image *image,
+                                         const struct sheet *sheet,
+                                         const struct sal_writing *writing,
+                                         struct sal_buffer *buffer,
+                                         struct sal_error *err)
+{
+    struct sal_buffer record = {0};
+    sal_record_encode(writing->session, NULL, true, &record);
+    sal_buffer_append(&record, "", 1);
+    char description[600];
+    snprintf(description, sizeof(description), "%s. %s", sheet->title, sheet->line[0]);
+    const struct sal_image_note notes[] = {
+        {"Software", "saliscope " SAL_VERSION},
+        {"Description", description},
+        {"saliscope", record.failed ? "{}" : (const char *)record.data},
+    };
+    enum sal_status status = sal_image_encode_png(
+        image, sheet->figure.dpi > 0 ? sheet->figure.dpi : 300, notes, 3, buffer, err);
+    sal_buffer_release(&record);
+    return status;
+}
+
+enum sal_status sal_figure_encode_png(const struct sal_writing *writing,
+                                      struct sal_buffer *buffer, struct sal_error *err)
+{
+    struct sheet sheet;
+    struct sal_image image = {0};
+    enum sal_status status = fill(&sheet, writing, err);
+    if (!status)
+        status = sal_figure_png(&sheet.figure, &image, err);
+    if (!status)
+        status = encode_with_notes(&image, &sheet, writing, buffer, err);
+    sal_image_release(&image);
+    release(&sheet);
+    return status;
+}
+
+enum sal_status sal_figure_encode_pdf(const struct sal_writing *writing,
+                                      struct sal_buffer *buffer, struct sal_error *err)
+{
+    struct sheet sheet;
+    enum sal_status status = fill(&sheet, writing, err);
+    if (!status)
+        status = sal_figure_pdf(&sheet.figure, buffer, err);
+    release(&sheet);
+    return status;
+}
+
+enum sal_status sal_figure_encode_svg(const struct sal_writing *writing,
+                                      struct sal_buffer *buffer, struct sal_error *err)
+{
+    struct sheet sheet;
+    enum sal_status status = fill(&sheet, writing, err);
+    if (!status)
+        status = sal_figure_svg(&sheet.figure, buffer, err);
+    release(&sheet);
+    return status;
+}

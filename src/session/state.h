@@ -1,0 +1,52 @@
+/*
+ * What a session is made of, for the files of this folder.
+ */
+#ifndef SALISCOPE_SESSION_STATE_H
+#define SALISCOPE_SESSION_STATE_H
+
+#include "case.h"
+#include "saliscope/arena.h"
+#include "saliscope/run.h"
+
+enum { SAL_OUTPUTS_MAX = 64 };
+
+struct sal_session {
+    struct sal_session_options options; /* text copied into arena */
+    struct sal_arena arena;
+    struct sal_pool *pool;
+    struct sal_model *model;
+    struct sal_run *run; /* of classify; used by whoever does the work */
+    struct sal_job job;
+
+    struct sal_case now;   /* the newest; under the worker's lock, if there is one */
+    struct sal_case shown; /* of the last snapshot */
+    struct sal_worker *worker; /* NULL: not started */
+
+    unsigned explained;   /* maps made so far; the worker's */
+    unsigned written_for; /* serial of the map the outputs show; 0: of no map */
+    char *outputs[SAL_OUTPUTS_MAX + 1]; /* paths written for it, NULL ends */
+};
+
+/* The steps of the work. Each changes only `held`; on failure it is as before. */
+enum sal_status sal_step_load(struct sal_session *session, const char *path,
+                              struct sal_case *held, struct sal_error *err);
+enum sal_status sal_step_classify(struct sal_session *session, struct sal_case *held,
+                                  struct sal_error *err);
+enum sal_status sal_step_explain(struct sal_session *session,
+                                 const struct sal_session_ask *ask,
+                                 struct sal_case *held, struct sal_error *err);
+
+/* The case that writers and records are about. */
+const struct sal_case *sal_session_case(const struct sal_session *session);
+
+/* The map on a grid of width x height laid over the image; free() it. */
+enum sal_status sal_session_map_over(const struct sal_session *session,
+                                     const struct sal_map *map, int width, int height,
+                                     float **values, struct sal_error *err);
+
+/* Stops and frees the worker; nothing when there is none. */
+void sal_worker_stop(struct sal_session *session);
+
+void sal_session_forget_outputs(struct sal_session *session);
+
+#endif
