@@ -26,11 +26,8 @@ static struct {
     int pipe[2];
     struct sigaction before[WATCHED], before_pipe;
     stack_t stack, stack_before;
-    volatile sig_atomic_t rescue; /* the three below are set */
-    int tty;
-    size_t reset_size;
-    char reset[512];
-    struct termios mode;
+    volatile sig_atomic_t armed; /* rescue is set */
+    struct sal_rescue rescue;
 } self;
 
 static void note(int number)
@@ -43,15 +40,35 @@ static void note(int number)
     errno = saved;
 }
 
-/* Only what POSIX calls async-signal-safe. */
+/* From here to crash(): only what POSIX calls async-signal-safe. */
+static void put(int fd, const char *text, size_t size)
+{
+    if (write(fd, text, size) < 0) {
+        /* The terminal is gone; nothing is left to put back. */
+    }
+}
+
+static void show_messages(const struct sal_rescue *rescue)
+{
+    if (rescue->standard_error < 0)
+        return;
+    dup2(rescue->standard_error, STDERR_FILENO);
+    char text[1024];
+    ssize_t size;
+    for (off_t at = 0; (size = pread(rescue->messages, text, sizeof(text), at)) > 0;
+         at += size)
+        put(STDERR_FILENO, text, (size_t)size);
+}
+
+/* Puts the terminal back, then lets whoever was responsible before have the
+ * signal. */
 static void crash(int number)
 {
-    if (self.rescue && self.owner == getpid()) {
-        self.rescue = 0;
-        if (write(self.tty, self.reset, self.reset_size) < 0) {
-            /* The terminal is gone; nothing is left to put back. */
-        }
-        tcsetattr(self.tty, TCSANOW, &self.mode);
+    if (self.armed && self.owner == getpid()) {
+        self.armed = 0;
+        put(self.rescue.tty, self.rescue.reset, self.rescue.reset_size);
+        tcsetattr(self.rescue.tty, TCSANOW, &self.rescue.mode);
+        show_messages(&self.rescue);
     }
     for (int i = 0; i < WATCHED; i++)
         if (watched[i].signal == number)
@@ -110,17 +127,13 @@ int sal_signals_take(void)
     return read(self.pipe[0], &byte, 1) == 1 ? byte : 0;
 }
 
-void sal_signals_rescue(int fd, const char *reset, size_t size,
-                        const struct termios *mode)
+void sal_signals_rescue(const struct sal_rescue *rescue)
 {
-    self.rescue = 0;
-    if (!size)
+    self.armed = 0;
+    if (!rescue)
         return;
-    self.tty = fd;
-    self.reset_size = size < sizeof(self.reset) ? size : sizeof(self.reset);
-    memcpy(self.reset, reset, self.reset_size);
-    self.mode = *mode;
-    self.rescue = 1;
+    self.rescue = *rescue;
+    self.armed = 1;
 }
 
 static void with_default(int number)

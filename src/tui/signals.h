@@ -26,10 +26,18 @@ void sal_signals_close(void);
  * SIGWINCH); 0: none. */
 int sal_signals_take(void);
 
-/* What a crash does to the terminal behind fd: writes size bytes of reset (copied,
- * at most 512), restores mode. size 0: nothing from now on. */
-void sal_signals_rescue(int fd, const char *reset, size_t size,
-                        const struct termios *mode);
+/* What puts the terminal back when the program crashes. */
+struct sal_rescue {
+    int tty;
+    char reset[512]; /* written to it */
+    size_t reset_size;
+    struct termios mode;
+    int standard_error; /* becomes standard error again; -1: it still is */
+    int messages;       /* what was printed on it meanwhile, shown first; -1 */
+};
+
+/* Copies rescue; NULL: nothing from now on. */
+void sal_signals_rescue(const struct sal_rescue *rescue);
 
 /* Stops the process as Ctrl-Z does without a handler; returns when it goes on. */
 void sal_signals_stop(void);

@@ -41,8 +41,7 @@ static bool wants_truecolor(void)
 
 static enum sal_depth find_depth(int colors)
 {
-    const char *none = getenv("NO_COLOR");
-    if (colors == 0 || (colors < 0 && none && *none))
+    if (colors == 0)
         return SAL_MONO;
     if (colors >= SAL_TRUECOLOR || (colors < 0 && wants_truecolor()))
         return SAL_TRUECOLOR;
@@ -94,11 +93,20 @@ static void find_abilities(struct sal_terminal *terminal, int colors, bool ascii
 
 static void arm_rescue(const struct sal_terminal *terminal)
 {
+    struct sal_rescue rescue = {
+        .tty = STDOUT_FILENO,
+        .mode = terminal->mode,
+        .standard_error = terminal->messages < 0 ? -1 : terminal->standard_error,
+        .messages = terminal->messages,
+    };
     struct sal_buffer reset = {0};
     sal_terminal_reset(&reset);
-    sal_signals_rescue(STDOUT_FILENO, (const char *)reset.data, reset.size,
-                       &terminal->mode);
+    if (!reset.failed && reset.size <= sizeof(rescue.reset)) {
+        memcpy(rescue.reset, reset.data, reset.size);
+        rescue.reset_size = reset.size;
+    }
     sal_buffer_release(&reset);
+    sal_signals_rescue(&rescue);
 }
 
 static void keep_messages(struct sal_terminal *terminal)
@@ -151,8 +159,8 @@ enum sal_status sal_terminal_open(struct sal_terminal *terminal, int colors,
     keypad(terminal->keys, TRUE);
     nodelay(terminal->keys, TRUE);
     find_abilities(terminal, colors, ascii);
-    arm_rescue(terminal);
     keep_messages(terminal);
+    arm_rescue(terminal);
     return SAL_OK;
 }
 
@@ -161,7 +169,7 @@ void sal_terminal_close(struct sal_terminal *terminal)
     if (!terminal->screen)
         return;
     endwin();
-    sal_signals_rescue(STDOUT_FILENO, NULL, 0, NULL);
+    sal_signals_rescue(NULL);
     tcsetattr(STDIN_FILENO, TCSADRAIN, &terminal->mode);
     if (terminal->keys)
         delwin(terminal->keys);
