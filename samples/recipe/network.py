@@ -9,8 +9,9 @@ The head looks at the mean and at the maximum of each of the last feature maps. 
 maximum is what lets a class activation map peak on a small finding: with the mean
 alone a network of equal accuracy is free to spread its evidence.
 
-In training only, a second head says for each of the 16 x 16 last cells whether a
-finding is there (`where`). It is not part of the exported model.
+`evidence` is the class activation map of that head: the mean and the maximum both
+send back a gradient whose spatial average is their weight over 256, so Grad-CAM at
+the last layer is this map, rectified and divided by 256.
 """
 
 import torch
@@ -30,7 +31,6 @@ class Net(nn.Module):
         self.conv = nn.ModuleList(nn.Conv2d(i, o, 3, padding=1, bias=False) for i, o in pairs)
         self.norm = nn.ModuleList(nn.BatchNorm2d(o) for _, o in pairs)
         self.head = nn.Linear(2 * WIDTHS[-1], classes)
-        self.where = nn.Conv2d(WIDTHS[-1], classes, 1)
 
     def features(self, x):
         """Outputs of the five activations, by the names they have in the file."""
@@ -50,6 +50,11 @@ class Net(nn.Module):
             taps.update(features)
         last = features[f"features.relu{len(self.conv)}"]
         return self.head(torch.cat([last.mean((2, 3)), last.amax((2, 3))], 1))
+
+    def evidence(self, last):
+        """What each of the 16 x 16 last cells says for each class."""
+        for_mean, for_maximum = self.head.weight.chunk(2, 1)
+        return F.conv2d(last, (for_mean + for_maximum)[:, :, None, None])
 
 
 def normalise(x):
