@@ -1,4 +1,7 @@
-"""Areas, intervals and operating points, in NumPy."""
+"""Areas, intervals and operating points, in NumPy, and how figures are written."""
+
+import json
+import re
 
 import numpy as np
 
@@ -52,3 +55,9 @@ def youden(probability, positive):
 
 def sigmoid(z):
     return 1 / (1 + np.exp(-np.asarray(z, np.float64)))
+
+
+def dumps(document):
+    """JSON, indented, with each innermost list on one line."""
+    return re.sub(r"\[[^][{}]*\]", lambda found: " ".join(found[0].split()),
+                  json.dumps(document, indent=1)) + "\n"
