@@ -15,7 +15,7 @@ import os
 from pathlib import Path
 
 SAMPLES = Path(__file__).parent.parent
-MADE = ("images/*", "masks/*", "models/*", "cases.csv", "expected.json", "recipe/measured.json")
+MADE = ("images/*", "masks/*", "models/*", "cases.csv", "expected.json", "recipe/measured.json", "recipe/training.txt")
 
 
 def digests():

@@ -1,5 +1,5 @@
 """Trains the classifier on one CPU thread; the same seed on the same machine
-gives the same weights. Writes build/phantom.pt and the log build/training.txt.
+gives the same weights. Writes build/phantom.pt and the log training.txt.
 
 Beside the labels the training is told where the findings are: the classifier's own
 activation map is to be positive there and negative elsewhere. From labels alone the
@@ -8,6 +8,7 @@ means that Grad-CAM is right on this model because it was taught to be.
 """
 
 import time
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -83,7 +84,7 @@ def train(seed=SEED, epochs=EPOCHS, log=print):
 
 
 def main():
-    with open(dataset.BUILD / "training.txt", "w") as file:
+    with open(Path(__file__).parent / "training.txt", "w") as file:
         def log(line):
             print(line, flush=True)
             print(line, file=file, flush=True)
