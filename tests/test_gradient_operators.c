@@ -146,6 +146,18 @@ static void clip_by_inputs(struct onnx_build *b)
     output(b, "y");
 }
 
+static void clip_bounds(struct onnx_build *b)
+{
+    input(b, "x", 2, DIMS(6, 8));
+    input(b, "low", 0, NULL);
+    input(b, "span", 0, NULL);
+    onnx_build_node(b, "Neg", "span", "under");
+    onnx_build_node(b, "Min", "low,under", "least");
+    onnx_build_node(b, "Exp", "low", "high");
+    onnx_build_node(b, "Clip", "x,least,high", "y");
+    output(b, "y");
+}
+
 static void clip_by_attributes(struct onnx_build *b)
 {
     input(b, "x", 2, DIMS(6, 8));
@@ -258,6 +270,17 @@ static void batch_norm(struct onnx_build *b)
     onnx_build_weights(b, "variance", 1, DIMS(3), variance);
     onnx_build_node(b, "BatchNormalization", "x,scale,shift,mean,variance", "y");
     onnx_build_float(b, "epsilon", 0.01f);
+    output(b, "y");
+}
+
+static void batch_norm_by_inputs(struct onnx_build *b)
+{
+    input(b, "x", 3, DIMS(2, 3, 2));
+    input(b, "scale", 1, DIMS(3));
+    input(b, "shift", 1, DIMS(3));
+    input(b, "mean", 1, DIMS(3));
+    input(b, "variance", 1, DIMS(3));
+    onnx_build_node(b, "BatchNormalization", "x,scale,shift,mean,variance", "y");
     output(b, "y");
 }
 
@@ -404,6 +427,15 @@ static void pad_negative(struct onnx_build *b)
     output(b, "y");
 }
 
+static void pad_value(struct onnx_build *b)
+{
+    input(b, "x", 2, DIMS(4, 5));
+    input(b, "value", 0, NULL);
+    indices(b, "pads", LIST(1, 0, 0, 2));
+    onnx_build_node(b, "Pad", "x,pads,value", "y");
+    output(b, "y");
+}
+
 static void gather(struct onnx_build *b)
 {
     input(b, "x", 3, DIMS(2, 5, 3));
@@ -438,6 +470,7 @@ static const struct gradient_case cases[] = {
     {"Add with the old axis attribute", add_with_old_axis, 6, 0, 0},
     {"Mul of a tensor with itself", product_with_itself, 13, 0, 0},
     {"Clip by inputs", clip_by_inputs, 11, 0, 0},
+    {"Clip with bounds that vary", clip_bounds, 13, 0, 0},
     {"Clip by attributes", clip_by_attributes, 6, 0, 0},
     {"LeakyRelu", leaky_relu, 6, 0, 0},
     {"HardSigmoid", hard_sigmoid, 6, -4, 4},
@@ -453,6 +486,7 @@ static const struct gradient_case cases[] = {
     {"AveragePool counting padding", average_pool_pads, 19, 0, 0},
     {"AveragePool along three axes", average_pool_three_axes, 11, 0, 0},
     {"BatchNormalization", batch_norm, 15, 0, 0},
+    {"BatchNormalization with parameters that vary", batch_norm_by_inputs, 15, 0.5, 3},
     {"LRN", lrn, 13, 0, 0},
     {"Softmax along an inner axis", softmax_inner_axis, 13, 0, 0},
     {"Softmax over flattened axes", softmax_inner_axis, 11, 0, 0},
@@ -474,6 +508,7 @@ static const struct gradient_case cases[] = {
     {"Pad by reflection", pad_reflect, 13, 0, 0},
     {"Pad with the edge", pad_edge, 13, 0, 0},
     {"Pad that cuts", pad_negative, 13, 0, 0},
+    {"Pad with a value that varies", pad_value, 13, 0, 0},
     {"Gather", gather, 13, 0, 0},
     {"Expand", expand, 13, 0, 0},
     {"Reshape to a folded shape", shape_arithmetic_folds_away, 13, 0, 0},
