@@ -4,10 +4,11 @@
 command -v tmux >/dev/null || { echo "skip: tmux is not here"; exit 77; }
 model=${MODEL:-samples/models/phantom.onnx}
 image=${IMAGE:-samples/images/nodule-clear.png}
-for file in "$model" "$image"; do
+other=${OTHER:-samples/images/two-findings.png}
+for file in "$model" "$image" "$other"; do
     [ -e "$file" ] || { echo "skip: $file is not here"; exit 77; }
 done
-model=$(realpath "$model") image=$(realpath "$image")
+model=$(realpath "$model") image=$(realpath "$image") other=$(realpath "$other")
 
 dir=$(mktemp -d)
 tm() { tmux -S "$dir/socket" -f /dev/null "$@"; }
@@ -15,18 +16,18 @@ trap 'tm kill-server 2>/dev/null; rm -rf "$dir"' EXIT
 export LC_ALL=C.UTF-8 COLORTERM=truecolor
 unset NO_COLOR
 
-failed=0
 fail() {
     echo "FAILED: $1"
     tm capture-pane -p -t w 2>/dev/null
-    failed=1
+    cat "$dir/errors"
+    exit 1
 }
 
 # Runs the workbench between two looks at the terminal's settings.
 cat >"$dir/run" <<END
 cd '$dir'
 stty -a >before
-sh -c 'echo \$\$ >pid; exec "\$@"' - '$SALISCOPE' open -m '$model' \$MORE '$image' '$image' 2>errors
+sh -c 'echo \$\$ >pid; exec "\$@"' - '$SALISCOPE' open -m '$model' '$image' '$other' 2>errors
 echo "left with \$?"
 stty -a >after
 exec sleep 1000
@@ -110,7 +111,7 @@ shows 'q quit'
 shows 'Grad-CAM of'
 
 tm send-keys -t w n
-shows "$(basename "$image") 2/2"
+shows "$(basename "$other") 2/2"
 shows 'Grad-CAM of'
 
 tm send-keys -t w s
@@ -172,5 +173,3 @@ left_well "NO_COLOR" 0
 open 80 24 TERM=dumb
 shows 'left with 2'
 grep -q 'TERM=dumb' "$dir/errors" || fail "TERM=dumb is not named"
-
-exit $failed
