@@ -18,7 +18,7 @@ unset NO_COLOR
 
 fail() {
     echo "FAILED: $1"
-    tm capture-pane -p -t w 2>/dev/null
+    tm capture-pane -p -t w 2>/dev/null | head -n 40
     cat "$dir/errors"
     exit 1
 }
@@ -57,6 +57,22 @@ shows_not() {
         sleep 0.1
     done
     fail "the screen went on showing: $1"
+}
+
+# The glyphs and 24-bit colours on the screen; how tmux says blanks and resets varies.
+picture() {
+    tm capture-pane -e -p -t w |
+        sed -E 's/\x1b\[([0-9]?|[0-9];[0-9]+|[34][0-79])m//g; s/ *$//'
+}
+
+# Nothing is left over and nothing is missing: drawn anew, it looks the same.
+same_when_redrawn() {
+    sleep 0.5
+    picture >"$dir/grown"
+    tm send-keys -t w C-l
+    sleep 0.5
+    picture >"$dir/fresh"
+    diff "$dir/grown" "$dir/fresh" || fail "$1: not as when drawn anew"
 }
 
 left_well() { # what, exit status
@@ -100,9 +116,11 @@ tm send-keys -t w '?'
 shows 'Show or hide the keys'
 tm send-keys -t w Escape
 shows_not 'Show or hide the keys'
+same_when_redrawn "after the help"
 
 tm resize-window -t w -x 80 -y 24
 shows 'Grad-CAM of'
+same_when_redrawn "80 x 24"
 shows '^q quit .*Esc stop$'
 tm resize-window -t w -x 20 -y 5
 shows 'needs 30 x'
@@ -113,6 +131,8 @@ shows 'Grad-CAM of'
 tm send-keys -t w n
 shows "$(basename "$other") 2/2"
 shows 'Grad-CAM of'
+
+same_when_redrawn "the second image"
 
 tm send-keys -t w s
 shows 'save as: '
