@@ -141,6 +141,7 @@ static void a_blank_map_leaves_the_image_alone(void **state)
     without.ask.map = NULL;
     update(&with);
     update(&without);
+    assert_int_equal(with.frame.bar.columns, 0);
     const struct sal_cells *a = &with.frame.picture, *b = &without.frame.picture;
     assert_int_equal(a->columns * a->rows, b->columns * b->rows);
     for (int i = 0; i < a->columns * a->rows; i++)

@@ -4,10 +4,11 @@
 command -v tmux >/dev/null || { echo "skip: tmux is not here"; exit 77; }
 model=${MODEL:-samples/models/phantom.onnx}
 image=${IMAGE:-samples/images/nodule-clear.png}
-for file in "$model" "$image"; do
+other=${OTHER:-samples/images/two-findings.png}
+for file in "$model" "$image" "$other"; do
     [ -e "$file" ] || { echo "skip: $file is not here"; exit 77; }
 done
-model=$(realpath "$model") image=$(realpath "$image")
+model=$(realpath "$model") image=$(realpath "$image") other=$(realpath "$other")
 
 dir=$(mktemp -d)
 tm() { tmux -S "$dir/socket" -f /dev/null "$@"; }
@@ -15,18 +16,18 @@ trap 'tm kill-server 2>/dev/null; rm -rf "$dir"' EXIT
 export LC_ALL=C.UTF-8 COLORTERM=truecolor
 unset NO_COLOR
 
-failed=0
 fail() {
     echo "FAILED: $1"
-    tm capture-pane -p -t w 2>/dev/null
-    failed=1
+    tm capture-pane -p -t w 2>/dev/null | head -n 40
+    cat "$dir/errors"
+    exit 1
 }
 
 # Runs the workbench between two looks at the terminal's settings.
 cat >"$dir/run" <<END
 cd '$dir'
 stty -a >before
-sh -c 'echo \$\$ >pid; exec "\$@"' - '$SALISCOPE' open -m '$model' \$MORE '$image' '$image' 2>errors
+sh -c 'echo \$\$ >pid; exec "\$@"' - '$SALISCOPE' open -m '$model' '$image' '$other' 2>errors
 echo "left with \$?"
 stty -a >after
 exec sleep 1000
@@ -56,6 +57,22 @@ shows_not() {
         sleep 0.1
     done
     fail "the screen went on showing: $1"
+}
+
+# The glyphs and 24-bit colours on the screen; how tmux says blanks and resets varies.
+picture() {
+    tm capture-pane -e -p -t w |
+        sed -E 's/\x1b\[([0-9]?|[0-9];[0-9]+|[34][0-79])m//g; s/ *$//'
+}
+
+# Nothing is left over and nothing is missing: drawn anew, it looks the same.
+same_when_redrawn() {
+    sleep 0.5
+    picture >"$dir/grown"
+    tm send-keys -t w C-l
+    sleep 0.5
+    picture >"$dir/fresh"
+    diff "$dir/grown" "$dir/fresh" || fail "$1: not as when drawn anew"
 }
 
 left_well() { # what, exit status
@@ -99,9 +116,11 @@ tm send-keys -t w '?'
 shows 'Show or hide the keys'
 tm send-keys -t w Escape
 shows_not 'Show or hide the keys'
+same_when_redrawn "after the help"
 
 tm resize-window -t w -x 80 -y 24
 shows 'Grad-CAM of'
+same_when_redrawn "80 x 24"
 shows '^q quit .*Esc stop$'
 tm resize-window -t w -x 20 -y 5
 shows 'needs 30 x'
@@ -110,8 +129,10 @@ shows 'q quit'
 shows 'Grad-CAM of'
 
 tm send-keys -t w n
-shows "$(basename "$image") 2/2"
+shows "$(basename "$other") 2/2"
 shows 'Grad-CAM of'
+
+same_when_redrawn "the second image"
 
 tm send-keys -t w s
 shows 'save as: '
@@ -172,5 +193,3 @@ left_well "NO_COLOR" 0
 open 80 24 TERM=dumb
 shows 'left with 2'
 grep -q 'TERM=dumb' "$dir/errors" || fail "TERM=dumb is not named"
-
-exit $failed

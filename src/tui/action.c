@@ -318,7 +318,7 @@ static void toggle_help(struct sal_app *app, int unused)
 static void redraw(struct sal_app *app, int unused)
 {
     (void)unused;
-    clearok(curscr, TRUE);
+    sal_terminal_forget(&app->terminal);
     app->repaint = true;
 }
 

@@ -178,6 +178,8 @@ static void present(struct sal_app *app)
                                            app->picture.x};
     if (n && app->frame.bar.columns)
         sprites[n++] = (struct sal_sprite){&app->frame.bar, app->bar.y, app->bar.x};
+    if (!app->frame.picture.columns)
+        sal_raster_release(&app->terminal.raster);
     sal_terminal_present(&app->terminal, sprites, n,
                          app->help ? &app->layout.pane[SAL_PANE_HELP] : NULL);
     app->repaint = false;
@@ -196,6 +198,7 @@ static void draw(struct sal_app *app)
     if (app->layout.divider >= 0)
         sal_draw_upright(&canvas, 0, app->layout.divider,
                          app->layout.pane[SAL_PANE_IMAGE].height);
+    touchwin(stdscr);
     wnoutrefresh(stdscr);
     for (int i = 0; i < SAL_PANES; i++)
         if (i != SAL_PANE_HELP || app->help)

@@ -1,6 +1,5 @@
 #include "terminal.h"
 
-#include <errno.h>
 #include <langinfo.h>
 #include <locale.h>
 #include <stdlib.h>
@@ -175,7 +174,7 @@ void sal_terminal_close(struct sal_terminal *terminal)
         delwin(terminal->keys);
     delscreen(terminal->screen);
     terminal->screen = NULL;
-    sal_buffer_release(&terminal->out);
+    sal_raster_release(&terminal->raster);
     show_messages(terminal);
 }
 
@@ -191,17 +190,16 @@ void sal_terminal_resume(struct sal_terminal *terminal)
         endwin();
     reset_prog_mode();
     sal_terminal_resize(terminal);
-    clearok(curscr, TRUE);
+    sal_terminal_forget(terminal);
 }
 
 void sal_terminal_resize(struct sal_terminal *terminal)
 {
-    (void)terminal;
     struct winsize size;
     if (ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) || !size.ws_row || !size.ws_col)
         return;
     resizeterm(size.ws_row, size.ws_col);
-    clearok(curscr, TRUE);
+    sal_terminal_forget(terminal);
 }
 
 /* ---- pictures through ncurses ------------------------------------------------------ */
@@ -253,101 +251,25 @@ void sal_terminal_cells(const struct sal_terminal *terminal, WINDOW *window, int
                      cells->cell[row * cells->columns + column]);
 }
 
-/* ---- pictures past ncurses ------------------------------------------------------ */
-
-static void append_glyph(struct sal_buffer *out, uint32_t glyph)
-{
-    uint8_t bytes[4];
-    size_t size = 1;
-    if (glyph < 0x80) {
-        bytes[0] = (uint8_t)glyph;
-    } else if (glyph < 0x800) {
-        bytes[0] = (uint8_t)(0xC0 | glyph >> 6);
-        size = 2;
-    } else if (glyph < 0x10000) {
-        bytes[0] = (uint8_t)(0xE0 | glyph >> 12);
-        size = 3;
-    } else {
-        bytes[0] = (uint8_t)(0xF0 | (glyph >> 18 & 7));
-        size = 4;
-    }
-    for (size_t i = 1; i < size; i++)
-        bytes[i] = (uint8_t)(0x80 | (glyph >> 6 * (size - 1 - i) & 0x3F));
-    sal_buffer_append(out, bytes, size);
-}
-
-static void append_color(struct sal_buffer *out, int base, int rgb)
-{
-    if (rgb < 0)
-        sal_buffer_format(out, "\033[%dm", base + 1);
-    else
-        sal_buffer_format(out, "\033[%d;2;%d;%d;%dm", base, rgb >> 16 & 255,
-                          rgb >> 8 & 255, rgb & 255);
-}
-
-static bool inside(const struct sal_rect *rect, int y, int x)
-{
-    return rect && y >= rect->y && y < rect->y + rect->height && x >= rect->x &&
-           x < rect->x + rect->width;
-}
-
-/* One row, saying a colour only where it changes and moving only where there was
- * a gap. */
-static void append_row(struct sal_buffer *out, const struct sal_cell *cell, int columns,
-                       int y, int x, const struct sal_rect *hole)
-{
-    int fg = -2, bg = -2;
-    bool placed = false;
-    for (int column = 0; column < columns; column++) {
-        if (inside(hole, y, x + column)) {
-            placed = false;
-            continue;
-        }
-        if (!placed)
-            sal_buffer_format(out, "\033[%d;%dH", y + 1, x + column + 1);
-        placed = true;
-        if (cell[column].fg != fg)
-            append_color(out, 38, fg = cell[column].fg);
-        if (cell[column].bg != bg)
-            append_color(out, 48, bg = cell[column].bg);
-        append_glyph(out, cell[column].glyph);
-    }
-}
-
-static void write_all(const uint8_t *data, size_t size)
-{
-    while (size) {
-        ssize_t n = write(STDOUT_FILENO, data, size);
-        if (n < 0 && errno == EINTR)
-            continue;
-        if (n <= 0)
-            return;
-        data += n;
-        size -= (size_t)n;
-    }
-}
+/* ---- everything at once -------------------------------------------------------- */
 
 void sal_terminal_present(struct sal_terminal *terminal,
                           const struct sal_sprite *sprites, int n,
                           const struct sal_rect *hole)
 {
     static const char begin[] = "\033[?2026h", end[] = "\033[?2026l";
-    bool raw = terminal->raw && n > 0;
-    if (raw)
-        write_all((const uint8_t *)begin, sizeof(begin) - 1);
-    doupdate();
-    if (!raw)
+    if (!terminal->raw || n < 1) {
+        doupdate();
         return;
-    struct sal_buffer *out = &terminal->out;
-    out->size = 0;
-    sal_buffer_format(out, "\0337\033[0m");
-    for (int i = 0; i < n; i++) {
-        const struct sal_cells *cells = sprites[i].cells;
-        for (int row = 0; row < cells->rows; row++)
-            append_row(out, cells->cell + row * cells->columns, cells->columns,
-                       sprites[i].y + row, sprites[i].x, hole);
     }
-    sal_buffer_format(out, "\033[0m\0338%s", end);
-    if (!out->failed)
-        write_all(out->data, out->size);
+    sal_write_all(STDOUT_FILENO, begin, sizeof(begin) - 1);
+    doupdate();
+    sal_raster_write(&terminal->raster, STDOUT_FILENO, LINES, COLS, sprites, n, hole);
+    sal_write_all(STDOUT_FILENO, end, sizeof(end) - 1);
+}
+
+void sal_terminal_forget(struct sal_terminal *terminal)
+{
+    clearok(curscr, TRUE);
+    sal_raster_release(&terminal->raster);
 }

@@ -17,7 +17,7 @@
 #include <termios.h>
 
 #include "layout.h"
-#include "saliscope/buffer.h"
+#include "raster.h"
 #include "saliscope/cells.h"
 #include "saliscope/status.h"
 
@@ -42,13 +42,7 @@ struct sal_terminal {
     attr_t style[SAL_STYLES];
     struct termios mode; /* before */
     int messages, standard_error; /* what was printed meanwhile; the real one */
-    struct sal_buffer out;
-};
-
-/* A picture on the screen: cells, and where their top left lies. */
-struct sal_sprite {
-    const struct sal_cells *cells;
-    int y, x;
+    struct sal_raster raster;
 };
 
 /* Reads the locale (call before other threads start) and says whether standard
@@ -69,6 +63,9 @@ void sal_terminal_resume(struct sal_terminal *terminal);
 
 /* Takes the terminal's new size from the kernel. */
 void sal_terminal_resize(struct sal_terminal *terminal);
+
+/* The screen may hold anything: the next sal_terminal_present writes all of it. */
+void sal_terminal_forget(struct sal_terminal *terminal);
 
 /* Puts cells into a window: in colour, or as the blank that a later
  * sal_terminal_present writes over. */
