@@ -65,13 +65,24 @@ picture() {
         sed -E 's/\x1b\[([0-9]?|[0-9];[0-9]+|[34][0-79])m//g; s/ *$//'
 }
 
+# Keeps the picture once it has stood still for half a second (under a sanitizer that
+# may take a while).
+settled() {
+    sleep 0.5
+    picture >"$1"
+    for _ in $(seq 40); do
+        sleep 0.5
+        picture >"$1.again"
+        cmp -s "$1" "$1.again" && return
+        mv "$1.again" "$1"
+    done
+}
+
 # Nothing is left over and nothing is missing: drawn anew, it looks the same.
 same_when_redrawn() {
-    sleep 0.5
-    picture >"$dir/grown"
+    settled "$dir/grown"
     tm send-keys -t w C-l
-    sleep 0.5
-    picture >"$dir/fresh"
+    settled "$dir/fresh"
     diff "$dir/grown" "$dir/fresh" || fail "$1: not as when drawn anew"
 }
 
