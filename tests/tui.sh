@@ -142,7 +142,7 @@ shows 'Grad-CAM of'
 tm send-keys -t w n
 shows "$(basename "$other") 2/2"
 shows 'Grad-CAM of'
-
+shows '^ready'
 same_when_redrawn "the second image"
 
 tm send-keys -t w s
