@@ -67,6 +67,7 @@ picture() {
 
 # Nothing is left over and nothing is missing: drawn anew, it looks the same.
 same_when_redrawn() {
+    tm send-keys -t w Escape # takes passing messages away
     sleep 0.5
     picture >"$dir/grown"
     tm send-keys -t w C-l
@@ -119,9 +120,18 @@ shows_not 'Show or hide the keys'
 same_when_redrawn "after the help"
 
 tm resize-window -t w -x 80 -y 24
+shows '^q quit .*Esc stop$'
 shows 'Grad-CAM of'
 same_when_redrawn "80 x 24"
-shows '^q quit .*Esc stop$'
+for size in 80:24 110:30 50:40; do
+    tm resize-window -t w -x "${size%:*}" -y "${size#*:}"
+    tm send-keys -t w NPage
+    same_when_redrawn "facts scrolled at $size"
+    tm send-keys -t w NPage NPage
+    same_when_redrawn "facts scrolled further at $size"
+    tm send-keys -t w PPage
+    same_when_redrawn "facts scrolled back at $size"
+done
 tm resize-window -t w -x 20 -y 5
 shows 'needs 30 x'
 tm resize-window -t w -x 120 -y 40
@@ -181,6 +191,11 @@ open 80 24 TERM=vt100 LC_ALL=C COLORTERM=
 shows 'Grad-CAM of'
 shows 'q quit'
 screen | LC_ALL=C grep -q '[^ -~]' && fail "not ASCII under LC_ALL=C"
+tm send-keys -t w '?'
+shows 'Show or hide the keys'
+tm send-keys -t w Escape
+shows_not 'Show or hide the keys'
+same_when_redrawn "vt100, after the help"
 tm send-keys -t w q
 left_well "vt100" 0
 
