@@ -76,6 +76,20 @@ same_when_redrawn() {
     diff "$dir/grown" "$dir/fresh" || fail "$1: not as when drawn anew"
 }
 
+# The help covers all panes; closed again it leaves nothing behind.
+help_comes_and_goes() {
+    tm send-keys -t w Escape
+    sleep 0.5
+    picture >"$dir/before-help"
+    tm send-keys -t w '?'
+    shows 'Show or hide the keys'
+    tm send-keys -t w Escape
+    shows_not 'Show or hide the keys'
+    sleep 0.3
+    picture >"$dir/after-help"
+    diff "$dir/before-help" "$dir/after-help" || fail "$1: the help left something behind"
+}
+
 left_well() { # what, exit status
     shows "left with $2"
     [ "$(tm display -p -t w '#{alternate_on}')" = 0 ] || fail "$1: alternate screen left on"
@@ -113,10 +127,7 @@ map=$(screen | grep -o 'overlay 60 %, [a-z0-9]*')
 tm send-keys -t w m
 shows_not "$map"
 
-tm send-keys -t w '?'
-shows 'Show or hide the keys'
-tm send-keys -t w Escape
-shows_not 'Show or hide the keys'
+help_comes_and_goes "120 x 40"
 same_when_redrawn "after the help"
 
 tm resize-window -t w -x 80 -y 24
@@ -191,11 +202,7 @@ open 80 24 TERM=vt100 LC_ALL=C COLORTERM=
 shows 'Grad-CAM of'
 shows 'q quit'
 screen | LC_ALL=C grep -q '[^ -~]' && fail "not ASCII under LC_ALL=C"
-tm send-keys -t w '?'
-shows 'Show or hide the keys'
-tm send-keys -t w Escape
-shows_not 'Show or hide the keys'
-same_when_redrawn "vt100, after the help"
+help_comes_and_goes "vt100"
 tm send-keys -t w q
 left_well "vt100" 0
 
