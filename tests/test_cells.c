@@ -103,7 +103,7 @@ static void ascii_gradient_gets_denser(void **state)
         assert_int_equal(cells.cell[i].fg, SAL_CELL_DEFAULT);
         assert_int_equal(cells.cell[i].bg, SAL_CELL_DEFAULT);
     }
-    assert_string_equal(text, "      .......,,::!!!+++xxooXX##@");
+    assert_string_equal(text, "   ...,,,:::!!!+++xxoooXXX###@@@");
     sal_cells_release(&cells);
     sal_picture_release(&picture);
 }

@@ -524,12 +524,13 @@ enum sal_status sal_model_prepare(const struct sal_model *model,
     float *planes = malloc(sizeof(*planes) * (size_t)(c * pixels));
     if (!planes)
         return sal_fail(err, SAL_LIMIT, "no memory for the input");
-    enum sal_status status = sal_image_resample(image, p, planes, err);
+    unsigned white = 1;
+    enum sal_status status = sal_image_resample(image, p, planes, &white, err);
+    double gain = (p->range[1] - p->range[0]) / white;
     bool last = model->input.layout == SAL_LAYOUT_NHWC;
     for (int64_t k = 0; !status && k < c; k++)
         for (int64_t i = 0; i < pixels; i++) {
-            double v = p->range[0] +
-                       (double)planes[k * pixels + i] * (p->range[1] - p->range[0]);
+            double v = p->range[0] + (double)planes[k * pixels + i] * gain;
             x[last ? i * c + k : k * pixels + i] =
                 (sal_real)((v - p->mean[k]) / p->std[k]);
         }

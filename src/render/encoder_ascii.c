@@ -1,24 +1,10 @@
 #include "encoder.h"
 
-/* A glyph and how bright its cell looks, 0..255 with '@' as white: the share of ink
- * in common fixed fonts, gamma-encoded as brightness is. */
-static const struct {
-    char glyph;
-    uint8_t brightness;
-} ramp[] = {
-    {' ', 0},   {'.', 90},  {',', 111}, {':', 124}, {'!', 152}, {'+', 169},
-    {'x', 194}, {'o', 213}, {'X', 224}, {'#', 245}, {'@', 255},
-};
+/* By the share of ink in common fixed fonts. Equal steps of brightness rather than
+ * equal steps of ink: ink alone would leave three glyphs for the darker half. */
+static const char ramp[] = " .,:!+xoX#@";
 
-enum { RAMP = sizeof(ramp) / sizeof(*ramp) };
-
-static char glyph_for(int luma)
-{
-    int i = 0;
-    while (i + 1 < RAMP && 2 * luma >= ramp[i].brightness + ramp[i + 1].brightness)
-        i++;
-    return ramp[i].glyph;
-}
+enum { LEVELS = sizeof(ramp) - 1 };
 
 void sal_encode_ascii(const struct sal_picture *picture, enum sal_depth depth,
                       bool unicode, struct sal_cells *cells)
@@ -27,10 +13,12 @@ void sal_encode_ascii(const struct sal_picture *picture, enum sal_depth depth,
     (void)unicode;
     struct sal_cell *cell = cells->cell;
     for (int y = 0; y < cells->rows; y++)
-        for (int x = 0; x < cells->columns; x++)
+        for (int x = 0; x < cells->columns; x++) {
+            int luma = sal_luma(sal_picture_at(picture, x, y));
             *cell++ = (struct sal_cell){
-                .glyph = (uint32_t)glyph_for(sal_luma(sal_picture_at(picture, x, y))),
+                .glyph = (uint32_t)ramp[luma * LEVELS / 256],
                 .fg = SAL_CELL_DEFAULT,
                 .bg = SAL_CELL_DEFAULT,
             };
+        }
 }

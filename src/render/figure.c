@@ -9,161 +9,12 @@
 #include <time.h>
 
 #include "figure_layout.h"
-#include "figure_text.h"
-#include "overlay_draw.h"
+#include "figure_svg.h"
 #include "saliscope/image.h"
 
-/* A picture whose pixels come out larger than this many points keeps them sharp. */
-#define SHARP_POINTS 1.5
+#define END_OF_9999 253402300800LL
 
-enum { BAR_STEPS = 256, BAR_COLUMNS = 8, SHARP_SIDE = 512, CAIRO_SIDE_MAX = 32767 };
-
-struct page {
-    cairo_t *cr;
-    const struct sal_figure *figure;
-    const struct sal_layout *layout;
-    bool raster;
-};
-
-/* Copies the picture, each pixel `times` wide and high: viewers of PDF and SVG
- * smooth what they enlarge, whatever the file asks for. */
-static cairo_surface_t *surface_of(const struct sal_picture *picture, int times)
-{
-    cairo_surface_t *surface = cairo_image_surface_create(
-        CAIRO_FORMAT_RGB24, picture->width * times, picture->height * times);
-    if (cairo_surface_status(surface))
-        return surface;
-    unsigned char *data = cairo_image_surface_get_data(surface);
-    int stride = cairo_image_surface_get_stride(surface);
-    for (int y = 0; y < picture->height * times; y++) {
-        uint32_t *row = (uint32_t *)(void *)(data + (ptrdiff_t)y * stride);
-        const uint8_t *rgb =
-            picture->rgb + (size_t)(y / times) * (size_t)picture->width * 3;
-        for (int x = 0; x < picture->width * times; x++) {
-            const uint8_t *p = rgb + 3 * (x / times);
-            row[x] = (uint32_t)p[0] << 16 | (uint32_t)p[1] << 8 | p[2];
-        }
-    }
-    cairo_surface_mark_dirty(surface);
-    return surface;
-}
-
-/* Stretches the picture over the box. A smoothed picture would fade at its edges
- * into nothing: pixels beyond them repeat, where cairo draws them itself. */
-static void draw_picture(const struct page *page, const struct sal_picture *picture,
-                         struct sal_box box)
-{
-    cairo_t *cr = page->cr;
-    bool sharp = box.width / picture->width > SHARP_POINTS;
-    int times = sharp && picture->width < SHARP_SIDE ? SHARP_SIDE / picture->width : 1;
-    if (picture->height * times > 4 * SHARP_SIDE)
-        times = 1;
-    cairo_surface_t *surface = surface_of(picture, times);
-    cairo_save(cr);
-    cairo_rectangle(cr, box.x, box.y, box.width, box.height);
-    cairo_clip(cr);
-    cairo_translate(cr, box.x, box.y);
-    cairo_scale(cr, box.width / (picture->width * times),
-                box.height / (picture->height * times));
-    cairo_set_source_surface(cr, surface, 0, 0);
-    cairo_pattern_set_filter(cairo_get_source(cr),
-                             sharp ? CAIRO_FILTER_NEAREST : CAIRO_FILTER_GOOD);
-    if (page->raster)
-        cairo_pattern_set_extend(cairo_get_source(cr), CAIRO_EXTEND_PAD);
-    cairo_paint(cr);
-    cairo_restore(cr);
-    cairo_surface_destroy(surface);
-}
-
-static void draw_frame(cairo_t *cr, struct sal_box box)
-{
-    cairo_set_line_width(cr, 0.5);
-    cairo_rectangle(cr, box.x, box.y, box.width, box.height);
-    cairo_stroke(cr);
-}
-
-static void draw_panel(const struct page *page, int i, const struct sal_picture *picture)
-{
-    struct sal_box box = page->layout->panel[i];
-    draw_picture(page, picture, box);
-    draw_frame(page->cr, box);
-    if (page->layout->label[i])
-        sal_figure_text(page->cr, box.x, box.y - page->layout->line,
-                        page->layout->label[i]);
-}
-
-/* The bar is a picture too: rectangles side by side would show seams. */
-static void draw_bar_colours(const struct page *page)
-{
-    const struct sal_figure *figure = page->figure;
-    uint8_t rgb[BAR_STEPS * BAR_COLUMNS * 3];
-    for (int i = 0; i < BAR_STEPS * BAR_COLUMNS; i++) {
-        double up = 1 - (i / BAR_COLUMNS + 0.5) / BAR_STEPS;
-        double value = figure->range.low + up * (figure->range.high - figure->range.low);
-        sal_colormap_at(figure->colormap,
-                        sal_overlay_position(figure->colormap, figure->range, value),
-                        rgb + 3 * i);
-    }
-    struct sal_picture picture = {BAR_COLUMNS, BAR_STEPS, rgb};
-    draw_picture(page, &picture, page->layout->bar);
-}
-
-static void draw_unit(const struct page *page, double x)
-{
-    const struct sal_layout *layout = page->layout;
-    double width = sal_figure_text_width(page->cr, layout->unit);
-    cairo_save(page->cr);
-    cairo_translate(page->cr, x, layout->bar.y + (layout->bar.height + width) / 2);
-    cairo_rotate(page->cr, -acos(-1) / 2);
-    sal_figure_text(page->cr, 0, 0, layout->unit);
-    cairo_restore(page->cr);
-}
-
-static void draw_bar(const struct page *page)
-{
-    const struct sal_layout *layout = page->layout;
-    struct sal_box bar = layout->bar;
-    cairo_t *cr = page->cr;
-    draw_bar_colours(page);
-    draw_frame(cr, bar);
-    double x = bar.x + bar.width, height = sal_figure_line_height(cr);
-    for (int i = 0; i < layout->ticks.n; i++) {
-        double y = bar.y + bar.height * (1 - layout->ticks.at[i]);
-        cairo_move_to(cr, x, y);
-        cairo_rel_line_to(cr, SAL_FIGURE_TICK, 0);
-        cairo_stroke(cr);
-        sal_figure_text(cr, x + SAL_FIGURE_TICK + SAL_FIGURE_PAD, y - height / 2,
-                        layout->ticks.label[i]);
-    }
-    draw_unit(page, x + SAL_FIGURE_TICK + 2 * SAL_FIGURE_PAD + layout->ticks_width);
-}
-
-static void draw_texts(const struct page *page)
-{
-    const struct sal_layout *layout = page->layout;
-    for (int i = 0; i < layout->n_captions; i++)
-        sal_figure_text(page->cr, layout->margin, layout->caption_y + i * layout->line,
-                        layout->caption[i]);
-    if (layout->title) {
-        sal_figure_font(page->cr, SAL_FIGURE_TITLE_POINTS, true);
-        sal_figure_text(page->cr, layout->margin, layout->margin, layout->title);
-    }
-}
-
-static void draw(const struct page *page)
-{
-    const struct sal_figure *figure = page->figure;
-    cairo_set_source_rgb(page->cr, 1, 1, 1);
-    cairo_paint(page->cr);
-    cairo_set_source_rgb(page->cr, 0.1, 0.1, 0.1);
-    sal_figure_font(page->cr, SAL_FIGURE_POINTS, false);
-    draw_panel(page, 0, figure->image);
-    if (figure->overlay)
-        draw_panel(page, 1, figure->overlay);
-    if (figure->colormap)
-        draw_bar(page);
-    draw_texts(page);
-}
+enum { CAIRO_SIDE_MAX = 32767 };
 
 static enum sal_status check(const struct sal_figure *figure, struct sal_error *err)
 {
@@ -200,9 +51,8 @@ static enum sal_status draw_on(cairo_surface_t *surface, const struct sal_figure
 {
     cairo_t *cr = cairo_create(surface);
     cairo_scale(cr, scale, scale);
-    struct page page = {cr, figure, layout,
-                        cairo_surface_get_type(surface) == CAIRO_SURFACE_TYPE_IMAGE};
-    draw(&page);
+    sal_figure_draw(cr, figure, layout,
+                    cairo_surface_get_type(surface) == CAIRO_SURFACE_TYPE_IMAGE);
     cairo_status_t status = cairo_status(cr);
     cairo_destroy(cr);
     return cairo_fault(status, err);
@@ -282,10 +132,16 @@ static cairo_status_t append(void *buffer, const unsigned char *data, unsigned s
 }
 
 /* SOURCE_DATE_EPOCH, or a constant: the same figure is the same file. */
-static void set_metadata(cairo_surface_t *surface, const struct sal_layout *layout)
+static time_t creation_time(void)
 {
     const char *epoch = getenv("SOURCE_DATE_EPOCH");
-    time_t when = epoch ? (time_t)strtoll(epoch, NULL, 10) : 0;
+    long long seconds = epoch ? strtoll(epoch, NULL, 10) : 0;
+    return seconds > 0 && seconds < END_OF_9999 ? (time_t)seconds : 0;
+}
+
+static void set_metadata(cairo_surface_t *surface, const struct sal_layout *layout)
+{
+    time_t when = creation_time();
     struct tm utc;
     char text[64];
     if (gmtime_r(&when, &utc) && strftime(text, sizeof(text), "%Y-%m-%dT%H:%M:%SZ", &utc))
@@ -337,5 +193,12 @@ enum sal_status sal_figure_pdf(const struct sal_figure *figure,
 enum sal_status sal_figure_svg(const struct sal_figure *figure,
                                struct sal_buffer *buffer, struct sal_error *err)
 {
-    return draw_vectors(figure, buffer, open_svg, err);
+    struct sal_buffer raw = {0};
+    enum sal_status status = draw_vectors(figure, &raw, open_svg, err);
+    if (!status)
+        sal_svg_renumber(&raw, buffer);
+    if (!status && buffer->failed)
+        status = sal_fail(err, SAL_LIMIT, "no memory for a figure");
+    sal_buffer_release(&raw);
+    return status;
 }

@@ -44,4 +44,8 @@ enum sal_status sal_layout_of(struct sal_layout *layout, const struct sal_figure
                               cairo_t *cr, struct sal_arena *arena,
                               struct sal_error *err);
 
+/* Draws all of it; raster: onto pixels, not into a vector file. */
+void sal_figure_draw(cairo_t *cr, const struct sal_figure *figure,
+                     const struct sal_layout *layout, bool raster);
+
 #endif
