@@ -65,14 +65,38 @@ picture() {
         sed -E 's/\x1b\[([0-9]?|[0-9];[0-9]+|[34][0-79])m//g; s/ *$//'
 }
 
+# Keeps the picture once it has stood still for half a second (under a sanitizer that
+# may take a while).
+settled() {
+    sleep 0.5
+    picture >"$1"
+    for _ in $(seq 40); do
+        sleep 0.5
+        picture >"$1.again"
+        cmp -s "$1" "$1.again" && return
+        mv "$1.again" "$1"
+    done
+}
+
 # Nothing is left over and nothing is missing: drawn anew, it looks the same.
 same_when_redrawn() {
-    sleep 0.5
-    picture >"$dir/grown"
+    tm send-keys -t w Escape # takes passing messages away
+    settled "$dir/grown"
     tm send-keys -t w C-l
-    sleep 0.5
-    picture >"$dir/fresh"
+    settled "$dir/fresh"
     diff "$dir/grown" "$dir/fresh" || fail "$1: not as when drawn anew"
+}
+
+# The help covers all panes; closed again it leaves nothing behind.
+help_comes_and_goes() {
+    tm send-keys -t w Escape
+    settled "$dir/before-help"
+    tm send-keys -t w '?'
+    shows 'Show or hide the keys'
+    tm send-keys -t w Escape
+    shows_not 'Show or hide the keys'
+    settled "$dir/after-help"
+    diff "$dir/before-help" "$dir/after-help" || fail "$1: the help left something behind"
 }
 
 left_well() { # what, exit status
@@ -112,16 +136,20 @@ map=$(screen | grep -o 'overlay 60 %, [a-z0-9]*')
 tm send-keys -t w m
 shows_not "$map"
 
-tm send-keys -t w '?'
-shows 'Show or hide the keys'
-tm send-keys -t w Escape
-shows_not 'Show or hide the keys'
+help_comes_and_goes "120 x 40"
 same_when_redrawn "after the help"
 
 tm resize-window -t w -x 80 -y 24
+shows '^q quit .*Esc stop$'
 shows 'Grad-CAM of'
 same_when_redrawn "80 x 24"
-shows '^q quit .*Esc stop$'
+for size in 80:24 110:30 50:40; do
+    tm resize-window -t w -x "${size%:*}" -y "${size#*:}"
+    tm send-keys -t w NPage NPage
+    same_when_redrawn "facts scrolled at $size"
+    tm send-keys -t w PPage
+    same_when_redrawn "facts scrolled back at $size"
+done
 tm resize-window -t w -x 20 -y 5
 shows 'needs 30 x'
 tm resize-window -t w -x 120 -y 40
@@ -131,7 +159,7 @@ shows 'Grad-CAM of'
 tm send-keys -t w n
 shows "$(basename "$other") 2/2"
 shows 'Grad-CAM of'
-
+shows '^ready'
 same_when_redrawn "the second image"
 
 tm send-keys -t w s
@@ -181,6 +209,7 @@ open 80 24 TERM=vt100 LC_ALL=C COLORTERM=
 shows 'Grad-CAM of'
 shows 'q quit'
 screen | LC_ALL=C grep -q '[^ -~]' && fail "not ASCII under LC_ALL=C"
+help_comes_and_goes "vt100"
 tm send-keys -t w q
 left_well "vt100" 0
 

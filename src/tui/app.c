@@ -195,9 +195,11 @@ static void draw(struct sal_app *app)
     sal_app_order(app);
     update_frame(app);
     struct sal_canvas canvas = sal_canvas_of(&app->terminal, stdscr);
-    if (app->layout.divider >= 0)
-        sal_draw_upright(&canvas, 0, app->layout.divider,
-                         app->layout.pane[SAL_PANE_IMAGE].height);
+    int body = app->layout.pane[SAL_PANE_IMAGE].height;
+    if (app->layout.divider >= 0) {
+        sal_draw_upright(&canvas, 0, app->layout.divider, body);
+        sal_terminal_hold_rows(&app->terminal, stdscr, app->layout.divider + 1, body);
+    }
     touchwin(stdscr);
     wnoutrefresh(stdscr);
     for (int i = 0; i < SAL_PANES; i++)

@@ -11,7 +11,7 @@
 
 #include "signals.h"
 
-enum { NO_BREAK_SPACE = 0xA0, ESCAPE_MS = 25, MESSAGES_MAX = 16384 };
+enum { ESCAPE_MS = 25, MESSAGES_MAX = 16384 };
 
 enum sal_status sal_terminal_check(struct sal_error *err)
 {
@@ -80,8 +80,8 @@ static void find_abilities(struct sal_terminal *terminal, int colors, bool ascii
     }
     terminal->depth = find_depth(colors);
     terminal->raw = terminal->depth == SAL_TRUECOLOR;
-    if (terminal->raw && !terminal->unicode) {
-        /* ncurses has no blank that it would leave alone here. */
+    if (terminal->raw && (!terminal->unicode || COLORS < 8)) {
+        /* There are no blanks that ncurses would leave alone. */
         terminal->raw = false;
         terminal->depth = find_depth(256);
     }
@@ -222,15 +222,42 @@ static int find_pair_of(const struct sal_terminal *terminal, struct sal_cell cel
     return pair < 0 ? 0 : pair;
 }
 
+/* Blanks that ncurses takes for text. It tells rows apart by their characters alone,
+ * and then weighs by whole cells whether rows near by should scroll along: glyph and
+ * colour both depend on the row. */
+static void put_blank(WINDOW *window, int y, int x, int choice, int row)
+{
+    static const wchar_t glyphs[] = {0xA0,   0x2007, 0x2002, 0x2000, 0x2001, 0x2003, 0x2004,
+                                     0x2005, 0x2006, 0x2008, 0x2009, 0x200A, 0x202F};
+    enum { GLYPHS = sizeof(glyphs) / sizeof(*glyphs), COLORS_EVERYWHERE = 8 };
+    int digit = choice ? row / GLYPHS : row;
+    wchar_t text[2] = {glyphs[digit % GLYPHS], 0};
+    int pair = alloc_pair(row % COLORS_EVERYWHERE, -1);
+    cchar_t character;
+    if (pair >= 0 && setcchar(&character, text, A_NORMAL, 0, &pair) == OK)
+        mvwadd_wch(window, y, x, &character);
+}
+
+void sal_terminal_hold_rows(const struct sal_terminal *terminal, WINDOW *window, int x,
+                            int rows)
+{
+    for (int row = 0; terminal->raw && row < rows; row++) {
+        put_blank(window, row, x, 0, row);
+        put_blank(window, row, x + 1, 1, row);
+    }
+}
+
 static void put_cell(const struct sal_terminal *terminal, WINDOW *window, int y, int x,
                      struct sal_cell cell)
 {
+    if (terminal->raw) {
+        put_blank(window, y, x, 0, getbegy(window) + y);
+        return;
+    }
     wchar_t text[2] = {(wchar_t)cell.glyph, 0};
     attr_t attributes = A_NORMAL;
     int pair = 0;
-    if (terminal->raw) {
-        text[0] = NO_BREAK_SPACE;
-    } else if (terminal->depth == SAL_MONO) {
+    if (terminal->depth == SAL_MONO) {
         attributes = cell.bg >= 0 ? A_REVERSE : A_NORMAL;
     } else {
         bool swapped;

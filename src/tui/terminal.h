@@ -72,6 +72,13 @@ void sal_terminal_forget(struct sal_terminal *terminal);
 void sal_terminal_cells(const struct sal_terminal *terminal, WINDOW *window, int y,
                         int x, const struct sal_cells *cells);
 
+/* Where pictures bypass ncurses: keeps it from scrolling rows of the terminal (a way
+ * it saves output), which would take the pictures along. Puts two blanks that are
+ * unlike those of all other rows into the first rows of a window as wide as the
+ * screen, from column x. */
+void sal_terminal_hold_rows(const struct sal_terminal *terminal, WINDOW *window, int x,
+                            int rows);
+
 /* Shows what the windows hold; writes the sprites where they bypass ncurses (n 0:
  * they are as they were), leaving out the rectangle hole. */
 void sal_terminal_present(struct sal_terminal *terminal,
