@@ -11,7 +11,8 @@ done
 model=$(realpath "$model") image=$(realpath "$image") other=$(realpath "$other")
 
 dir=$(mktemp -d)
-tm() { tmux -S "$dir/socket" -f /dev/null "$@"; }
+server=0 # a new one each time: an old one may still be leaving its socket
+tm() { tmux -S "$dir/socket$server" -f /dev/null "$@"; }
 trap 'tm kill-server 2>/dev/null; rm -rf "$dir"' EXIT
 export LC_ALL=C.UTF-8 COLORTERM=truecolor
 unset NO_COLOR
@@ -37,6 +38,7 @@ open() { # columns rows environment...
     columns=$1 rows=$2
     shift 2
     tm kill-server 2>/dev/null
+    server=$((server + 1))
     rm -f "$dir/after" "$dir/pid"
     tm new-session -d -x "$columns" -y "$rows" -s w "env $* sh $dir/run"
 }
