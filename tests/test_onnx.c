@@ -364,7 +364,7 @@ static void graphs_nested_20000_deep_are_refused(void **state)
     struct sal_error err;
     nest(&bytes, 20000);
     assert_int_equal(sal_onnx_parse(&onnx, (struct sal_span){bytes.data, bytes.size}, "t", &err),
-                     SAL_LIMIT);
+                     SAL_BAD_INPUT);
     assert_non_null(strstr(err.text, "nested"));
     sal_buffer_release(&bytes);
 }
@@ -385,7 +385,7 @@ static void graphs_nest_as_deep_as_stated(void **state)
             inner = outer;
         }
         enum sal_status status = parse(&inner, &onnx, NULL);
-        assert_int_equal(status, depth < SAL_ONNX_GRAPH_DEPTH_MAX ? SAL_OK : SAL_LIMIT);
+        assert_int_equal(status, depth < SAL_ONNX_GRAPH_DEPTH_MAX ? SAL_OK : SAL_BAD_INPUT);
         if (status == SAL_OK)
             sal_onnx_close(&onnx);
         onnx_build_release(&inner);
@@ -404,7 +404,7 @@ static void a_node_too_many_is_refused(void **state)
     assert_int_equal(onnx.graph.n_nodes, SAL_ONNX_NODES_MAX);
     sal_onnx_close(&onnx);
     onnx_build_node(&b, "Relu", "x", "");
-    assert_refused(&b, SAL_LIMIT, "200000");
+    assert_refused(&b, SAL_BAD_INPUT, "200000");
 }
 
 static void strings_have_a_limit_and_no_nul(void **state)
@@ -422,7 +422,7 @@ static void strings_have_a_limit_and_no_nul(void **state)
     begin(&b);
     text[SAL_ONNX_STRING_MAX] = 'a';
     onnx_build_name(&b, text);
-    assert_refused(&b, SAL_LIMIT, "65537 bytes");
+    assert_refused(&b, SAL_BAD_INPUT, "65537 bytes");
     free(text);
     begin(&b);
     onnx_put_bytes(&b.node, 3, "a\0b", 3);
