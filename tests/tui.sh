@@ -28,7 +28,7 @@ fail() {
 cat >"$dir/run" <<END
 cd '$dir'
 stty -a >before
-sh -c 'echo \$\$ >pid; exec "\$@"' - '$SALISCOPE' open -m '$model' '$image' '$other' 2>errors
+sh -c 'echo \$\$ >pid; exec "\$@"' - '$SALISCOPE' open -m '$model' '$image' '$other' missing.png 2>errors
 echo "left with \$?"
 stty -a >after
 exec sleep 1000
@@ -113,7 +113,7 @@ left_well() { # what, exit status
 # ---- a session of work -------------------------------------------------------------
 
 open 120 40 TERM=tmux-256color
-shows "$(basename "$image") 1/2"
+shows "$(basename "$image") 1/3"
 shows 'Grad-CAM of .* to .* logit'
 shows 'Scores'
 shows 'q quit'
@@ -159,10 +159,22 @@ shows 'q quit'
 shows 'Grad-CAM of'
 
 tm send-keys -t w n
-shows "$(basename "$other") 2/2"
+shows "$(basename "$other") 2/3"
 shows 'Grad-CAM of'
 
 same_when_redrawn "the second image"
+
+tm send-keys -t w n
+shows 'error: .*missing.png'
+shows_not 'Grad-CAM of'
+tm send-keys -t w s
+shows 'nothing to save'
+tm send-keys -t w Enter
+shows 'error: .*missing.png'
+tm send-keys -t w p
+shows "$(basename "$other") 2/3"
+settled "$dir/back"
+shows 'Grad-CAM of'
 
 tm send-keys -t w s
 shows 'save as: '
