@@ -11,7 +11,8 @@ done
 model=$(realpath "$model") image=$(realpath "$image") other=$(realpath "$other")
 
 dir=$(mktemp -d)
-tm() { tmux -S "$dir/socket" -f /dev/null "$@"; }
+server=0 # a new one each time: an old one may still be leaving its socket
+tm() { tmux -S "$dir/socket$server" -f /dev/null "$@"; }
 trap 'tm kill-server 2>/dev/null; rm -rf "$dir"' EXIT
 export LC_ALL=C.UTF-8 COLORTERM=truecolor
 unset NO_COLOR
@@ -27,7 +28,7 @@ fail() {
 cat >"$dir/run" <<END
 cd '$dir'
 stty -a >before
-sh -c 'echo \$\$ >pid; exec "\$@"' - '$SALISCOPE' open -m '$model' '$image' '$other' 2>errors
+sh -c 'echo \$\$ >pid; exec "\$@"' - '$SALISCOPE' open -m '$model' '$image' '$other' missing.png 2>errors
 echo "left with \$?"
 stty -a >after
 exec sleep 1000
@@ -37,6 +38,7 @@ open() { # columns rows environment...
     columns=$1 rows=$2
     shift 2
     tm kill-server 2>/dev/null
+    server=$((server + 1))
     rm -f "$dir/after" "$dir/pid"
     tm new-session -d -x "$columns" -y "$rows" -s w "env $* sh $dir/run"
 }
@@ -111,7 +113,7 @@ left_well() { # what, exit status
 # ---- a session of work -------------------------------------------------------------
 
 open 120 40 TERM=tmux-256color
-shows "$(basename "$image") 1/2"
+shows "$(basename "$image") 1/3"
 shows 'Grad-CAM of .* to .* logit'
 shows 'Scores'
 shows 'q quit'
@@ -157,10 +159,22 @@ shows 'q quit'
 shows 'Grad-CAM of'
 
 tm send-keys -t w n
-shows "$(basename "$other") 2/2"
+shows "$(basename "$other") 2/3"
 shows 'Grad-CAM of'
-shows '^ready'
+
 same_when_redrawn "the second image"
+
+tm send-keys -t w n
+shows 'error: .*missing.png'
+shows_not 'Grad-CAM of'
+tm send-keys -t w s
+shows 'nothing to save'
+tm send-keys -t w Enter
+shows 'error: .*missing.png'
+tm send-keys -t w p
+shows "$(basename "$other") 2/3"
+settled "$dir/back"
+shows 'Grad-CAM of'
 
 tm send-keys -t w s
 shows 'save as: '

@@ -119,7 +119,7 @@ def sidecar(digest, thresholds, prevalence):
         "name": NAME, "version": VERSION, "sha256": digest,
         "intended_use": INTENDED_USE, "limitations": LIMITATIONS,
         "input": {"layout": "NCHW", "channels": "gray", "size": [128, 128],
-                  "resize": "bilinear", "antialias": False, "fit": "stretch",
+                  "resize": "bilinear", "antialias": False, "round": False, "fit": "stretch",
                   "range": [0, 1], "mean": [MEAN], "std": [STD]},
         "activation": "sigmoid", "output": "probability", "cam_layer": CAM_LAYER,
         "classes": [{"name": name, "threshold": threshold,
