@@ -131,6 +131,10 @@ $(TEST_BINS): $B/tests/%: $B/tests/%.o $(call obj,$(SUPPORT))
 	$(CC) $(ALL_LDFLAGS) -o $@ $^ $B/libsaliscope.a $(PKG_LIBS) $(TEST_LIBS)
 $(TEST_BINS): $B/libsaliscope.a
 
+# These test parts of the program that are not in the library.
+$(addprefix $B/tests/,test_layout test_keys test_prompt test_frame test_raster): \
+    $(call obj,$(patsubst %,src/tui/%.c,layout keys prompt frame raster))
+
 # test_gradient_* hold both precisions.
 $(filter $B/tests/test_gradient%,$(TEST_BINS)): $B/twin_double.o \
     $(call obj,$(wildcard tests/twin/*.c tests/gradient/*.c))

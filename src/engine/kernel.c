@@ -36,6 +36,31 @@ void sal_add(sal_real *to, const sal_real *from, int64_t n)
         to[i] += from[i];
 }
 
+enum { LANES = 8, PARTIAL = 1024 };
+
+/* Lanes let the compiler add several at once without changing the order. */
+static sal_real sum_part(const sal_real *x, int64_t n)
+{
+    sal_real lane[LANES] = {0}, sum = 0;
+    int64_t i = 0;
+    for (; i + LANES <= n; i += LANES)
+        for (int j = 0; j < LANES; j++)
+            lane[j] += x[i + j];
+    for (int j = 0; j < LANES; j++)
+        sum += lane[j];
+    for (; i < n; i++)
+        sum += x[i];
+    return sum;
+}
+
+sal_real sal_sum(const sal_real *x, int64_t n)
+{
+    sal_real sum = 0;
+    for (int64_t i = 0; i < n; i += PARTIAL)
+        sum += sum_part(x + i, n - i < PARTIAL ? n - i : PARTIAL);
+    return sum;
+}
+
 void sal_pass_forward(const struct sal_kernel *k)
 {
     const struct sal_tensor *x = k->in[0], *y = k->out[0];

@@ -97,6 +97,10 @@ static inline int64_t sal_grain(int64_t cost)
 /* to[i] += from[i] */
 void sal_add(sal_real *to, const sal_real *from, int64_t n);
 
+/* The sum of n values, by partial sums of a fixed length, which keeps long sums of
+ * floats accurate. */
+sal_real sal_sum(const sal_real *x, int64_t n);
+
 /* Output 0 = input 0, element for element, of either kind, and its pull-back:
  * whole forwards and backwards of what only renames or reshapes. */
 void sal_pass_forward(const struct sal_kernel *k);

@@ -256,13 +256,13 @@ enum sal_status sal_infer_same_real(const struct sal_infer *infer, struct sal_er
 enum sal_status sal_infer_axis(const struct sal_infer *infer, int64_t axis, int rank,
                                int past, int *out, struct sal_error *err)
 {
-    int64_t most = rank - 1 + past, least = -(int64_t)rank - past;
+    int64_t most = rank - 1 + past, least = -(int64_t)rank;
     if (axis < least || axis > most)
         return sal_node_fail(infer->node, err, SAL_BAD_INPUT,
                              "axis is %" PRId64 ", must be %" PRId64 " to %" PRId64
                              " for %d axes",
                              axis, least, most, rank);
-    *out = (int)(axis < 0 ? axis + rank + past : axis);
+    *out = (int)(axis < 0 ? axis + rank : axis);
     return SAL_OK;
 }
 

@@ -21,6 +21,9 @@
 /* A literal or an integer in sal_real. */
 #define SAL_REAL_OF(x) ((sal_real)(x))
 
+/* Not INFINITY, which is a float. */
+#define SAL_INFINITY SAL_REAL_OF(HUGE_VAL)
+
 #define sal_abs SAL_MATH(fabs)
 #define sal_ceil SAL_MATH(ceil)
 #define sal_cos SAL_MATH(cos)

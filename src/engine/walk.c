@@ -9,13 +9,10 @@ static bool merges(const struct sal_walk *walk, int to, int64_t dim, const int64
     return true;
 }
 
-void sal_walk_init(struct sal_walk *walk, const struct sal_shape *over,
-                   const struct sal_shape *const *shapes, int n)
+void sal_walk_lay(struct sal_walk *walk, const struct sal_shape *over,
+                  int64_t stride[][SAL_RANK_MAX], int n)
 {
     *walk = (struct sal_walk){.n = n};
-    int64_t stride[SAL_WALK_OPERANDS][SAL_RANK_MAX] = {0};
-    for (int t = 0; t < n; t++)
-        sal_broadcast_strides(shapes[t], over, stride[t]);
     for (int i = 0; i < over->rank; i++) {
         if (over->dim[i] == 1)
             continue;
@@ -34,6 +31,15 @@ void sal_walk_init(struct sal_walk *walk, const struct sal_shape *over,
         for (int t = 0; t < n; t++)
             walk->stride[t][0] = 1;
     }
+}
+
+void sal_walk_init(struct sal_walk *walk, const struct sal_shape *over,
+                   const struct sal_shape *const *shapes, int n)
+{
+    int64_t stride[SAL_WALK_OPERANDS][SAL_RANK_MAX] = {0};
+    for (int t = 0; t < n; t++)
+        sal_broadcast_strides(shapes[t], over, stride[t]);
+    sal_walk_lay(walk, over, stride, n);
 }
 
 /* Some of a walk's axes, outermost first. */
@@ -89,7 +95,8 @@ static void each_tile(void *context, int tile, int worker)
     int64_t memory = 0, inner = job->walk->dim[job->inner];
     int64_t from = tile * job->grain, to = from + job->grain;
     struct sal_stretch stretch = {
-        .k = job->k, .tag = job->walk->tag, .first = true, .memory = &memory};
+        .k = job->k, .tag = job->walk->tag, .base = job->walk->base,
+        .first = true, .memory = &memory};
     set_steps(job, &stretch);
     if (to > job->n)
         to = job->n;
@@ -108,7 +115,8 @@ static void reduce_target(const struct job *job, int64_t element)
 {
     int64_t memory = 0;
     struct sal_stretch stretch = {
-        .k = job->k, .tag = job->walk->tag, .first = true, .memory = &memory,
+        .k = job->k, .tag = job->walk->tag, .base = job->walk->base,
+        .first = true, .memory = &memory,
         .count = job->walk->dim[job->inner]};
     set_steps(job, &stretch);
     int64_t base[SAL_WALK_OPERANDS] = {0};

@@ -16,7 +16,9 @@ enum { SAL_WALK_OPERANDS = 5 };
 struct sal_walk {
     int rank; /* at least 1 */
     int n;    /* operands */
-    int tag;  /* 0, or what the caller writes here for its stretches to see */
+    /* 0, or what the caller writes here for its stretches to see */
+    int tag;
+    int64_t base;
     int64_t dim[SAL_RANK_MAX];
     int64_t stride[SAL_WALK_OPERANDS][SAL_RANK_MAX];
 };
@@ -26,7 +28,8 @@ struct sal_stretch {
     int64_t count;
     int64_t at[SAL_WALK_OPERANDS]; /* element offsets */
     int64_t step[SAL_WALK_OPERANDS];
-    int tag;         /* the walk's */
+    int tag; /* the walk's */
+    int64_t base;
     bool first;      /* of a reduction's stretches for this target element */
     int64_t *memory; /* zero at the first, kept until the last */
 };
@@ -34,6 +37,11 @@ struct sal_stretch {
 /* Every operand's shape broadcasts to `over`. */
 void sal_walk_init(struct sal_walk *walk, const struct sal_shape *over,
                    const struct sal_shape *const *shapes, int n);
+
+/* The same for operands whose strides along `over` are given; they may be negative,
+ * and are 0 only where the operand repeats. */
+void sal_walk_lay(struct sal_walk *walk, const struct sal_shape *over,
+                  int64_t stride[][SAL_RANK_MAX], int n);
 
 /* Every element of `over` once. Stretches run in any order and at once, so work
  * may write only to operands that repeat nowhere. */
