@@ -5,6 +5,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -52,6 +53,26 @@ static void every_tile_runs_once(void **state)
         sal_pool_run(pool, 0, mark, NULL);
         sal_pool_close(pool);
     }
+}
+
+static void dawdle(void *context, int tile, int worker)
+{
+    (void)tile;
+    usleep(worker ? 2000 : 100);
+    atomic_fetch_add((atomic_int *)context, 1);
+}
+
+static void run_waits_for_the_slowest(void **state)
+{
+    (void)state;
+    struct sal_pool *pool;
+    assert_int_equal(sal_pool_open(&pool, 3, NULL), SAL_OK);
+    for (int i = 0; i < 50; i++) {
+        atomic_int done = 0;
+        sal_pool_run(pool, 20, dawdle, &done);
+        assert_int_equal(atomic_load(&done), 20);
+    }
+    sal_pool_close(pool);
 }
 
 static void *second_caller(void *pool)
@@ -180,6 +201,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_tile_runs_once),
+        cmocka_unit_test(run_waits_for_the_slowest),
         cmocka_unit_test(two_callers_take_turns),
         cmocka_unit_test(a_silly_number_of_threads_is_refused),
         cmocka_unit_test(a_job_tells_how_far_it_is),

@@ -213,6 +213,10 @@ static void hashes_are_those_of_the_standard(void **state)
     sal_sha256_hex("", 0, hex);
     assert_string_equal(
         hex, "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855");
+    const char *block = "abcdbcdecdefdefgefghfghighijhijkijkljklmklmnlmnomnopnopq";
+    sal_sha256_hex(block, 56, hex); /* the padding needs a block of its own */
+    assert_string_equal(
+        hex, "248d6a61d20638b8e5c026930c3e6039a33ce45964ff2167f6ecedd419db06c1");
     static uint8_t million[1000000];
     memset(million, 'a', sizeof(million));
     sal_sha256_hex(million, sizeof(million), hex);

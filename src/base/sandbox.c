@@ -41,8 +41,7 @@ struct answer {
 /* How the child ended. */
 struct ending {
     bool late; /* we ended it */
-    bool lost; /* somebody else waited for it */
-    int how;   /* as from waitpid() */
+    int how;   /* as from waitpid(); 0 when somebody else waited for it */
 };
 
 /* ---- what there is ---- */
@@ -146,7 +145,6 @@ static bool reap(pid_t child, int flags, struct ending *ending)
     do
         got = waitpid(child, &ending->how, flags);
     while (got < 0 && errno == EINTR);
-    ending->lost = got < 0;
     return got != 0;
 }
 
@@ -188,11 +186,10 @@ static enum sal_status read_answer(const struct answer *answer, struct sal_error
 static enum sal_status judge(const struct answer *answer, struct ending ending,
                              unsigned seconds, struct sal_error *err)
 {
+    int killer = WIFSIGNALED(ending.how) ? WTERMSIG(ending.how) : 0;
     /* Not the exit status: valgrind sets it for what the parent's other threads
      * left unfinished at the fork. */
-    bool good = ending.lost || WIFEXITED(ending.how);
-    int killer = !ending.lost && WIFSIGNALED(ending.how) ? WTERMSIG(ending.how) : 0;
-    if (good && answer->finished)
+    if (WIFEXITED(ending.how) && answer->finished)
         return read_answer(answer, err);
     if (ending.late || killer == SIGXCPU)
         return sal_fail(err, SAL_LIMIT, "decoding took more than %u s", seconds);
@@ -205,7 +202,7 @@ static enum sal_status judge(const struct answer *answer, struct ending ending,
                         killer);
     return sal_fail(err, SAL_BAD_INPUT,
                     "the decoder crashed (exit %d); the file is malformed",
-                    ending.lost ? 0 : WEXITSTATUS(ending.how));
+                    WEXITSTATUS(ending.how));
 }
 
 /* Zeroed memory that a child shares; pages nobody touches cost nothing. */
