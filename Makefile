@@ -132,8 +132,8 @@ $(TEST_BINS): $B/tests/%: $B/tests/%.o $(call obj,$(SUPPORT))
 $(TEST_BINS): $B/libsaliscope.a
 
 # These test parts of the program that are not in the library.
-$(addprefix $B/tests/,test_layout test_keys test_prompt test_frame): \
-    $(call obj,$(patsubst %,src/tui/%.c,layout keys prompt frame))
+$(addprefix $B/tests/,test_layout test_keys test_prompt test_frame test_raster): \
+    $(call obj,$(patsubst %,src/tui/%.c,layout keys prompt frame raster))
 
 # test_gradient_* hold both precisions.
 $(filter $B/tests/test_gradient%,$(TEST_BINS)): $B/twin_double.o \

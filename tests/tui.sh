@@ -4,29 +4,31 @@
 command -v tmux >/dev/null || { echo "skip: tmux is not here"; exit 77; }
 model=${MODEL:-samples/models/phantom.onnx}
 image=${IMAGE:-samples/images/nodule-clear.png}
-for file in "$model" "$image"; do
+other=${OTHER:-samples/images/two-findings.png}
+for file in "$model" "$image" "$other"; do
     [ -e "$file" ] || { echo "skip: $file is not here"; exit 77; }
 done
-model=$(realpath "$model") image=$(realpath "$image")
+model=$(realpath "$model") image=$(realpath "$image") other=$(realpath "$other")
 
 dir=$(mktemp -d)
-tm() { tmux -S "$dir/socket" -f /dev/null "$@"; }
+server=0 # a new one each time: an old one may still be leaving its socket
+tm() { tmux -S "$dir/socket$server" -f /dev/null "$@"; }
 trap 'tm kill-server 2>/dev/null; rm -rf "$dir"' EXIT
 export LC_ALL=C.UTF-8 COLORTERM=truecolor
 unset NO_COLOR
 
-failed=0
 fail() {
     echo "FAILED: $1"
-    tm capture-pane -p -t w 2>/dev/null
-    failed=1
+    tm capture-pane -p -t w 2>/dev/null | head -n 40
+    cat "$dir/errors"
+    exit 1
 }
 
 # Runs the workbench between two looks at the terminal's settings.
 cat >"$dir/run" <<END
 cd '$dir'
 stty -a >before
-sh -c 'echo \$\$ >pid; exec "\$@"' - '$SALISCOPE' open -m '$model' \$MORE '$image' '$image' 2>errors
+sh -c 'echo \$\$ >pid; exec "\$@"' - '$SALISCOPE' open -m '$model' '$image' '$other' missing.png 2>errors
 echo "left with \$?"
 stty -a >after
 exec sleep 1000
@@ -36,6 +38,7 @@ open() { # columns rows environment...
     columns=$1 rows=$2
     shift 2
     tm kill-server 2>/dev/null
+    server=$((server + 1))
     rm -f "$dir/after" "$dir/pid"
     tm new-session -d -x "$columns" -y "$rows" -s w "env $* sh $dir/run"
 }
@@ -58,6 +61,46 @@ shows_not() {
     fail "the screen went on showing: $1"
 }
 
+# The glyphs and 24-bit colours on the screen; how tmux says blanks and resets varies.
+picture() {
+    tm capture-pane -e -p -t w |
+        sed -E 's/\x1b\[([0-9]?|[0-9];[0-9]+|[34][0-79])m//g; s/ *$//'
+}
+
+# Keeps the picture once it has stood still for half a second (under a sanitizer that
+# may take a while).
+settled() {
+    sleep 0.5
+    picture >"$1"
+    for _ in $(seq 40); do
+        sleep 0.5
+        picture >"$1.again"
+        cmp -s "$1" "$1.again" && return
+        mv "$1.again" "$1"
+    done
+}
+
+# Nothing is left over and nothing is missing: drawn anew, it looks the same.
+same_when_redrawn() {
+    tm send-keys -t w Escape # takes passing messages away
+    settled "$dir/grown"
+    tm send-keys -t w C-l
+    settled "$dir/fresh"
+    diff "$dir/grown" "$dir/fresh" || fail "$1: not as when drawn anew"
+}
+
+# The help covers all panes; closed again it leaves nothing behind.
+help_comes_and_goes() {
+    tm send-keys -t w Escape
+    settled "$dir/before-help"
+    tm send-keys -t w '?'
+    shows 'Show or hide the keys'
+    tm send-keys -t w Escape
+    shows_not 'Show or hide the keys'
+    settled "$dir/after-help"
+    diff "$dir/before-help" "$dir/after-help" || fail "$1: the help left something behind"
+}
+
 left_well() { # what, exit status
     shows "left with $2"
     [ "$(tm display -p -t w '#{alternate_on}')" = 0 ] || fail "$1: alternate screen left on"
@@ -70,7 +113,7 @@ left_well() { # what, exit status
 # ---- a session of work -------------------------------------------------------------
 
 open 120 40 TERM=tmux-256color
-shows "$(basename "$image") 1/2"
+shows "$(basename "$image") 1/3"
 shows 'Grad-CAM of .* to .* logit'
 shows 'Scores'
 shows 'q quit'
@@ -95,14 +138,20 @@ map=$(screen | grep -o 'overlay 60 %, [a-z0-9]*')
 tm send-keys -t w m
 shows_not "$map"
 
-tm send-keys -t w '?'
-shows 'Show or hide the keys'
-tm send-keys -t w Escape
-shows_not 'Show or hide the keys'
+help_comes_and_goes "120 x 40"
+same_when_redrawn "after the help"
 
 tm resize-window -t w -x 80 -y 24
-shows 'Grad-CAM of'
 shows '^q quit .*Esc stop$'
+shows 'Grad-CAM of'
+same_when_redrawn "80 x 24"
+for size in 80:24 110:30 50:40; do
+    tm resize-window -t w -x "${size%:*}" -y "${size#*:}"
+    tm send-keys -t w NPage NPage
+    same_when_redrawn "facts scrolled at $size"
+    tm send-keys -t w PPage
+    same_when_redrawn "facts scrolled back at $size"
+done
 tm resize-window -t w -x 20 -y 5
 shows 'needs 30 x'
 tm resize-window -t w -x 120 -y 40
@@ -110,7 +159,21 @@ shows 'q quit'
 shows 'Grad-CAM of'
 
 tm send-keys -t w n
-shows "$(basename "$image") 2/2"
+shows "$(basename "$other") 2/3"
+shows 'Grad-CAM of'
+
+same_when_redrawn "the second image"
+
+tm send-keys -t w n
+shows 'error: .*missing.png'
+shows_not 'Grad-CAM of'
+tm send-keys -t w s
+shows 'nothing to save'
+tm send-keys -t w Enter
+shows 'error: .*missing.png'
+tm send-keys -t w p
+shows "$(basename "$other") 2/3"
+settled "$dir/back"
 shows 'Grad-CAM of'
 
 tm send-keys -t w s
@@ -160,6 +223,7 @@ open 80 24 TERM=vt100 LC_ALL=C COLORTERM=
 shows 'Grad-CAM of'
 shows 'q quit'
 screen | LC_ALL=C grep -q '[^ -~]' && fail "not ASCII under LC_ALL=C"
+help_comes_and_goes "vt100"
 tm send-keys -t w q
 left_well "vt100" 0
 
@@ -172,5 +236,3 @@ left_well "NO_COLOR" 0
 open 80 24 TERM=dumb
 shows 'left with 2'
 grep -q 'TERM=dumb' "$dir/errors" || fail "TERM=dumb is not named"
-
-exit $failed

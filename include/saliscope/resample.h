@@ -23,14 +23,16 @@ struct sal_placement {
 struct sal_placement sal_placement_of(int image_width, int image_height,
                                       int width, int height, enum sal_fit fit);
 
-/* Resamples onto planes[channel][height][width] in 0..1 (stored 0..max), channels
+/* Resamples onto planes[channel][height][width] in levels 0..*white (whole numbers
+ * where spec->round is set, so that nothing is lost before normalisation), channels
  * in the order of spec->channels; alpha is composed over black. colour becomes
  * grey by ITU-R 601 (0.299 R + 0.587 G + 0.114 B), grey becomes colour by
  * copying. spec->width and height must be set. planes: 1 or 3 * height * width
  * floats. */
 enum sal_status sal_image_resample(const struct sal_image *image,
                                    const struct sal_preprocessing *spec,
-                                   float *planes, struct sal_error *err);
+                                   float *planes, unsigned *white,
+                                   struct sal_error *err);
 
 /* Bilinear, half-pixel centres, clamped edge (align_corners=False): one plane
  * [h][w] onto [height][width]. For maps. */

@@ -155,6 +155,13 @@ extern const struct sal_writer sal_writers[];
  * SAL_USAGE, the message lists what there is. */
 const struct sal_writer *sal_writer_find(const char *path, struct sal_error *err);
 
+/* Paths written for the current map so far; NULL ends. */
+const char *const *sal_session_outputs(const struct sal_session *session);
+
+/* "97.31 %"; never rounded to a certainty: "> 99.99 %", "< 0.01 %". "" for NAN.
+ * dst is terminated and returned. */
+char *sal_probability_text(double probability, char *dst, size_t capacity);
+
 /* The record of INTERFACE.md as JSON text (UTF-8, newline at the end), for
  * classify when map is not there, else explain; free() it. outputs: paths
  * written so far, NULL-terminated; NULL: those sal_session_write wrote for this

@@ -15,9 +15,10 @@ enum sal_status {
     SAL_OK = 0,
     SAL_NO,          /* done, and the answer is no: a check failed */
     SAL_USAGE,       /* the caller asked for something that does not exist */
-    SAL_BAD_INPUT,   /* an input is unreadable or malformed */
+    SAL_BAD_INPUT,   /* an input is unreadable, malformed, or beyond what any sane
+                        file of its kind holds (nesting, sides, counts) */
     SAL_UNSUPPORTED, /* a valid input needs something we do not have */
-    SAL_LIMIT,       /* over a resource limit, memory included */
+    SAL_LIMIT,       /* over a resource limit: memory, time */
     SAL_OUTPUT,      /* an output could not be written */
     SAL_CANCELLED,   /* stopped on request */
 };

@@ -42,10 +42,8 @@ static void add_row(struct cli_table *table, const struct sal_model *model,
     bool flagged = sal_model_flagged(model, index, probability);
     cli_table_add(table, "%d", index);
     cli_table_add(table, "%s", sal_model_class(model, index));
-    if (isnan(probability))
-        cli_table_add(table, "%s", "");
-    else
-        cli_table_add(table, "%.2f %%", probability * 100);
+    char share[32];
+    cli_table_add(table, "%s", sal_probability_text(probability, share, sizeof(share)));
     cli_table_add(table, "%.4f", (double)scores->logits[index]);
     if (flagged && !isnan(threshold))
         cli_table_add(table, "flagged: at or above %g %%", threshold * 100);

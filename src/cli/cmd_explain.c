@@ -11,12 +11,11 @@ static void line(struct cli_table *table, const char *name)
 static void add_score(struct cli_table *table, const struct sal_snapshot *snapshot)
 {
     double probability = snapshot->scores.probabilities[snapshot->ask.class_index];
+    char share[32];
+    sal_probability_text(probability, share, sizeof(share));
     line(table, "score");
-    if (isnan(probability))
-        cli_table_add(table, "%.6g", snapshot->map->score);
-    else
-        cli_table_add(table, "%.6g, probability %.2f %%", snapshot->map->score,
-                      probability * 100);
+    cli_table_add(table, "%.6g%s%s", snapshot->map->score, *share ? ", probability " : "",
+                  share);
 }
 
 static void add_layer(struct cli_table *table, const struct sal_model *model,
@@ -44,12 +43,12 @@ static void add_map(struct cli_table *table, const struct sal_map *map)
                   map->partial ? ", PARTIAL: stopped early" : "");
 }
 
-static void add_outputs(struct cli_table *table, const struct options *options)
+static void add_outputs(struct cli_table *table, const struct sal_session *session)
 {
-    const struct option_values *outputs = &options->value[OPT_OUTPUT];
-    for (int i = 0; i < outputs->count; i++) {
+    const char *const *outputs = sal_session_outputs(session);
+    for (int i = 0; outputs[i]; i++) {
         line(table, i ? "" : "written");
-        cli_table_add(table, "%s", outputs->text[i]);
+        cli_table_add(table, "%s", outputs[i]);
     }
 }
 
@@ -75,7 +74,7 @@ static void show(struct cli *cli, const struct sal_snapshot *snapshot)
         line(&table, "note");
         cli_table_add(&table, "%s", map->note);
     }
-    add_outputs(&table, &cli->options);
+    add_outputs(&table, cli->session);
     cli_table_print(&table, stdout, "  ");
 }
 

@@ -227,6 +227,7 @@ int cmd_list(struct cli *cli)
             return print_list(cli, what, kinds[i].fill);
         nearest_offer(&nearest, kinds[i].name);
     }
-    return cli_usage("there is no list of '%s'; %s", what,
-                     nearest.best ? nearest.best : "'saliscope list' names them");
+    return cli_usage("there is no list of '%s'; %s%s", what,
+                     nearest.best ? nearest.best : "'saliscope list' names them",
+                     nearest.best ? " is near" : "");
 }

@@ -283,15 +283,13 @@ static void collect_warnings(struct sal_model *model)
                     "probabilities: only logits are shown");
 }
 
-static enum sal_status open_model(struct sal_model *model,
+/* Everything whose failure is the model's own. */
+static enum sal_status make_ready(struct sal_model *model,
                                   const struct sal_model_options *options,
                                   struct sal_error *err)
 {
-    enum sal_status status = sal_onnx_open(&model->onnx, model->path, err);
-    if (status)
-        return status;
-    if ((status = load_sidecar(model, options, err)) ||
-        (status = find_input(model, err)) ||
+    enum sal_status status;
+    if ((status = find_input(model, err)) ||
         (status = complete_preprocessing(model, err)) ||
         (status = sal_model_build_graph(model, 1, options->pool, &model->graph, err)))
         return status;
@@ -303,8 +301,20 @@ static enum sal_status open_model(struct sal_model *model,
         (status = sal_output_layers(&model->graph, &model->sidecar, &model->output,
                                     &model->layers, &model->n_layers, &model->automatic,
                                     &model->arena, err)) ||
-        (status = name_classes(model, err)) || (status = count(model, err)))
+        (status = name_classes(model, err)))
         return status;
+    return count(model, err);
+}
+
+static enum sal_status open_model(struct sal_model *model,
+                                  const struct sal_model_options *options,
+                                  struct sal_error *err)
+{
+    enum sal_status status = sal_onnx_open(&model->onnx, model->path, err);
+    if (status || (status = load_sidecar(model, options, err)))
+        return status;
+    if ((status = make_ready(model, options, err)))
+        return sal_fail_within(err, status, "%s", model->path);
     collect_warnings(model);
     return SAL_OK;
 }
@@ -524,12 +534,13 @@ enum sal_status sal_model_prepare(const struct sal_model *model,
     float *planes = malloc(sizeof(*planes) * (size_t)(c * pixels));
     if (!planes)
         return sal_fail(err, SAL_LIMIT, "no memory for the input");
-    enum sal_status status = sal_image_resample(image, p, planes, err);
+    unsigned white = 1;
+    enum sal_status status = sal_image_resample(image, p, planes, &white, err);
+    double gain = (p->range[1] - p->range[0]) / white;
     bool last = model->input.layout == SAL_LAYOUT_NHWC;
     for (int64_t k = 0; !status && k < c; k++)
         for (int64_t i = 0; i < pixels; i++) {
-            double v = p->range[0] +
-                       (double)planes[k * pixels + i] * (p->range[1] - p->range[0]);
+            double v = p->range[0] + (double)planes[k * pixels + i] * gain;
             x[last ? i * c + k : k * pixels + i] =
                 (sal_real)((v - p->mean[k]) / p->std[k]);
         }

@@ -21,6 +21,7 @@ struct geometry {
     int64_t pixels_in, pixels_out;
     int64_t taps;       /* window elements */
     int64_t rows;       /* c * taps */
+    bool colours;       /* few channels: sum over them first, tap by tap */
 };
 
 static enum sal_status parse(struct sal_node *node, const struct sal_onnx_node *source,
@@ -108,6 +109,9 @@ static struct geometry geometry_of(const struct sal_kernel *kernel)
     g.pixels_out = g.out[0] * g.out[1] * g.out[2];
     g.taps = g.window.kernel[0] * g.window.kernel[1] * g.window.kernel[2];
     g.rows = g.c * g.taps;
+    /* Grey copied to three channels, or nearly grey colours, cancel in a first
+     * layer's edge filters; summed together they do so before rounding adds up. */
+    g.colours = g.c > 1 && g.c <= 4 && g.taps > 1;
     return g;
 }
 
@@ -228,9 +232,9 @@ static void scatter_row(const struct geometry *g, const struct tap *tap, sal_rea
         to[x * stride] += line[lo - x0 + x];
 }
 
-/* Walks output pixels p0..p1 row by row for every tap of channels c0..c1. Exactly
- * one of columns_out (gather) and columns_in (scatter) is set; both are
- * [(c1 - c0) * taps][p1 - p0]. */
+/* Walks output pixels p0..p1 row by row for every tap of channels c0..c1, and
+ * gathers into columns or scatters from them. They are [(c1 - c0) * taps][p1 - p0],
+ * channel by channel when scattering; when gathering colours, tap by tap. */
 static void walk_columns(const struct geometry *g, sal_real *planes, int64_t c0,
                          int64_t c1, int64_t p0, int64_t p1, sal_real *columns,
                          bool gather)
@@ -240,7 +244,8 @@ static void walk_columns(const struct geometry *g, sal_real *planes, int64_t c0,
         for (int64_t t = 0; t < g->taps; t++) {
             struct tap tap = tap_of(g, t);
             sal_real *plane = planes + c * g->pixels_in;
-            sal_real *line = columns + ((c - c0) * g->taps + t) * width;
+            int64_t row = gather && g->colours ? t * g->c + c : (c - c0) * g->taps + t;
+            sal_real *line = columns + row * width;
             for (int64_t p = p0; p < p1;) {
                 int64_t x0 = p % g->out[2], y = p / g->out[2] % g->out[1];
                 int64_t z = p / g->out[2] / g->out[1];
@@ -293,6 +298,17 @@ static void fill_bias(const struct sal_kernel *kernel, int64_t channel, sal_real
         y[i] = value;
 }
 
+/* Weights [k][c][taps] to [k][taps][c], as the columns of colours lie. */
+static struct sal_matrix turn_weights(const struct geometry *g, const sal_real *w,
+                                      int64_t k, sal_real *turned)
+{
+    for (int64_t i = 0; i < k; i++)
+        for (int64_t c = 0; c < g->c; c++)
+            for (int64_t t = 0; t < g->taps; t++)
+                turned[i * g->rows + t * g->c + c] = w[i * g->rows + c * g->taps + t];
+    return (struct sal_matrix){turned, g->rows, false};
+}
+
 static void forward_tile(void *context, int tile, int worker)
 {
     const struct forward *f = context;
@@ -313,6 +329,8 @@ static void forward_tile(void *context, int tile, int worker)
         sal_real *scratch = kernel->scratch + worker * kernel->scratch_stride;
         walk_columns(g, x, 0, g->c, p0, p1, scratch, true);
         columns = (struct sal_matrix){scratch, width, false};
+        if (g->colours)
+            w = turn_weights(g, w.data, k1 - k0, scratch + g->rows * f->pixels);
     }
     for (int64_t k = 0; k < k1 - k0; k++)
         fill_bias(kernel, channel + k, y + k * g->pixels_out, width);
@@ -451,8 +469,10 @@ static size_t scratch(const struct sal_kernel *kernel, bool is_backward)
     struct geometry g = geometry_of(kernel);
     if (is_depthwise(&g) || is_pointwise(&g))
         return 0;
-    if (!is_backward)
-        return (size_t)(g.rows * tile_pixels(&g));
+    if (!is_backward) {
+        struct forward f = forward_of(kernel);
+        return (size_t)(g.rows * (f.pixels + (g.colours ? f.k_block : 0)));
+    }
     struct backward b = backward_of(kernel);
     return (size_t)(b.c_block * g.taps * b.pixels);
 }

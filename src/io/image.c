@@ -32,11 +32,11 @@ enum sal_status sal_image_check_size(uint64_t width, uint64_t height,
         return sal_fail(err, SAL_BAD_INPUT, "the image has no pixels (%llu x %llu)",
                         (unsigned long long)width, (unsigned long long)height);
     if (width > SAL_IMAGE_SIDE_MAX || height > SAL_IMAGE_SIDE_MAX)
-        return sal_fail(err, SAL_LIMIT, "%llu x %llu pixels; at most %d a side are read",
+        return sal_fail(err, SAL_BAD_INPUT, "%llu x %llu pixels; at most %d a side are read",
                         (unsigned long long)width, (unsigned long long)height,
                         SAL_IMAGE_SIDE_MAX);
     if (width * height > SAL_IMAGE_PIXELS_MAX)
-        return sal_fail(err, SAL_LIMIT, "%llu x %llu pixels; at most %d million are read",
+        return sal_fail(err, SAL_BAD_INPUT, "%llu x %llu pixels; at most %d million are read",
                         (unsigned long long)width, (unsigned long long)height,
                         SAL_IMAGE_PIXELS_MAX / 1000000);
     return SAL_OK;

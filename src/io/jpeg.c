@@ -34,7 +34,7 @@ static const struct {
     enum sal_status status;
     const char *what;
 } special_errors[] = {
-    {JERR_IMAGE_TOO_BIG, SAL_LIMIT, "too large a JPEG"},
+    {JERR_IMAGE_TOO_BIG, SAL_BAD_INPUT, "too large a JPEG"},
     {JERR_OUT_OF_MEMORY, SAL_LIMIT, "JPEG"},
     {JERR_NO_BACKING_STORE, SAL_LIMIT, "JPEG that needs too much memory"},
     {JERR_BAD_PRECISION, SAL_UNSUPPORTED, "JPEG (8 bits a sample are read)"},
@@ -85,7 +85,7 @@ static void on_progress(j_common_ptr jpeg)
     struct reader *reader = jpeg->client_data;
     if (reader->jpeg.input_scan_number <= SCANS_MAX)
         return;
-    reader->status = sal_fail(reader->err, SAL_LIMIT, "JPEG of more than %d scans", SCANS_MAX);
+    reader->status = sal_fail(reader->err, SAL_BAD_INPUT, "JPEG of more than %d scans", SCANS_MAX);
     longjmp(reader->jump, 1);
 }
 

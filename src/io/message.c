@@ -67,7 +67,7 @@ static enum sal_status count_field(struct sal_reader *reader,
                         row->name);
     size_t most = row->most ? (size_t)row->most : INT_MAX;
     if (tally->values > most)
-        return sal_fail(reader->err, SAL_LIMIT, "a %s has more than %zu %s fields",
+        return sal_fail(reader->err, SAL_BAD_INPUT, "a %s has more than %zu %s fields",
                         message->name, most, row->name);
     return SAL_OK;
 }
@@ -179,7 +179,7 @@ enum sal_status sal_message_read(struct sal_reader *reader,
 {
     struct tally tallies[SAL_FIELDS_MAX] = {{0}};
     if (reader->depth >= SAL_ONNX_DEPTH_MAX)
-        return sal_fail(reader->err, SAL_LIMIT, "messages are nested over %d deep",
+        return sal_fail(reader->err, SAL_BAD_INPUT, "messages are nested over %d deep",
                         SAL_ONNX_DEPTH_MAX);
     reader->depth++;
     enum sal_status status = count(reader, message, bytes, tallies);
@@ -217,7 +217,7 @@ static enum sal_status read_text(struct sal_reader *reader, const char **at,
 {
     size_t offset = (size_t)(text.data - reader->origin);
     if (text.size > most)
-        return sal_fail(reader->err, SAL_LIMIT, "byte %zu: a string of %zu bytes, at "
+        return sal_fail(reader->err, SAL_BAD_INPUT, "byte %zu: a string of %zu bytes, at "
                         "most %zu are read", offset, text.size, most);
     if (text.size && memchr(text.data, 0, text.size))
         return sal_fail(reader->err, SAL_BAD_INPUT, "byte %zu: a string holds a NUL byte",

@@ -41,7 +41,7 @@ static enum sal_status read_dimension(struct sal_reader *reader, void *at,
     struct dimension dim = {0};
     enum sal_status status = sal_message_read(reader, &dimension_message, field->bytes, &dim);
     if (status == SAL_OK && dim.value > SAL_ONNX_DIM_MAX)
-        return sal_fail(reader->err, SAL_LIMIT, "a dimension is %lld, at most %lld is read",
+        return sal_fail(reader->err, SAL_BAD_INPUT, "a dimension is %lld, at most %lld is read",
                         (long long)dim.value, (long long)SAL_ONNX_DIM_MAX);
     *(int64_t *)at = dim.has_value && dim.value >= 0 ? dim.value : -1;
     return status;
@@ -224,7 +224,7 @@ static enum sal_status finish_attr(struct sal_reader *reader, struct attr *attr)
         return status;
     attr->out.n = (size_t)attr->n_floats + (size_t)attr->n_ints + (size_t)attr->n_strings;
     if (attr->s.size > SAL_ONNX_STRING_MAX)
-        return sal_fail(reader->err, SAL_LIMIT, "a string of %zu bytes, at most %d are read",
+        return sal_fail(reader->err, SAL_BAD_INPUT, "a string of %zu bytes, at most %d are read",
                         attr->s.size, SAL_ONNX_STRING_MAX);
     attr->out.s = sal_reader_text(reader, attr->s);
     attr->out.s_size = attr->s.size;
@@ -238,8 +238,10 @@ static enum sal_status read_attr(struct sal_reader *reader, void *at,
     enum sal_status status = sal_message_read(reader, &attr_message, field->bytes, &attr);
     if (status == SAL_OK)
         status = finish_attr(reader, &attr);
-    if (status != SAL_OK)
+    if (status != SAL_OK && *attr.out.name)
         return sal_fail_within(reader->err, status, "attribute '" SAL_NAME "'", attr.out.name);
+    if (status != SAL_OK)
+        return status;
     *(struct sal_onnx_attr *)at = attr.out;
     return SAL_OK;
 }
@@ -275,7 +277,7 @@ static enum sal_status read_node(struct sal_reader *reader, void *at,
     struct sal_onnx_node *node = at;
     *node = (struct sal_onnx_node){.op = "", .domain = "", .name = ""};
     if (++reader->nodes > SAL_ONNX_NODES_MAX)
-        return sal_fail(reader->err, SAL_LIMIT, "more than %d nodes", SAL_ONNX_NODES_MAX);
+        return sal_fail(reader->err, SAL_BAD_INPUT, "more than %d nodes", SAL_ONNX_NODES_MAX);
     enum sal_status status = sal_message_read(reader, &node_message, field->bytes, node);
     node->domain = plain_domain(node->domain);
     if (status != SAL_OK && *node->name)
@@ -312,7 +314,7 @@ static enum sal_status read_graph(struct sal_reader *reader, void *at,
 {
     struct graph graph = {.out.name = ""};
     if (reader->graph_depth >= SAL_ONNX_GRAPH_DEPTH_MAX)
-        return sal_fail(reader->err, SAL_LIMIT, "graphs are nested over %d deep",
+        return sal_fail(reader->err, SAL_BAD_INPUT, "graphs are nested over %d deep",
                         SAL_ONNX_GRAPH_DEPTH_MAX);
     reader->graph_depth++;
     enum sal_status status = sal_message_read(reader, &graph_message, field->bytes, &graph);
@@ -414,7 +416,7 @@ static enum sal_status parse(struct sal_onnx *onnx, struct sal_span bytes,
         return sal_fail(err, SAL_BAD_INPUT, "a Git LFS pointer, not the model itself: fetch "
                         "it with 'git lfs pull'");
     if (bytes.size > SAL_ONNX_FILE_MAX)
-        return sal_fail(err, SAL_LIMIT, "%zu bytes; an ONNX file has at most %zu",
+        return sal_fail(err, SAL_BAD_INPUT, "%zu bytes; an ONNX file has at most %zu",
                         bytes.size, SAL_ONNX_FILE_MAX);
     struct sal_reader reader = {
         .arena = &onnx->arena, .err = err, .origin = bytes.data, .external = external};

@@ -178,7 +178,7 @@ static enum sal_status find_file(struct sal_external *external, const char *loca
     const struct sal_name *known = sal_names_find(&external->locations, location);
     if (!known) {
         if (onnx->n_external == FILES_MAX)
-            return sal_fail(err, SAL_LIMIT, "more than %d external data files", FILES_MAX);
+            return sal_fail(err, SAL_BAD_INPUT, "more than %d external data files", FILES_MAX);
         enum sal_status status =
             map(external, location, &onnx->external[onnx->n_external], err);
         if (status != SAL_OK)

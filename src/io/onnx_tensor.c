@@ -101,7 +101,7 @@ static enum sal_status measure(struct sal_onnx_tensor *tensor, size_t *bytes,
         if (dim < 0)
             return sal_fail(err, SAL_BAD_INPUT, "dimension %d is %lld", i, (long long)dim);
         if (dim > SAL_ONNX_DIM_MAX)
-            return sal_fail(err, SAL_LIMIT, "dimension %d is %lld, at most %lld is read", i,
+            return sal_fail(err, SAL_BAD_INPUT, "dimension %d is %lld, at most %lld is read", i,
                             (long long)dim, (long long)SAL_ONNX_DIM_MAX);
         over |= __builtin_mul_overflow(tensor->count, (size_t)dim, &tensor->count);
     }
@@ -109,7 +109,7 @@ static enum sal_status measure(struct sal_onnx_tensor *tensor, size_t *bytes,
     over |= __builtin_mul_overflow(tensor->count, size, bytes);
     char text[256];
     if (over)
-        return sal_fail(err, SAL_LIMIT, "%s is more than memory can address",
+        return sal_fail(err, SAL_BAD_INPUT, "%s is more than memory can address",
                         describe(tensor, text));
     return SAL_OK;
 }

@@ -92,23 +92,23 @@ static struct sal_resize resize_of(const struct sal_image *image,
     };
 }
 
-/* Levels to 0..1; cubic and Lanczos overshoot where they do not round. */
-static void to_unit(float *plane, size_t count, unsigned levels)
+/* Cubic and Lanczos overshoot where they do not round. */
+static void clamp(float *plane, size_t count, unsigned levels)
 {
-    for (size_t i = 0; i < count; i++) {
-        float value = plane[i] / (float)levels;
-        plane[i] = value < 0 ? 0 : value > 1 ? 1 : value;
-    }
+    float white = (float)levels;
+    for (size_t i = 0; i < count; i++)
+        plane[i] = plane[i] < 0 ? 0 : plane[i] > white ? white : plane[i];
 }
 
 enum sal_status sal_image_resample(const struct sal_image *image,
                                    const struct sal_preprocessing *spec, float *planes,
-                                   struct sal_error *err)
+                                   unsigned *white, struct sal_error *err)
 {
     enum sal_status status = check_request(image, spec, err);
     if (status)
         return status;
     struct sal_resize resize = resize_of(image, spec);
+    *white = resize.levels;
     struct sal_placement place = sal_placement_of(image->width, image->height, spec->width,
                                                   spec->height, spec->fit);
     size_t area = (size_t)spec->width * spec->height;
@@ -126,7 +126,7 @@ enum sal_status sal_image_resample(const struct sal_image *image,
                             err);
         if (status)
             return status;
-        to_unit(plane, area, resize.levels);
+        clamp(plane, area, resize.levels);
     }
     return SAL_OK;
 }

@@ -54,6 +54,20 @@ static void write_image(struct sal_json *json, const struct sal_loaded *loaded,
     sal_json_end(json);
 }
 
+char *sal_probability_text(double probability, char *dst, size_t capacity)
+{
+    double percent = probability * 100;
+    if (isnan(percent))
+        snprintf(dst, capacity, "%s", "");
+    else if (percent > 99.99 && percent < 100)
+        snprintf(dst, capacity, "> 99.99 %%");
+    else if (percent > 0 && percent < 0.01)
+        snprintf(dst, capacity, "< 0.01 %%");
+    else
+        snprintf(dst, capacity, "%.2f %%", percent);
+    return dst;
+}
+
 static void write_score(struct sal_json *json, const struct sal_model *model,
                         const struct sal_scores *scores, int i)
 {
@@ -215,9 +229,7 @@ static void write_case(struct sal_session *session, struct sal_json *json,
     if (!held->explained)
         return;
     write_explained(json, session, held->explained);
-    if (!outputs && session->written_for == held->explained->serial)
-        outputs = (const char *const *)session->outputs;
-    write_outputs(json, outputs, redact);
+    write_outputs(json, outputs ? outputs : sal_session_outputs(session), redact);
 }
 
 /* ---- whole records ---------------------------------------------------------------------------- */

@@ -48,14 +48,12 @@ static void say_class(struct sheet *sheet, const struct sal_writing *writing)
     const struct sal_explained *explained = writing->held->explained;
     const struct sal_scores *scores = &writing->held->scored->scores;
     int index = explained->ask.class_index;
-    double probability = scores->probabilities[index];
-    char share[64] = "";
-    if (!isnan(probability))
-        snprintf(share, sizeof(share), ", probability %.4f", probability);
+    char share[32];
+    sal_probability_text(scores->probabilities[index], share, sizeof(share));
     snprintf(sheet->title, sizeof(sheet->title), "%s: %s", explained->ask.method->title,
              sal_model_class(model, index));
-    say(sheet, "Class %d (%s): score %.5g%s%s", index, sal_model_class(model, index),
-        explained->map.score, share,
+    say(sheet, "Class %d (%s): score %.5g%s%s%s", index, sal_model_class(model, index),
+        explained->map.score, *share ? ", probability " : "", share,
         explained->ask.class_index == scores->top ? ", top class" : "");
 }
 
@@ -81,8 +79,8 @@ static void say_origin(struct sheet *sheet, const struct sal_writing *writing)
     const struct sal_sidecar *sidecar = sal_model_sidecar(model);
     const struct sal_preprocessing *spec = sal_model_preprocessing(model);
     const struct sal_image *image = &writing->held->loaded->image;
-    say(sheet, "Model: %.80s %.40s (sha256 %.12s)",
-        sidecar->name ? sidecar->name : "without a name",
+    say(sheet, "Model: %.80s%s%.40s (sha256 %.12s)",
+        sidecar->name ? sidecar->name : "without a name", sidecar->version ? " " : "",
         sidecar->version ? sidecar->version : "", sal_model_sha256(model));
     say(sheet, "Image: %d x %d, %d bit (sha256 %.12s), resized %s%s, %s", image->width,
         image->height, image->bits, image->sha256, sal_filter_names[spec->resize],

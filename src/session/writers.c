@@ -140,6 +140,14 @@ static void remember_output(struct sal_session *session, const char *path)
         session->outputs[n] = strdup(path);
 }
 
+const char *const *sal_session_outputs(const struct sal_session *session)
+{
+    static const char *const none[] = {NULL};
+    const struct sal_case *held = sal_session_case(session);
+    bool current = held->explained && session->written_for == held->explained->serial;
+    return current ? (const char *const *)session->outputs : none;
+}
+
 enum sal_status sal_session_write(struct sal_session *session, const char *path,
                                   const struct sal_view *view, enum sal_at at,
                                   struct sal_error *err)

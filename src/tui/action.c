@@ -26,9 +26,12 @@ void sal_app_say(struct sal_app *app, enum sal_status status, const char *format
 
 /* ---- asking ---------------------------------------------------------------------- */
 
+/* image NULL: the one that was asked for last. */
 static void ask_now(struct sal_app *app, const char *image)
 {
     app->ask_at = 0;
+    if (app->snapshot.state == SAL_IDLE && !sal_app_image_current(app))
+        image = app->options->images[app->image];
     sal_session_request(app->session, image, &app->ask);
 }
 
@@ -162,6 +165,7 @@ static void move_image(struct sal_app *app, int by)
         return;
     }
     app->image = (app->image + by + n) % n;
+    app->facts_top = 0;
     ask_now(app, app->options->images[app->image]);
 }
 
@@ -318,7 +322,7 @@ static void toggle_help(struct sal_app *app, int unused)
 static void redraw(struct sal_app *app, int unused)
 {
     (void)unused;
-    clearok(curscr, TRUE);
+    sal_terminal_forget(&app->terminal);
     app->repaint = true;
 }
 

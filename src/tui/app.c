@@ -122,10 +122,9 @@ static void update_frame(struct sal_app *app)
 {
     const struct sal_rect *pane = &app->layout.pane[SAL_PANE_IMAGE];
     const struct sal_snapshot *snapshot = &app->snapshot;
-    bool failed = snapshot->error.status && !sal_app_image_current(app);
     struct sal_frame_ask ask = {
-        .image = failed ? NULL : snapshot->image,
-        .map = failed ? NULL : snapshot->map,
+        .image = snapshot->image,
+        .map = snapshot->map,
         .serial = snapshot->serial,
         .preprocessing = sal_model_preprocessing(app->model),
         .view = app->view,
@@ -178,6 +177,8 @@ static void present(struct sal_app *app)
                                            app->picture.x};
     if (n && app->frame.bar.columns)
         sprites[n++] = (struct sal_sprite){&app->frame.bar, app->bar.y, app->bar.x};
+    if (!app->frame.picture.columns)
+        sal_raster_release(&app->terminal.raster);
     sal_terminal_present(&app->terminal, sprites, n,
                          app->help ? &app->layout.pane[SAL_PANE_HELP] : NULL);
     app->repaint = false;
@@ -193,9 +194,12 @@ static void draw(struct sal_app *app)
     sal_app_order(app);
     update_frame(app);
     struct sal_canvas canvas = sal_canvas_of(&app->terminal, stdscr);
-    if (app->layout.divider >= 0)
-        sal_draw_upright(&canvas, 0, app->layout.divider,
-                         app->layout.pane[SAL_PANE_IMAGE].height);
+    int body = app->layout.pane[SAL_PANE_IMAGE].height;
+    if (app->layout.divider >= 0) {
+        sal_draw_upright(&canvas, 0, app->layout.divider, body);
+        sal_terminal_hold_rows(&app->terminal, stdscr, app->layout.divider + 1, body);
+    }
+    touchwin(stdscr);
     wnoutrefresh(stdscr);
     for (int i = 0; i < SAL_PANES; i++)
         if (i != SAL_PANE_HELP || app->help)
@@ -264,9 +268,16 @@ static void drain(int fd)
     }
 }
 
+/* The session keeps the last image that could be read; beside an error about
+ * another one it would mislead. */
 static void look(struct sal_app *app)
 {
     sal_session_snapshot(app->session, &app->snapshot);
+    if (app->snapshot.error.status && !sal_app_image_current(app)) {
+        app->snapshot.image = NULL;
+        app->snapshot.map = NULL;
+        app->snapshot.scores = (struct sal_scores){0};
+    }
     if (app->snapshot.state == SAL_IDLE)
         app->since = 0;
     else if (app->since <= 0)
@@ -278,13 +289,14 @@ static void look(struct sal_app *app)
 /* How long nothing will change by itself, in ms; -1: until something happens. */
 static int patience(const struct sal_app *app)
 {
-    double wait = app->snapshot.state == SAL_IDLE ? INFINITY : TICK_MS;
+    const double for_ever = 1e9;
+    double wait = app->snapshot.state == SAL_IDLE ? for_ever : TICK_MS;
     double now = sal_app_now();
     if (app->ask_at > 0)
         wait = fmin(wait, ceil(1000 * (app->ask_at - now)));
     if (app->message_until > 0)
         wait = fmin(wait, ceil(1000 * (app->message_until - now)));
-    return isinf(wait) ? -1 : (int)fmax(wait, 0);
+    return wait < for_ever ? (int)fmax(wait, 0) : -1;
 }
 
 static void loop(struct sal_app *app, int wake, int signals)

@@ -239,7 +239,7 @@ static enum sal_status encode(struct sal_frame *frame, const struct sal_frame_as
     frame->marked_percent = ask->view.contour > 0 ? ask->view.contour : 10;
     if (status || !map)
         return status;
-    if (!marks)
+    if (!marks && !blank)
         return encode_bar(frame, ask, err);
     if (!blank)
         mark_strongest(frame, frame->marked_percent);

@@ -7,6 +7,7 @@ enum {
     RIGHT_MIN = 28,
     RIGHT_MAX = 76,
     HELP_COLUMNS = 74,
+    GAP = 3, /* between the halves: the line, and two blanks */
 };
 
 static int at_least(int a, int b)
@@ -25,14 +26,14 @@ static void side_by_side(struct sal_screen *layout, int body, int columns,
     /* A cell is twice as high as wide. */
     int ideal = (int)ceil((body - SAL_PICTURE_ROWS) * 2 / aspect) + SAL_BAR_COLUMNS;
     int right_min = at_most(at_least(columns * 2 / 5, RIGHT_MIN), 40);
-    int left = at_most(at_least(ideal, columns - 2 - RIGHT_MAX), columns - 2 - right_min);
-    int right = columns - 2 - left;
+    int left = at_most(at_least(ideal, columns - GAP - RIGHT_MAX), columns - GAP - right_min);
+    int right = columns - GAP - left;
     int scores = at_least(at_most(classes + 2, body / 2), 4);
     layout->divider = left;
     layout->pane[SAL_PANE_IMAGE] = (struct sal_rect){0, 0, body, left};
-    layout->pane[SAL_PANE_SCORES] = (struct sal_rect){0, left + 2, scores, right};
+    layout->pane[SAL_PANE_SCORES] = (struct sal_rect){0, left + GAP, scores, right};
     layout->pane[SAL_PANE_FACTS] =
-        (struct sal_rect){scores, left + 2, body - scores, right};
+        (struct sal_rect){scores, left + GAP, body - scores, right};
 }
 
 static void stacked(struct sal_screen *layout, int body, int columns, double aspect,

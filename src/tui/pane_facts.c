@@ -170,6 +170,19 @@ static void numbers(char *dst, size_t capacity, const double *value, int n)
     }
 }
 
+/* Where all of the preprocessing comes from; NULL: from several places. */
+static const char *one_source(const struct sal_preprocessing *spec)
+{
+    const char *first = spec->source.channels;
+    const char *const others[] = {spec->source.resize, spec->source.fit,
+                                  spec->source.range, spec->source.mean,
+                                  spec->source.std};
+    for (size_t i = 0; i < sizeof(others) / sizeof(*others); i++)
+        if (strcmp(first, others[i]))
+            return NULL;
+    return first;
+}
+
 static void preprocessing_facts(struct cursor *at)
 {
     const struct sal_preprocessing *spec = sal_model_preprocessing(at->app->model);
@@ -178,15 +191,21 @@ static void preprocessing_facts(struct cursor *at)
     char mean[100], std[100];
     numbers(mean, sizeof(mean), spec->mean, n);
     numbers(std, sizeof(std), spec->std, n);
-    fact(at, SAL_STYLE_TEXT, "input", "%s %d x %d x %d, %s (%s)",
+    const char *source = one_source(spec);
+    fact(at, SAL_STYLE_TEXT, "input", "%s %d x %d x %d, %s",
          sal_layout_names[input->layout], input->channels, input->height, input->width,
-         sal_channels_names[spec->channels], spec->source.channels);
-    fact(at, SAL_STYLE_TEXT, "resize", "%s%s (%s), %s (%s)",
-         sal_filter_names[spec->resize], spec->antialias ? " antialiased" : "",
-         spec->source.resize, sal_fit_names[spec->fit], spec->source.fit);
-    fact(at, SAL_STYLE_TEXT, "pixels", "%.4g to %.4g (%s), mean %s (%s), std %s (%s)",
-         spec->range[0], spec->range[1], spec->source.range, mean, spec->source.mean, std,
-         spec->source.std);
+         sal_channels_names[spec->channels]);
+    fact(at, SAL_STYLE_TEXT, "resize", "%s%s, %s", sal_filter_names[spec->resize],
+         spec->antialias ? " antialiased" : "", sal_fit_names[spec->fit]);
+    fact(at, SAL_STYLE_TEXT, "pixels", "%.4g to %.4g, mean %s, std %s", spec->range[0],
+         spec->range[1], mean, std);
+    if (source)
+        fact(at, SAL_STYLE_TEXT, "from", "%s", source);
+    else
+        fact(at, SAL_STYLE_TEXT, "from",
+             "channels %s, resize %s, fit %s, range %s, mean %s, std %s",
+             spec->source.channels, spec->source.resize, spec->source.fit,
+             spec->source.range, spec->source.mean, spec->source.std);
 }
 
 static void model_facts(struct cursor *at)

@@ -10,7 +10,7 @@ static void draw_title(const struct sal_canvas *canvas, const struct sal_app *ap
     const struct sal_snapshot *snapshot = &app->snapshot;
     char name[300], view[160] = "", text[480];
     snprintf(name, sizeof(name), "%.250s", sal_app_basename(snapshot->image_path));
-    if (app->options->n_images > 1)
+    if (app->options->n_images > 1 && sal_app_image_current(app))
         snprintf(name, sizeof(name), "%.250s %d/%d",
                  sal_app_basename(snapshot->image_path), app->image + 1,
                  app->options->n_images);
@@ -34,15 +34,18 @@ static void draw_caption(const struct sal_canvas *canvas, const struct sal_app *
     int y = app->frame.picture.rows + 1;
     if (!map || app->show == SAL_SHOW_IMAGE)
         return;
+    const char *class_name = sal_model_class(app->model, ask->class_index);
     if (*map->note) {
-        sal_draw(canvas, y, 0, canvas->columns, SAL_STYLE_WARNING, "! %s", map->note);
+        char text[700];
+        snprintf(text, sizeof(text), "%s of %.250s: ! %s", ask->method->title, class_name,
+                 map->note);
+        sal_draw_wrapped(canvas, y, 0, 0, SAL_STYLE_WARNING, text);
         return;
     }
     int x = 0;
     bool marks = app->terminal.depth == SAL_MONO && app->show == SAL_SHOW_OVERLAY;
     if (map->partial)
         x = sal_draw(canvas, y, 0, canvas->columns, SAL_STYLE_WARNING, "PARTIAL ");
-    const char *class_name = sal_model_class(app->model, ask->class_index);
     int room = canvas->columns - x;
     if (marks)
         sal_draw(canvas, y, x, room, SAL_STYLE_TEXT,

@@ -24,7 +24,7 @@ static struct scale scale_of(const struct sal_canvas *canvas, const struct sal_a
         longest = columns > longest ? columns : longest;
     }
     struct scale scale = {.name = longest < most ? longest : most};
-    scale.bar = canvas->columns - 2 - scale.name - 1 - NUMBER_COLUMNS - 2;
+    scale.bar = canvas->columns - 2 - scale.name - 1 - 1 - NUMBER_COLUMNS - 2;
     scale.probabilities = !isnan(scores->probabilities[0]);
     scale.largest = (double)scores->logits[app->order[0]];
     return scale;

@@ -1,6 +1,5 @@
 #include "terminal.h"
 
-#include <errno.h>
 #include <langinfo.h>
 #include <locale.h>
 #include <stdlib.h>
@@ -12,7 +11,7 @@
 
 #include "signals.h"
 
-enum { NO_BREAK_SPACE = 0xA0, ESCAPE_MS = 25, MESSAGES_MAX = 16384 };
+enum { ESCAPE_MS = 25, MESSAGES_MAX = 16384 };
 
 enum sal_status sal_terminal_check(struct sal_error *err)
 {
@@ -81,8 +80,8 @@ static void find_abilities(struct sal_terminal *terminal, int colors, bool ascii
     }
     terminal->depth = find_depth(colors);
     terminal->raw = terminal->depth == SAL_TRUECOLOR;
-    if (terminal->raw && !terminal->unicode) {
-        /* ncurses has no blank that it would leave alone here. */
+    if (terminal->raw && (!terminal->unicode || COLORS < 8)) {
+        /* There are no blanks that ncurses would leave alone. */
         terminal->raw = false;
         terminal->depth = find_depth(256);
     }
@@ -175,7 +174,7 @@ void sal_terminal_close(struct sal_terminal *terminal)
         delwin(terminal->keys);
     delscreen(terminal->screen);
     terminal->screen = NULL;
-    sal_buffer_release(&terminal->out);
+    sal_raster_release(&terminal->raster);
     show_messages(terminal);
 }
 
@@ -191,17 +190,16 @@ void sal_terminal_resume(struct sal_terminal *terminal)
         endwin();
     reset_prog_mode();
     sal_terminal_resize(terminal);
-    clearok(curscr, TRUE);
+    sal_terminal_forget(terminal);
 }
 
 void sal_terminal_resize(struct sal_terminal *terminal)
 {
-    (void)terminal;
     struct winsize size;
     if (ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) || !size.ws_row || !size.ws_col)
         return;
     resizeterm(size.ws_row, size.ws_col);
-    clearok(curscr, TRUE);
+    sal_terminal_forget(terminal);
 }
 
 /* ---- pictures through ncurses ------------------------------------------------------ */
@@ -224,15 +222,42 @@ static int find_pair_of(const struct sal_terminal *terminal, struct sal_cell cel
     return pair < 0 ? 0 : pair;
 }
 
+/* Blanks that ncurses takes for text. It tells rows apart by their characters alone,
+ * and then weighs by whole cells whether rows near by should scroll along: glyph and
+ * colour both depend on the row. */
+static void put_blank(WINDOW *window, int y, int x, int choice, int row)
+{
+    static const wchar_t glyphs[] = {0xA0,   0x2007, 0x2002, 0x2000, 0x2001, 0x2003, 0x2004,
+                                     0x2005, 0x2006, 0x2008, 0x2009, 0x200A, 0x202F};
+    enum { GLYPHS = sizeof(glyphs) / sizeof(*glyphs), COLORS_EVERYWHERE = 8 };
+    int digit = choice ? row / GLYPHS : row;
+    wchar_t text[2] = {glyphs[digit % GLYPHS], 0};
+    int pair = alloc_pair(row % COLORS_EVERYWHERE, -1);
+    cchar_t character;
+    if (pair >= 0 && setcchar(&character, text, A_NORMAL, 0, &pair) == OK)
+        mvwadd_wch(window, y, x, &character);
+}
+
+void sal_terminal_hold_rows(const struct sal_terminal *terminal, WINDOW *window, int x,
+                            int rows)
+{
+    for (int row = 0; terminal->raw && row < rows; row++) {
+        put_blank(window, row, x, 0, row);
+        put_blank(window, row, x + 1, 1, row);
+    }
+}
+
 static void put_cell(const struct sal_terminal *terminal, WINDOW *window, int y, int x,
                      struct sal_cell cell)
 {
+    if (terminal->raw) {
+        put_blank(window, y, x, 0, getbegy(window) + y);
+        return;
+    }
     wchar_t text[2] = {(wchar_t)cell.glyph, 0};
     attr_t attributes = A_NORMAL;
     int pair = 0;
-    if (terminal->raw) {
-        text[0] = NO_BREAK_SPACE;
-    } else if (terminal->depth == SAL_MONO) {
+    if (terminal->depth == SAL_MONO) {
         attributes = cell.bg >= 0 ? A_REVERSE : A_NORMAL;
     } else {
         bool swapped;
@@ -253,101 +278,25 @@ void sal_terminal_cells(const struct sal_terminal *terminal, WINDOW *window, int
                      cells->cell[row * cells->columns + column]);
 }
 
-/* ---- pictures past ncurses ------------------------------------------------------ */
-
-static void append_glyph(struct sal_buffer *out, uint32_t glyph)
-{
-    uint8_t bytes[4];
-    size_t size = 1;
-    if (glyph < 0x80) {
-        bytes[0] = (uint8_t)glyph;
-    } else if (glyph < 0x800) {
-        bytes[0] = (uint8_t)(0xC0 | glyph >> 6);
-        size = 2;
-    } else if (glyph < 0x10000) {
-        bytes[0] = (uint8_t)(0xE0 | glyph >> 12);
-        size = 3;
-    } else {
-        bytes[0] = (uint8_t)(0xF0 | (glyph >> 18 & 7));
-        size = 4;
-    }
-    for (size_t i = 1; i < size; i++)
-        bytes[i] = (uint8_t)(0x80 | (glyph >> 6 * (size - 1 - i) & 0x3F));
-    sal_buffer_append(out, bytes, size);
-}
-
-static void append_color(struct sal_buffer *out, int base, int rgb)
-{
-    if (rgb < 0)
-        sal_buffer_format(out, "\033[%dm", base + 1);
-    else
-        sal_buffer_format(out, "\033[%d;2;%d;%d;%dm", base, rgb >> 16 & 255,
-                          rgb >> 8 & 255, rgb & 255);
-}
-
-static bool inside(const struct sal_rect *rect, int y, int x)
-{
-    return rect && y >= rect->y && y < rect->y + rect->height && x >= rect->x &&
-           x < rect->x + rect->width;
-}
-
-/* One row, saying a colour only where it changes and moving only where there was
- * a gap. */
-static void append_row(struct sal_buffer *out, const struct sal_cell *cell, int columns,
-                       int y, int x, const struct sal_rect *hole)
-{
-    int fg = -2, bg = -2;
-    bool placed = false;
-    for (int column = 0; column < columns; column++) {
-        if (inside(hole, y, x + column)) {
-            placed = false;
-            continue;
-        }
-        if (!placed)
-            sal_buffer_format(out, "\033[%d;%dH", y + 1, x + column + 1);
-        placed = true;
-        if (cell[column].fg != fg)
-            append_color(out, 38, fg = cell[column].fg);
-        if (cell[column].bg != bg)
-            append_color(out, 48, bg = cell[column].bg);
-        append_glyph(out, cell[column].glyph);
-    }
-}
-
-static void write_all(const uint8_t *data, size_t size)
-{
-    while (size) {
-        ssize_t n = write(STDOUT_FILENO, data, size);
-        if (n < 0 && errno == EINTR)
-            continue;
-        if (n <= 0)
-            return;
-        data += n;
-        size -= (size_t)n;
-    }
-}
+/* ---- everything at once -------------------------------------------------------- */
 
 void sal_terminal_present(struct sal_terminal *terminal,
                           const struct sal_sprite *sprites, int n,
                           const struct sal_rect *hole)
 {
     static const char begin[] = "\033[?2026h", end[] = "\033[?2026l";
-    bool raw = terminal->raw && n > 0;
-    if (raw)
-        write_all((const uint8_t *)begin, sizeof(begin) - 1);
-    doupdate();
-    if (!raw)
+    if (!terminal->raw || n < 1) {
+        doupdate();
         return;
-    struct sal_buffer *out = &terminal->out;
-    out->size = 0;
-    sal_buffer_format(out, "\0337\033[0m");
-    for (int i = 0; i < n; i++) {
-        const struct sal_cells *cells = sprites[i].cells;
-        for (int row = 0; row < cells->rows; row++)
-            append_row(out, cells->cell + row * cells->columns, cells->columns,
-                       sprites[i].y + row, sprites[i].x, hole);
     }
-    sal_buffer_format(out, "\033[0m\0338%s", end);
-    if (!out->failed)
-        write_all(out->data, out->size);
+    sal_write_all(STDOUT_FILENO, begin, sizeof(begin) - 1);
+    doupdate();
+    sal_raster_write(&terminal->raster, STDOUT_FILENO, LINES, COLS, sprites, n, hole);
+    sal_write_all(STDOUT_FILENO, end, sizeof(end) - 1);
+}
+
+void sal_terminal_forget(struct sal_terminal *terminal)
+{
+    clearok(curscr, TRUE);
+    sal_raster_release(&terminal->raster);
 }

@@ -17,7 +17,7 @@
 #include <termios.h>
 
 #include "layout.h"
-#include "saliscope/buffer.h"
+#include "raster.h"
 #include "saliscope/cells.h"
 #include "saliscope/status.h"
 
@@ -42,13 +42,7 @@ struct sal_terminal {
     attr_t style[SAL_STYLES];
     struct termios mode; /* before */
     int messages, standard_error; /* what was printed meanwhile; the real one */
-    struct sal_buffer out;
-};
-
-/* A picture on the screen: cells, and where their top left lies. */
-struct sal_sprite {
-    const struct sal_cells *cells;
-    int y, x;
+    struct sal_raster raster;
 };
 
 /* Reads the locale (call before other threads start) and says whether standard
@@ -70,10 +64,20 @@ void sal_terminal_resume(struct sal_terminal *terminal);
 /* Takes the terminal's new size from the kernel. */
 void sal_terminal_resize(struct sal_terminal *terminal);
 
+/* The screen may hold anything: the next sal_terminal_present writes all of it. */
+void sal_terminal_forget(struct sal_terminal *terminal);
+
 /* Puts cells into a window: in colour, or as the blank that a later
  * sal_terminal_present writes over. */
 void sal_terminal_cells(const struct sal_terminal *terminal, WINDOW *window, int y,
                         int x, const struct sal_cells *cells);
+
+/* Where pictures bypass ncurses: keeps it from scrolling rows of the terminal (a way
+ * it saves output), which would take the pictures along. Puts two blanks that are
+ * unlike those of all other rows into the first rows of a window as wide as the
+ * screen, from column x. */
+void sal_terminal_hold_rows(const struct sal_terminal *terminal, WINDOW *window, int x,
+                            int rows);
 
 /* Shows what the windows hold; writes the sprites where they bypass ncurses (n 0:
  * they are as they were), leaving out the rectangle hole. */

@@ -1,0 +1,552 @@
+#include <math.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "figure_layout.h"
+#include "figure_svg.h"
+#include "figure_text.h"
+#include "saliscope/figure.h"
+#include "saliscope/image.h"
+
+enum { WIDTH = 48, HEIGHT = 32 };
+
+/* A grey picture, the same with red over it, and a figure of both. */
+struct fixture {
+    struct sal_picture image, overlay;
+    struct sal_figure figure;
+};
+
+static int open_fixture(void **state)
+{
+    struct fixture *f = calloc(1, sizeof(*f));
+    if (!f || sal_picture_init(&f->image, WIDTH, HEIGHT, NULL) ||
+        sal_picture_init(&f->overlay, WIDTH, HEIGHT, NULL))
+        return -1;
+    memset(f->image.rgb, 90, 3 * WIDTH * HEIGHT);
+    for (int i = 0; i < WIDTH * HEIGHT; i++)
+        f->overlay.rgb[3 * i] = 200;
+    f->figure = (struct sal_figure){
+        .image = &f->image,
+        .overlay = &f->overlay,
+        .colormap = sal_colormap_default(false),
+        .range = {0, 2.5},
+        .unit = "logit",
+        .title = "A title",
+        .caption = {"First line.", "Second line."},
+    };
+    *state = f;
+    return 0;
+}
+
+static int close_fixture(void **state)
+{
+    struct fixture *f = *state;
+    sal_picture_release(&f->image);
+    sal_picture_release(&f->overlay);
+    free(f);
+    return 0;
+}
+
+/* A layout, with what it stands on. */
+struct measured {
+    struct sal_arena arena;
+    cairo_surface_t *surface;
+    cairo_t *cr;
+    struct sal_layout layout;
+};
+
+static struct measured measure(const struct sal_figure *figure)
+{
+    struct measured m = {0};
+    m.surface = cairo_image_surface_create(CAIRO_FORMAT_RGB24, 1, 1);
+    m.cr = cairo_create(m.surface);
+    assert_int_equal(sal_layout_of(&m.layout, figure, m.cr, &m.arena, NULL), SAL_OK);
+    return m;
+}
+
+static void forget(struct measured *m)
+{
+    cairo_destroy(m->cr);
+    cairo_surface_destroy(m->surface);
+    sal_arena_release(&m->arena);
+}
+
+static struct sal_image png_of(const struct sal_figure *figure)
+{
+    struct sal_image image = {0};
+    struct sal_error err = {0};
+    if (sal_figure_png(figure, &image, &err))
+        fail_msg("%s", err.text);
+    return image;
+}
+
+/* The pixel at a place given in points, of a figure at 300 dpi. */
+static const uint16_t *pixel(const struct sal_image *image, double x, double y)
+{
+    int px = (int)(x * 300 / 72), py = (int)(y * 300 / 72);
+    assert_in_range(px, 0, image->width - 1);
+    assert_in_range(py, 0, image->height - 1);
+    return image->samples + 3 * ((size_t)py * (size_t)image->width + (size_t)px);
+}
+
+static void assert_near(const uint16_t *pixel, int r, int g, int b, int tolerance)
+{
+    int expected[3] = {r, g, b};
+    for (int c = 0; c < 3; c++)
+        if (!(abs(pixel[c] - expected[c]) <= tolerance))
+            fail_msg("pixel %d %d %d, expected %d %d %d", pixel[0], pixel[1], pixel[2], r,
+                     g, b);
+}
+
+static void png_is_178_mm_wide_at_300_dpi(void **state)
+{
+    struct fixture *f = *state;
+    struct sal_image image = png_of(&f->figure);
+    assert_int_equal(image.width, 2102);
+    assert_int_equal(image.channels, 3);
+    assert_int_equal(image.bits, 8);
+    struct measured m = measure(&f->figure);
+    assert_int_equal(image.height, lround(m.layout.height * 300 / 72));
+    forget(&m);
+    sal_image_release(&image);
+    f->figure.width_mm = 85;
+    f->figure.dpi = 100;
+    image = png_of(&f->figure);
+    assert_int_equal(image.width, 335);
+    sal_image_release(&image);
+}
+
+static void panels_show_their_pictures(void **state)
+{
+    struct fixture *f = *state;
+    struct sal_image image = png_of(&f->figure);
+    struct measured m = measure(&f->figure);
+    for (int i = 0; i < 9; i++) {
+        double u = 0.02 + i % 3 * 0.48, v = 0.02 + i / 3 * 0.48;
+        struct sal_box a = m.layout.panel[0], b = m.layout.panel[1];
+        assert_near(pixel(&image, a.x + u * a.width, a.y + v * a.height), 90, 90, 90, 0);
+        assert_near(pixel(&image, b.x + u * b.width, b.y + v * b.height), 200, 0, 0, 0);
+    }
+    assert_near(pixel(&image, 2, 2), 255, 255, 255, 0);
+    forget(&m);
+    sal_image_release(&image);
+}
+
+static void panels_keep_the_shape_of_the_image(void **state)
+{
+    struct fixture *f = *state;
+    static const int size[][2] = {{48, 32}, {32, 48}, {4, 384}, {384, 4}, {1, 1}};
+    for (size_t i = 0; i < sizeof(size) / sizeof(*size); i++) {
+        struct sal_picture shaped = {size[i][0], size[i][1], f->image.rgb};
+        f->figure.image = f->figure.overlay = &shaped;
+        struct measured m = measure(&f->figure);
+        struct sal_box a = m.layout.panel[0], b = m.layout.panel[1], bar = m.layout.bar;
+        assert_true(fabs(a.width * shaped.height - a.height * shaped.width) < 1e-6);
+        assert_true(a.x >= 0 && a.x + a.width < b.x && b.x + b.width < bar.x);
+        assert_true(bar.height >= 60 && m.layout.caption_y > bar.y + bar.height);
+        forget(&m);
+        struct sal_image image = png_of(&f->figure);
+        sal_image_release(&image);
+    }
+}
+
+static void tiny_images_have_sharp_pixels(void **state)
+{
+    struct fixture *f = *state;
+    uint8_t rgb[2 * 2 * 3] = {0, 0, 0, 255, 255, 255, 255, 255, 255, 0, 0, 0};
+    struct sal_picture tiny = {2, 2, rgb};
+    f->figure.image = f->figure.overlay = &tiny;
+    struct sal_image image = png_of(&f->figure);
+    struct measured m = measure(&f->figure);
+    struct sal_box a = m.layout.panel[0];
+    double middle = a.x + a.width / 2, y = a.y + a.height / 4;
+    assert_near(pixel(&image, middle - 0.5, y), 0, 0, 0, 0);
+    assert_near(pixel(&image, middle + 0.5, y), 255, 255, 255, 0);
+    forget(&m);
+    sal_image_release(&image);
+}
+
+static void bar_runs_from_low_to_high(void **state)
+{
+    struct fixture *f = *state;
+    struct sal_image image = png_of(&f->figure);
+    struct measured m = measure(&f->figure);
+    struct sal_box bar = m.layout.bar;
+    for (int i = 2; i <= 98; i++) {
+        uint8_t rgb[3];
+        sal_colormap_at(f->figure.colormap, i / 100.0, rgb);
+        double y = bar.y + bar.height * (1 - i / 100.0);
+        assert_near(pixel(&image, bar.x + bar.width / 2, y), rgb[0], rgb[1], rgb[2], 6);
+    }
+    forget(&m);
+    sal_image_release(&image);
+}
+
+static void signed_bar_has_zero_in_the_middle_colour(void **state)
+{
+    struct fixture *f = *state;
+    f->figure.colormap = sal_colormap_default(true);
+    f->figure.range = (struct sal_range){-1, 3};
+    struct sal_image image = png_of(&f->figure);
+    struct measured m = measure(&f->figure);
+    struct sal_box bar = m.layout.bar;
+    assert_near(pixel(&image, bar.x + 4, bar.y + bar.height * 0.75), 247, 246, 246, 4);
+    assert_near(pixel(&image, bar.x + 4, bar.y + 1), 0x67, 0, 0x1f, 6);
+    forget(&m);
+    sal_image_release(&image);
+}
+
+static void assert_ticks(double low, double high, const char *expected)
+{
+    struct sal_ticks ticks = sal_ticks_of((struct sal_range){low, high});
+    char text[256] = "", unit[64];
+    for (int i = 0; i < ticks.n; i++) {
+        strcat(text, ticks.label[i]);
+        strcat(text, " ");
+    }
+    sal_ticks_unit(&ticks, "u", unit, sizeof(unit));
+    strcat(text, unit);
+    assert_string_equal(text, expected);
+}
+
+static void ticks_name_both_ends_and_the_unit(void **state)
+{
+    (void)state;
+    assert_ticks(0, 1, "0.00 0.25 0.50 0.75 1.00 u");
+    assert_ticks(0, 2.05, "0.00 0.51 1.02 1.54 2.05 u");
+    assert_ticks(-4, 4, "−4.00 −2.00 0.00 2.00 4.00 u");
+    assert_ticks(0, 255, "0 64 128 191 255 u");
+    assert_ticks(0, 2.5e-5, "0.00 0.63 1.25 1.88 2.50 ×10⁻⁵ u");
+    assert_ticks(-1e12, 0, "−1.00 −0.75 −0.50 −0.25 0.00 ×10¹² u");
+    assert_ticks(100, 100.001, "100.00000 100.00025 100.00050 100.00075 100.00100 u");
+    assert_ticks(0, 0, "0.00 u");
+}
+
+static void extreme_ranges_are_drawn(void **state)
+{
+    struct fixture *f = *state;
+    static const struct sal_range ranges[] = {
+        {-3e38, 3e38}, {0, 1e-45}, {0, 0}, {5, -5}, {1, 1.0000000001}};
+    f->figure.dpi = 72;
+    for (size_t i = 0; i < sizeof(ranges) / sizeof(*ranges); i++) {
+        f->figure.range = ranges[i];
+        struct sal_image image = png_of(&f->figure);
+        sal_image_release(&image);
+    }
+}
+
+/* Texts are as wide as they may be, never wider, and nothing is lost but what the
+ * ellipsis stands for. */
+static void captions_wrap_inside_the_page(void **state)
+{
+    struct fixture *f = *state;
+    char longest[3000];
+    for (size_t i = 0; i + 1 < sizeof(longest); i++)
+        longest[i] = i % 7 == 6 ? ' ' : (char)('a' + i % 26);
+    longest[sizeof(longest) - 1] = '\0';
+    char unbroken[400];
+    memset(unbroken, 'W', sizeof(unbroken) - 1);
+    unbroken[sizeof(unbroken) - 1] = '\0';
+    f->figure.caption[0] = longest;
+    f->figure.caption[1] = unbroken;
+    f->figure.title = longest;
+    f->figure.unit = longest;
+    struct measured m = measure(&f->figure);
+    assert_int_equal(m.layout.n_captions, 2 * SAL_FIGURE_WRAP_MAX);
+    for (int i = 0; i < m.layout.n_captions; i++) {
+        double width = sal_figure_text_width(m.cr, m.layout.caption[i]);
+        assert_true(width > 0.85 * m.layout.width);
+        assert_true(width <= m.layout.width - 2 * m.layout.margin);
+    }
+    assert_non_null(strstr(m.layout.caption[SAL_FIGURE_WRAP_MAX - 1], "…"));
+    assert_non_null(strstr(m.layout.title, "…"));
+    assert_true(sal_figure_text_width(m.cr, m.layout.unit) <= m.layout.bar.height);
+    assert_true(m.layout.caption_y + m.layout.n_captions * m.layout.line <
+                m.layout.height);
+    forget(&m);
+}
+
+static void wrapping_loses_no_word(void **state)
+{
+    struct fixture *f = *state;
+    const char *text = "the quick brown fox jumps over the lazy dog";
+    struct measured m = measure(&f->figure);
+    const char *lines[8];
+    char joined[128] = "";
+    int n = sal_figure_wrap(m.cr, &m.arena, text, 60, 8, lines);
+    assert_in_range(n, 3, 7);
+    for (int i = 0; i < n; i++) {
+        strcat(joined, i ? " " : "");
+        strcat(joined, lines[i]);
+    }
+    assert_string_equal(joined, text);
+    assert_int_equal(sal_figure_wrap(m.cr, &m.arena, "", 60, 8, lines), 1);
+    assert_int_equal(sal_figure_wrap(m.cr, &m.arena, "WÄÄÄ", 0, 8, lines), 4);
+    assert_string_equal(lines[1], "Ä");
+    forget(&m);
+}
+
+static void hostile_text_is_cleaned(void **state)
+{
+    struct fixture *f = *state;
+    f->figure.title = "\x1b[31mred\xff\xfe \xe2\x80\xae""evil <&\">";
+    f->figure.unit = "\n\t\x07";
+    f->figure.caption[0] = "</svg><script>alert(1)</script> %s%n \xf0\x9f\x98";
+    f->figure.caption[1] = "";
+    struct measured m = measure(&f->figure);
+    assert_string_equal(m.layout.title, "\xEF\xBF\xBD[31mred\xEF\xBF\xBD\xEF\xBF\xBD "
+                                        "\xEF\xBF\xBD""evil <&\">");
+    forget(&m);
+    struct sal_image image = png_of(&f->figure);
+    sal_image_release(&image);
+    struct sal_buffer svg = {0}, pdf = {0};
+    assert_int_equal(sal_figure_svg(&f->figure, &svg, NULL), SAL_OK);
+    assert_int_equal(sal_figure_pdf(&f->figure, &pdf, NULL), SAL_OK);
+    assert_null(memmem(svg.data, svg.size, "<script", 7));
+    sal_buffer_release(&svg);
+    sal_buffer_release(&pdf);
+}
+
+static bool holds(const struct sal_buffer *buffer, const char *text)
+{
+    return memmem(buffer->data, buffer->size, text, strlen(text)) != NULL;
+}
+
+static void pdf_embeds_its_fonts(void **state)
+{
+    struct fixture *f = *state;
+    struct sal_buffer pdf = {0};
+    assert_int_equal(sal_figure_pdf(&f->figure, &pdf, NULL), SAL_OK);
+    assert_memory_equal(pdf.data, "%PDF-", 5);
+    assert_true(holds(&pdf, "/FontFile"));
+    assert_true(holds(&pdf, "%%EOF"));
+    assert_true(holds(&pdf, "/Title (A title)"));
+    sal_buffer_release(&pdf);
+}
+
+static void pdf_opens_in_another_reader(void **state)
+{
+    struct fixture *f = *state;
+    if (system("command -v pdftotext >/dev/null 2>&1")) {
+        print_message("skip: pdftotext is not there\n");
+        skip();
+    }
+    char path[] = "/tmp/saliscope-figure-XXXXXX", command[128], text[4096] = "";
+    struct sal_buffer pdf = {0};
+    assert_int_equal(sal_figure_pdf(&f->figure, &pdf, NULL), SAL_OK);
+    int fd = mkstemp(path);
+    assert_true(fd >= 0 && write(fd, pdf.data, pdf.size) == (ssize_t)pdf.size);
+    close(fd);
+    snprintf(command, sizeof(command), "pdftotext %s -", path);
+    FILE *reader = popen(command, "r");
+    assert_non_null(reader);
+    size_t size = fread(text, 1, sizeof(text) - 1, reader);
+    text[size] = '\0';
+    assert_int_equal(pclose(reader), 0);
+    unlink(path);
+    assert_non_null(strstr(text, "A title"));
+    assert_non_null(strstr(text, "Second line."));
+    assert_non_null(strstr(text, "2.50"));
+    sal_buffer_release(&pdf);
+}
+
+/* Every element that opens closes, in order; attributes are quoted. */
+static void assert_well_formed(const struct sal_buffer *svg)
+{
+    char open[64][32];
+    int depth = 0, elements = 0;
+    const char *p = (const char *)svg->data, *end = p + svg->size;
+    while ((p = memchr(p, '<', (size_t)(end - p)))) {
+        const char *close = memchr(p, '>', (size_t)(end - p));
+        assert_non_null(close);
+        char name[32] = "";
+        sscanf(p + 1, "%31[?/a-zA-Z]", name);
+        if (name[0] == '/') {
+            assert_true(depth > 0);
+            assert_string_equal(open[--depth], name + 1);
+        } else if (name[0] != '?' && close[-1] != '/') {
+            assert_in_range(depth, 0, 63);
+            strcpy(open[depth++], name);
+        }
+        elements++;
+        p = close;
+    }
+    assert_int_equal(depth, 0);
+    assert_true(elements > 20);
+}
+
+static void svg_is_well_formed_with_its_pictures_inside(void **state)
+{
+    struct fixture *f = *state;
+    struct sal_buffer svg = {0};
+    assert_int_equal(sal_figure_svg(&f->figure, &svg, NULL), SAL_OK);
+    assert_well_formed(&svg);
+    assert_true(holds(&svg, "data:image/png;base64,"));
+    assert_true(holds(&svg, "width=\"504.566929pt\""));
+    sal_buffer_release(&svg);
+}
+
+static void renumbering_follows_every_reference(void **state)
+{
+    (void)state;
+    char text[] = "<a id=\"image17\"/><b x=\"#image9\"/><c y=\"url(#clip3)\"/>"
+                  "<d id=\"image9\"/><e x=\"#image17\"/><f id=\"glyph0-1\"/>#image17";
+    struct sal_buffer svg = {(uint8_t *)text, strlen(text), sizeof(text), false};
+    struct sal_buffer out = {0};
+    sal_svg_renumber(&svg, &out);
+    sal_buffer_append(&out, "", 1);
+    assert_string_equal((char *)out.data,
+                        "<a id=\"image1\"/><b x=\"#image2\"/><c y=\"url(#clip3)\"/>"
+                        "<d id=\"image2\"/><e x=\"#image1\"/><f id=\"glyph0-1\"/>#image17");
+    sal_buffer_release(&out);
+}
+
+static void the_same_figure_is_the_same_file(void **state)
+{
+    struct fixture *f = *state;
+    struct sal_buffer pdf[2] = {0}, svg[2] = {0};
+    for (int i = 0; i < 2; i++) {
+        assert_int_equal(sal_figure_pdf(&f->figure, &pdf[i], NULL), SAL_OK);
+        assert_int_equal(sal_figure_svg(&f->figure, &svg[i], NULL), SAL_OK);
+    }
+    assert_int_equal(pdf[0].size, pdf[1].size);
+    assert_memory_equal(pdf[0].data, pdf[1].data, pdf[0].size);
+    assert_int_equal(svg[0].size, svg[1].size);
+    assert_memory_equal(svg[0].data, svg[1].data, svg[0].size);
+    assert_true(holds(&pdf[0], "/CreationDate (19700101000000Z)"));
+    for (int i = 0; i < 2; i++) {
+        sal_buffer_release(&pdf[i]);
+        sal_buffer_release(&svg[i]);
+    }
+}
+
+static void source_date_epoch_dates_the_pdf(void **state)
+{
+    struct fixture *f = *state;
+    struct sal_buffer pdf = {0};
+    setenv("SOURCE_DATE_EPOCH", "1700000000", 1);
+    assert_int_equal(sal_figure_pdf(&f->figure, &pdf, NULL), SAL_OK);
+    unsetenv("SOURCE_DATE_EPOCH");
+    assert_true(holds(&pdf, "/CreationDate (20231114221320Z)"));
+    sal_buffer_release(&pdf);
+}
+
+/* In a process of its own, where fontconfig has not been set up yet. */
+static void without_font_configuration_nothing_is_printed(void **state)
+{
+    struct fixture *f = *state;
+    const char *self = getenv("FIGURE_WITHOUT_FONTS");
+    if (self) {
+        struct sal_image image = png_of(&f->figure);
+        sal_image_release(&image);
+        return;
+    }
+    char command[4200], path[4000], line[256] = "";
+    ssize_t size = readlink("/proc/self/exe", path, sizeof(path) - 1);
+    assert_true(size > 0);
+    path[size] = '\0';
+    snprintf(command, sizeof(command),
+             "FIGURE_WITHOUT_FONTS=1 FONTCONFIG_FILE=/nonexistent '%s' 2>&1 >/dev/null | "
+             "grep -v '^\\['",
+             path);
+    FILE *child = popen(command, "r");
+    assert_non_null(child);
+    if (fgets(line, sizeof(line), child))
+        fail_msg("printed: %s", line);
+    pclose(child);
+}
+
+static void one_panel_without_an_overlay(void **state)
+{
+    struct fixture *f = *state;
+    f->figure = (struct sal_figure){.image = &f->image};
+    struct measured m = measure(&f->figure);
+    assert_true(m.layout.bar.width == 0 && m.layout.panel[1].width == 0);
+    assert_true(m.layout.panel[0].width > 0.9 * m.layout.width);
+    struct sal_image image = png_of(&f->figure);
+    assert_near(pixel(&image, m.layout.width / 2, m.layout.height / 2), 90, 90, 90, 0);
+    sal_image_release(&image);
+    forget(&m);
+}
+
+static void assert_refused(const struct sal_figure *figure, enum sal_status status,
+                           const char *text)
+{
+    struct sal_image image = {0};
+    struct sal_buffer buffer = {0};
+    struct sal_error err = {0};
+    assert_int_equal(sal_figure_png(figure, &image, &err), status);
+    assert_non_null(strstr(err.text, text));
+    if (status == SAL_USAGE) {
+        assert_int_equal(sal_figure_pdf(figure, &buffer, NULL), status);
+        assert_int_equal(sal_figure_svg(figure, &buffer, NULL), status);
+    }
+    assert_null(image.samples);
+    sal_buffer_release(&buffer);
+}
+
+static void impossible_figures_are_refused(void **state)
+{
+    struct fixture *f = *state;
+    struct sal_figure figure = f->figure;
+    figure.width_mm = 5;
+    assert_refused(&figure, SAL_USAGE, "40 to 1000");
+    figure = f->figure;
+    figure.dpi = (double)NAN;
+    assert_refused(&figure, SAL_USAGE, "36 to 2400");
+    figure = f->figure;
+    figure.width_mm = 1000;
+    figure.dpi = 2400;
+    assert_refused(&figure, SAL_LIMIT, "pixels");
+    figure = f->figure;
+    figure.range.high = HUGE_VAL;
+    assert_refused(&figure, SAL_USAGE, "finite");
+    figure = f->figure;
+    struct sal_picture other = {1, 1, f->image.rgb};
+    figure.overlay = &other;
+    assert_refused(&figure, SAL_USAGE, "1 x 1");
+    assert_refused(&(struct sal_figure){0}, SAL_USAGE, "image");
+}
+
+#define WITH(test) cmocka_unit_test_setup_teardown(test, open_fixture, close_fixture)
+
+static const struct CMUnitTest all_tests[] = {
+    WITH(png_is_178_mm_wide_at_300_dpi),
+    WITH(panels_show_their_pictures),
+    WITH(panels_keep_the_shape_of_the_image),
+    WITH(tiny_images_have_sharp_pixels),
+    WITH(bar_runs_from_low_to_high),
+    WITH(signed_bar_has_zero_in_the_middle_colour),
+    cmocka_unit_test(ticks_name_both_ends_and_the_unit),
+    WITH(extreme_ranges_are_drawn),
+    WITH(captions_wrap_inside_the_page),
+    WITH(wrapping_loses_no_word),
+    WITH(hostile_text_is_cleaned),
+    WITH(pdf_embeds_its_fonts),
+    WITH(pdf_opens_in_another_reader),
+    WITH(svg_is_well_formed_with_its_pictures_inside),
+    cmocka_unit_test(renumbering_follows_every_reference),
+    WITH(the_same_figure_is_the_same_file),
+    WITH(source_date_epoch_dates_the_pdf),
+    WITH(without_font_configuration_nothing_is_printed),
+    WITH(one_panel_without_an_overlay),
+    WITH(impossible_figures_are_refused),
+};
+
+static const struct CMUnitTest fontless_tests[] = {
+    WITH(without_font_configuration_nothing_is_printed),
+};
+
+int main(void)
+{
+    return getenv("FIGURE_WITHOUT_FONTS")
+               ? cmocka_run_group_tests(fontless_tests, NULL, NULL)
+               : cmocka_run_group_tests(all_tests, NULL, NULL);
+}

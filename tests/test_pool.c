@@ -1,0 +1,160 @@
+/* The pool, jobs and declared parameters. */
+#include <pthread.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "saliscope/job.h"
+#include "saliscope/param.h"
+#include "saliscope/pool.h"
+
+enum { TILES = 1000 };
+
+struct tally {
+    atomic_int seen[TILES];
+    atomic_int wrong; /* workers outside the pool */
+    int threads;
+};
+
+static void mark(void *context, int tile, int worker)
+{
+    struct tally *tally = context;
+    atomic_fetch_add(&tally->seen[tile], 1);
+    if (worker < 0 || worker >= tally->threads)
+        atomic_fetch_add(&tally->wrong, 1);
+}
+
+static void run_rounds(struct sal_pool *pool, int rounds)
+{
+    for (int round = 0; round < rounds; round++) {
+        struct tally tally = {.threads = sal_pool_threads(pool)};
+        sal_pool_run(pool, TILES, mark, &tally);
+        for (int i = 0; i < TILES; i++)
+            assert_int_equal(atomic_load(&tally.seen[i]), 1);
+        assert_int_equal(atomic_load(&tally.wrong), 0);
+    }
+}
+
+static void every_tile_runs_once(void **state)
+{
+    (void)state;
+    run_rounds(NULL, 1);
+    static const int threads[] = {1, 2, 3, 8};
+    for (size_t i = 0; i < sizeof(threads) / sizeof(*threads); i++) {
+        struct sal_pool *pool;
+        assert_int_equal(sal_pool_open(&pool, threads[i], NULL), SAL_OK);
+        assert_int_equal(sal_pool_threads(pool), threads[i]);
+        run_rounds(pool, 50);
+        sal_pool_run(pool, 0, mark, NULL);
+        sal_pool_close(pool);
+    }
+}
+
+static void *second_caller(void *pool)
+{
+    run_rounds(pool, 50);
+    return NULL;
+}
+
+static void two_callers_take_turns(void **state)
+{
+    (void)state;
+    struct sal_pool *pool;
+    pthread_t other;
+    assert_int_equal(sal_pool_open(&pool, 3, NULL), SAL_OK);
+    assert_int_equal(pthread_create(&other, NULL, second_caller, pool), 0);
+    run_rounds(pool, 50);
+    pthread_join(other, NULL);
+    sal_pool_close(pool);
+}
+
+static void a_silly_number_of_threads_is_refused(void **state)
+{
+    (void)state;
+    struct sal_pool *pool;
+    struct sal_error err;
+    assert_int_equal(sal_pool_open(&pool, -1, &err), SAL_USAGE);
+    assert_non_null(strstr(err.text, "-1"));
+    assert_int_equal(sal_pool_open(&pool, 257, &err), SAL_USAGE);
+}
+
+static void a_job_tells_how_far_it_is(void **state)
+{
+    (void)state;
+    struct sal_job job = {0};
+    assert_true(sal_job_progress(&job) < 0);
+    sal_job_begin(&job, 4);
+    sal_job_step(&job, 1);
+    assert_true(sal_job_progress(&job) == 0.25);
+    sal_job_step(&job, 9);
+    assert_true(sal_job_progress(&job) == 1);
+    assert_false(sal_job_cancelled(&job));
+    sal_job_cancel(&job);
+    assert_true(sal_job_cancelled(&job));
+    sal_job_begin(NULL, 1);
+    sal_job_cancel(NULL);
+    assert_false(sal_job_cancelled(NULL));
+}
+
+static const char *const rules[] = {"gauss", "trapezoid", NULL};
+static const struct sal_param list[] = {
+    {"steps", SAL_PARAM_INT, 50, 1, 1000, "", NULL, "steps"},
+    {"eps", SAL_PARAM_REAL, 0.5, 0, 1, "intensity", NULL, "size"},
+    {"exact", SAL_PARAM_BOOL, 0, 0, 1, "", NULL, "exact"},
+    {"rule", SAL_PARAM_CHOICE, 0, 0, 1, "", rules, "rule"},
+    {0},
+};
+
+static void parameters_are_set_by_text(void **state)
+{
+    (void)state;
+    struct sal_params p;
+    sal_params_init(&p, list);
+    assert_true(sal_params_get(&p, list, "steps") == 50);
+    assert_int_equal(sal_params_set(&p, list, "steps=7", "ig", NULL), SAL_OK);
+    assert_int_equal(sal_params_set(&p, list, "eps=2/255", "ig", NULL), SAL_OK);
+    assert_int_equal(sal_params_set(&p, list, "exact=yes", "ig", NULL), SAL_OK);
+    assert_int_equal(sal_params_set(&p, list, "rule=trapezoid", "ig", NULL), SAL_OK);
+    assert_true(sal_params_get(&p, list, "steps") == 7);
+    assert_true(sal_params_get(&p, list, "eps") == 2.0 / 255);
+    char text[32];
+    assert_string_equal(sal_param_text(&list[3], p.value[3], text, sizeof(text)), "trapezoid");
+    assert_string_equal(sal_param_text(&list[2], p.value[2], text, sizeof(text)), "yes");
+}
+
+static void what_is_out_of_range_is_told(void **state)
+{
+    (void)state;
+    static const char *const bad[] = {
+        "steps=0",  "steps=1001", "steps=1.5", "steps=", "steps", "steps=7x", "eps=nan",
+        "eps=1/0",  "eps=-0.1",   "eps=2",     "exact=perhaps", "rule=simpson",
+        "nothing=1", "=1",        "",          "step=1"};
+    struct sal_params p;
+    sal_params_init(&p, list);
+    for (size_t i = 0; i < sizeof(bad) / sizeof(*bad); i++) {
+        struct sal_error err = {0};
+        assert_int_equal(sal_params_set(&p, list, bad[i], "ig", &err), SAL_USAGE);
+        assert_non_null(strstr(err.text, "ig"));
+    }
+    struct sal_error err;
+    sal_params_set(&p, list, "rule=simpson", "ig", &err);
+    assert_string_equal(err.text, "ig: rule must be one of gauss, trapezoid, not 'simpson'");
+    assert_int_equal(sal_params_set(&p, NULL, "a=1", "gradcam", &err), SAL_USAGE);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(every_tile_runs_once),
+        cmocka_unit_test(two_callers_take_turns),
+        cmocka_unit_test(a_silly_number_of_threads_is_refused),
+        cmocka_unit_test(a_job_tells_how_far_it_is),
+        cmocka_unit_test(parameters_are_set_by_text),
+        cmocka_unit_test(what_is_out_of_range_is_told),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
