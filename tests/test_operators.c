@@ -72,6 +72,15 @@ static struct sal_shape shape_of(const struct sal_onnx_tensor *tensor)
     return shape;
 }
 
+/* Debian's cases keep bfloat16 as what has the same bits. */
+static void retype(struct tensors *side, const struct sal_onnx_value *declared, int n)
+{
+    for (int i = 0; i < side->n && i < n; i++)
+        if (declared[i].type == SAL_ONNX_BFLOAT16 &&
+            side->tensor[i].type == SAL_ONNX_UINT16)
+            side->tensor[i].type = SAL_ONNX_BFLOAT16;
+}
+
 /* Operators all in the table, and types that have values here. */
 static bool ours(const struct trial *t)
 {
@@ -91,11 +100,13 @@ static bool ours(const struct trial *t)
 
 /* ---- comparing -------------------------------------------------------------------- */
 
-static bool close_enough(double got, double wanted)
+/* We keep more digits than a bfloat16 has, and some cases truncate theirs. */
+static bool close_enough(double got, double wanted, int type)
 {
+    double relative = type == SAL_ONNX_BFLOAT16 ? 0x1p-7 : 1e-3;
     if (isnan(wanted) || isinf(wanted))
         return isnan(wanted) ? isnan(got) : got == wanted;
-    return fabs(got - wanted) <= 1e-7 + 1e-3 * fabs(wanted);
+    return fabs(got - wanted) <= 1e-7 + relative * fabs(wanted);
 }
 
 static bool same_values(struct trial *t, const struct sal_tensor *got,
@@ -103,13 +114,14 @@ static bool same_values(struct trial *t, const struct sal_tensor *got,
 {
     int64_t n = sal_shape_count(&wanted->shape);
     for (int64_t i = 0; i < n; i++) {
-        double a = got->kind == SAL_REAL ? (double)got->real[i] : (double)got->i64[i];
-        double b = got->kind == SAL_REAL ? (double)wanted->real[i] : (double)wanted->i64[i];
-        if (!close_enough(a, b) || (got->kind == SAL_INT && got->i64[i] != wanted->i64[i])) {
-            sal_fail(&t->err, SAL_NO, "output %d[%lld] is %.9g, expected %.9g", output,
-                     (long long)i, a, b);
-            return false;
-        }
+        bool real = got->kind == SAL_REAL;
+        double a = real ? (double)got->real[i] : (double)got->i64[i];
+        double b = real ? (double)wanted->real[i] : (double)wanted->i64[i];
+        if (real ? close_enough(a, b, wanted->type) : got->i64[i] == wanted->i64[i])
+            continue;
+        sal_fail(&t->err, SAL_NO, "output %d[%lld] is %.9g, expected %.9g", output,
+                 (long long)i, a, b);
+        return false;
     }
     return true;
 }
@@ -222,6 +234,8 @@ static enum sal_status run_trial(struct trial *t)
 
 static enum outcome judge(struct trial *t)
 {
+    retype(&t->inputs, t->onnx.graph.inputs, t->onnx.graph.n_inputs);
+    retype(&t->outputs, t->onnx.graph.outputs, t->onnx.graph.n_outputs);
     if (!ours(t))
         return NOT_OURS;
     enum sal_status status = run_trial(t);
@@ -285,8 +299,8 @@ static void debians_backend_tests_pass(void **state)
     print_message("%d passed, %d refused, %d not ours\n", count[PASSED], count[REFUSED],
                   count[NOT_OURS]);
     assert_int_equal(count[FAILED], 0);
-    assert_int_equal(count[PASSED], 0);
-    assert_int_equal(count[REFUSED], 0);
+    assert_int_equal(count[PASSED], 526);
+    assert_int_equal(count[REFUSED], 13);
 }
 
 static void newer_backend_tests_pass(void **state)
@@ -305,8 +319,8 @@ static void newer_backend_tests_pass(void **state)
     print_message("%d passed, %d refused, %d not ours\n", count[PASSED], count[REFUSED],
                   count[NOT_OURS]);
     assert_int_equal(count[FAILED], 0);
-    assert_int_equal(count[PASSED], 0);
-    assert_int_equal(count[REFUSED], 0);
+    assert_int_equal(count[PASSED], 313);
+    assert_int_equal(count[REFUSED], 4);
 }
 
 int main(void)
