@@ -405,7 +405,8 @@ static void assert_well_formed(const struct sal_buffer *svg)
         const char *close = memchr(p, '>', (size_t)(end - p));
         assert_non_null(close);
         char name[32] = "";
-        sscanf(p + 1, "%31[?/a-zA-Z]", name);
+        size_t letters = strspn(p + 1, "?/abcdefghijklmnopqrstuvwxyz");
+        memcpy(name, p + 1, letters < 31 ? letters : 31);
         if (name[0] == '/') {
             assert_true(depth > 0);
             assert_string_equal(open[--depth], name + 1);
