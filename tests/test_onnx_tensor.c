@@ -90,7 +90,8 @@ static const uint16_t half_bits[] = {
     0x0000, 0x8000, 0x3c00, 0xc000, 0x3555, 0x7bff, 0x0400, 0x0001, 0x03ff, 0x7c00, 0xfc00, 0x7e00,
 };
 static const double half_values[] = {
-    0, -0.0, 1, -2, 0x1.554p-2, 65504, 0x1p-14, 0x1p-24, 0x1.ff8p-15, INFINITY, -INFINITY, NAN,
+    0, -0.0, 1, -2, 0x1.554p-2, 65504, 0x1p-14, 0x1p-24, 0x1.ff8p-15,
+    (double)INFINITY, -(double)INFINITY, (double)NAN,
 };
 enum { N_HALVES = sizeof half_bits / sizeof *half_bits };
 
@@ -124,7 +125,7 @@ static void every_float16_equals_its_definition(void **state)
         int exponent = i >> 10 & 31, mantissa = i & 1023;
         double size = exponent ? ldexp(1024 + mantissa, exponent - 25) : ldexp(mantissa, -24);
         if (exponent == 31)
-            size = mantissa ? NAN : INFINITY;
+            size = mantissa ? (double)NAN : (double)INFINITY;
         if (isnan(size))
             assert_true(isnan(values[i]));
         else
@@ -140,7 +141,7 @@ static void bfloat16_is_the_upper_half_of_a_float(void **state)
 {
     (void)state;
     static const uint16_t bits[] = {0x3f80, 0xc000, 0x7f80, 0x0001, 0x4049};
-    static const double values[] = {1, -2, INFINITY, 0x1p-133, 3.140625};
+    static const double values[] = {1, -2, (double)INFINITY, 0x1p-133, 3.140625};
     struct fixture f;
     begin(&f, SAL_ONNX_BFLOAT16, 5);
     onnx_put_bytes(&f.bytes, RAW, bits, sizeof bits);
