@@ -19,10 +19,10 @@ B       := build/$(VARIANT)
 
 PKGS      := ncursesw libpng libjpeg zlib jansson cairo libseccomp openblas
 TEST_PKGS := cmocka
-APT       := gcc make binutils pkg-config libncurses-dev libpng-dev \
+APT       := gcc libc6-dev make binutils pkg-config libncurses-dev libpng-dev \
              libjpeg62-turbo-dev zlib1g-dev libjansson-dev libcairo2-dev \
              libseccomp-dev libopenblas-dev libstb-dev fonts-dejavu-core \
-             libcmocka-dev ncurses-term tmux valgrind mandoc python3-minimal \
+             libcmocka-dev ncurses-term tmux valgrind mandoc \
              libonnx-testdata
 
 # ---- sources ------------------------------------------------------------------

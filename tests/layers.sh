@@ -35,6 +35,11 @@ check() {
         h = $0; sub(/^[^<"]*[<"]/, "", h); sub(/[>"].*/, "", h)
         if (h in only && index(" " only[h] " ", " " me " ") == 0)
             complain("only " only[h] " may include " h)
+        if (h ~ /^\.\.\//) {   # a private header of another folder
+            split(h, p, "/")
+            if (!(p[2] in rank) || rank[p[2]] >= rank[me] || me in knows)
+                complain(me " must not include " h)
+        }
         if (h !~ /^saliscope\//) next
         b = substr(h, 11, length(h) - 12)
         to = home[b]
@@ -45,21 +50,52 @@ check() {
         next
     }
     me != "cli" && me != "tui" &&
-    /(^|[^a-z_.>])(printf|fprintf|puts|putchar|perror|exit|abort) ?\(/ &&
+    /(^|[^a-z_.>])(v?f?printf|f?puts|f?putc|putchar|perror|(quick_)?exit|abort|system|popen) ?\(/ &&
     !/^ \*|\/\*|__attribute__/ { complain("only cli and tui print or exit") }
     END { exit bad }' "$@"
 }
 
+# One fault a line: folder, then the line that is wrong there.
 faults=$(mktemp -d)
 trap 'rm -rf "$faults"' EXIT
-mkdir -p "$faults"/src/base "$faults"/src/explain "$faults"/src/render
-echo '#include "saliscope/model.h"' >"$faults/src/base/a.c"
-echo '#include <ncurses.h>' >"$faults/src/explain/b.c"
-echo '#include "saliscope/cells.h"' >"$faults/src/explain/c.c"
-echo '#include "saliscope/sidecar.h"' >"$faults/src/render/d.c"
-echo 'void f(void) { exit(1); }' >"$faults/src/base/e.c"
-echo '#include "saliscope/arena.h"' >"$faults/src/render/good.c"
-found=$(check $(find "$faults" -name '*.c' | sort) | wc -l)
-[ "$found" -eq 5 ] || { echo "the check sees $found of 5 seeded faults"; exit 1; }
+n=0
+while read -r folder line; do
+    n=$((n + 1))
+    mkdir -p "$faults/$n/src/$folder"
+    echo "$line" >"$faults/$n/src/$folder/a.c"
+    check "$faults/$n/src/$folder/a.c" >/dev/null && {
+        echo "the check does not see in src/$folder: $line"; exit 1; }
+done <<'end'
+base #include "saliscope/model.h"
+base #include "saliscope/image.h"
+io #include "saliscope/tensor.h"
+io #include "../engine/op.h"
+explain #include <ncurses.h>
+explain #include "saliscope/cells.h"
+render #include "saliscope/sidecar.h"
+render #include "saliscope/explain.h"
+engine # include "saliscope/session.h"
+session #include "saliscope/tui.h"
+engine #include <png.h>
+tui #include <jansson.h>
+session #include <cairo-pdf.h>
+explain #include <cblas.h>
+io #include "saliscope/nosuch.h"
+nosuch int x;
+base void f(void) { exit(1); }
+engine if (x) fprintf(stderr, "x");
+io puts("x");
+session abort();
+end
+[ $n -eq 20 ] || { echo "only $n faults were seeded"; exit 1; }
+mkdir -p "$faults/good/src/render"
+cat >"$faults/good/src/render/a.c" <<'end'
+#include "saliscope/arena.h"
+#include "saliscope/image.h"
+#include "palette.h"
+#include <cairo.h>
+int f(char *s) { return snprintf(s, 3, "x"); }
+end
+check "$faults"/good/src/render/a.c || exit 1
 
 check $(find include src -name '*.[ch]' | sort) && echo "layers: includes point down"

@@ -1,5 +1,6 @@
 /* Files: bounded in, whole or not at all out. */
 #include <fcntl.h>
+#include <limits.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -34,7 +35,7 @@ static int remove_folder(void **state)
 
 static const char *path(const char *name)
 {
-    static char whole[128];
+    static char whole[512];
     snprintf(whole, sizeof(whole), "%s/%s", folder, name);
     return whole;
 }
@@ -88,6 +89,71 @@ static void an_output_that_cannot_be_is_told(void **state)
     assert_int_equal(sal_file_write("/dev/null", "x", 1, &err), SAL_OUTPUT);
 }
 
+static void links_are_replaced_only_where_they_lead_to_files(void **state)
+{
+    (void)state;
+    struct sal_error err;
+    struct stat st;
+    assert_int_equal(sal_file_write(path("target"), "far", 3, NULL), SAL_OK);
+    assert_int_equal(symlink("target", path("to-file")), 0);
+    assert_int_equal(symlink("/dev/null", path("to-device")), 0);
+    assert_int_equal(symlink("nowhere", path("to-nothing")), 0);
+    assert_int_equal(sal_file_write(path("to-file"), "near", 4, NULL), SAL_OK);
+    assert_content("to-file", "near");
+    assert_content("target", "far");
+    static const char *const names[] = {"to-device", "to-nothing"};
+    for (size_t i = 0; i < 2; i++) {
+        assert_int_equal(sal_file_write(path(names[i]), "x", 1, &err), SAL_OUTPUT);
+        assert_non_null(strstr(err.text, names[i]));
+        assert_int_equal(lstat(path(names[i]), &st), 0);
+        assert_true(S_ISLNK(st.st_mode));
+    }
+}
+
+static void a_new_file_obeys_the_umask(void **state)
+{
+    (void)state;
+    struct stat st;
+    mode_t old = umask(027);
+    assert_int_equal(sal_file_write(path("mode"), "x", 1, NULL), SAL_OK);
+    umask(old);
+    assert_int_equal(stat(path("mode"), &st), 0);
+    assert_int_equal(st.st_mode & 0777, 0640);
+}
+
+static void a_name_may_be_as_long_as_the_system_lets_it(void **state)
+{
+    (void)state;
+    char name[NAME_MAX + 2] = "";
+    memset(name, 'n', NAME_MAX);
+    assert_int_equal(sal_file_write(path(name), "long", 4, NULL), SAL_OK);
+    assert_content(name, "long");
+    name[NAME_MAX] = 'n';
+    assert_int_equal(sal_file_write(path(name), "long", 4, NULL), SAL_OUTPUT);
+}
+
+static void a_dash_is_standard_output(void **state)
+{
+    (void)state;
+    char text[8] = "";
+    int ends[2], kept = dup(STDOUT_FILENO);
+    struct sal_error err;
+    assert_int_equal(pipe(ends), 0);
+    fflush(stdout);
+    dup2(ends[1], STDOUT_FILENO);
+    enum sal_status good = sal_file_write("-", "bytes", 5, NULL);
+    int full = open("/dev/full", O_WRONLY);
+    dup2(full, STDOUT_FILENO);
+    enum sal_status bad = sal_file_write("-", "bytes", 5, &err);
+    dup2(kept, STDOUT_FILENO);
+    assert_int_equal(good, SAL_OK);
+    assert_int_equal(read(ends[0], text, sizeof(text)), 5);
+    assert_string_equal(text, "bytes");
+    assert_int_equal(bad, SAL_OUTPUT);
+    assert_non_null(strstr(err.text, "standard output"));
+    close(full), close(kept), close(ends[0]), close(ends[1]);
+}
+
 static int entries(void)
 {
     char command[128];
@@ -125,6 +191,10 @@ int main(void)
         cmocka_unit_test(what_is_written_is_read),
         cmocka_unit_test(what_is_no_file_is_refused),
         cmocka_unit_test(an_output_that_cannot_be_is_told),
+        cmocka_unit_test(links_are_replaced_only_where_they_lead_to_files),
+        cmocka_unit_test(a_new_file_obeys_the_umask),
+        cmocka_unit_test(a_name_may_be_as_long_as_the_system_lets_it),
+        cmocka_unit_test(a_dash_is_standard_output),
         cmocka_unit_test(a_full_disk_leaves_the_old_file),
     };
     return cmocka_run_group_tests(tests, make_folder, remove_folder);

@@ -126,6 +126,36 @@ static void parameters_are_set_by_text(void **state)
     assert_string_equal(sal_param_text(&list[2], p.value[2], text, sizeof(text)), "yes");
 }
 
+static void a_value_reads_back_as_itself(void **state)
+{
+    (void)state;
+    static const struct sal_param any[] = {
+        {"v", SAL_PARAM_REAL, 0, -1e300, 1e300, "", NULL, "any"}, {0}};
+    static const double values[] = {0,       0.1,     2.0 / 255, 254.0 / 255, 1.0 / 3,
+                                    -0.25,   1e-300,  1e300,     4294967295., 1000000,
+                                    2.2e-16, 1e17 / 3, -1.0 / 255};
+    for (size_t i = 0; i < sizeof(values) / sizeof(*values); i++) {
+        char text[40] = "v=";
+        struct sal_params p;
+        sal_param_text(any, values[i], text + 2, sizeof(text) - 2);
+        assert_int_equal(sal_params_set(&p, any, text, "any", NULL), SAL_OK);
+        assert_memory_equal(&p.value[0], &values[i], sizeof(double));
+    }
+    char text[32];
+    assert_string_equal(sal_param_text(any, 2.0 / 255, text, sizeof(text)), "2/255");
+    assert_string_equal(sal_param_text(any, 1000000, text, sizeof(text)), "1000000");
+}
+
+static void an_unknown_key_is_named_without_its_value(void **state)
+{
+    (void)state;
+    struct sal_params p;
+    struct sal_error err;
+    assert_int_equal(sal_params_set(&p, list, "step=1", "ig", &err), SAL_USAGE);
+    assert_string_equal(err.text,
+                        "ig has no parameter 'step'; it has steps, eps, exact, rule");
+}
+
 static void what_is_out_of_range_is_told(void **state)
 {
     (void)state;
@@ -154,6 +184,8 @@ int main(void)
         cmocka_unit_test(a_silly_number_of_threads_is_refused),
         cmocka_unit_test(a_job_tells_how_far_it_is),
         cmocka_unit_test(parameters_are_set_by_text),
+        cmocka_unit_test(a_value_reads_back_as_itself),
+        cmocka_unit_test(an_unknown_key_is_named_without_its_value),
         cmocka_unit_test(what_is_out_of_range_is_told),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

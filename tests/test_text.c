@@ -1,9 +1,13 @@
 /* Text that reaches a person: nothing in it may steer a terminal. */
+#include <limits.h>
+#include <locale.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdlib.h>
 #include <string.h>
+#include <wchar.h>
 
 #include <cmocka.h>
 
@@ -121,6 +125,69 @@ static void clipping_fits_the_columns(void **state)
     assert_string_equal(plain, "abc~");
 }
 
+static void clipping_never_needs_more_room(void **state)
+{
+    (void)state;
+    for (int i = 0; i < CORPUS; i++)
+        for (int columns = -1; columns < 12; columns++) {
+            char clean[256], twice[256];
+            sal_text_clean(clean, sizeof(clean), hostile[i]);
+            size_t room = strlen(clean) + 1;
+            int before = sal_text_columns(clean);
+            char *text = malloc(room); /* a byte too many is seen by sanitizers */
+            memcpy(text, clean, room);
+            sal_text_clip(text, columns, 0);
+            assert_true(sal_text_columns(text) <= (columns > 0 ? columns : 0));
+            if (before <= columns)
+                assert_string_equal(text, clean);
+            assert_harmless(text);
+            strcpy(twice, text);
+            sal_text_clip(twice, columns, 0);
+            assert_string_equal(text, twice);
+            free(text);
+        }
+    char exact[] = "abcdef", two[] = "ab", wide[] = "\xe6\x97\xa5\xe6\x9c\xac";
+    sal_text_clip(exact, 4, 0);
+    assert_string_equal(exact, "abc\xe2\x80\xa6");
+    sal_text_clip(two, 1, 0);
+    assert_string_equal(two, "~");
+    sal_text_clip(wide, 3, 0);
+    assert_string_equal(wide, "\xe6\x97\xa5\xe2\x80\xa6");
+}
+
+/* Characters the C library does not know may be as wide as they like. */
+static void columns_are_those_of_the_c_library(void **state)
+{
+    (void)state;
+    if (!setlocale(LC_CTYPE, "C.UTF-8")) {
+        print_message("skip: no UTF-8 locale\n");
+        skip();
+    }
+    int wrong = 0, compared = 0;
+    for (long c = 0x20; c < 0x30000; c++) {
+        char text[MB_LEN_MAX + 1] = "", clean[MB_LEN_MAX + 8];
+        int size = c >= 0xd800 && c < 0xe000 ? -1 : wctomb(text, (wchar_t)c);
+        int width = wcwidth((wchar_t)c);
+        if (size < 1 || width < 0 ||
+            strcmp(sal_text_clean(clean, sizeof(clean), text), text) != 0)
+            continue;
+        compared++;
+        wrong += sal_text_columns(text) != width;
+    }
+    setlocale(LC_CTYPE, "C");
+    assert_true(compared > 100000);
+    assert_in_range(wrong, 0, compared / 1000); /* another Unicode version */
+}
+
+static void a_message_may_quote_itself(void **state)
+{
+    (void)state;
+    struct sal_error err = {0};
+    sal_fail(&err, SAL_LIMIT, "needs %d", 3);
+    sal_fail(&err, SAL_NO, "%s, has %s", err.text, "2");
+    assert_string_equal(err.text, "needs 3, has 2");
+}
+
 static void messages_nest_and_are_cut(void **state)
 {
     (void)state;
@@ -165,6 +232,29 @@ static void hashes_are_those_of_the_standard(void **state)
     }
 }
 
+/* Long inputs take the processor's instructions, short ones the plain way. */
+static void both_ways_of_hashing_agree(void **state)
+{
+    (void)state;
+    enum { SIZE = 100000 };
+    static uint8_t data[SIZE];
+    uint32_t x = 1;
+    for (int i = 0; i < SIZE; i++)
+        data[i] = (uint8_t)((x = x * 1664525 + 1013904223) >> 24);
+    for (size_t size = SIZE - 130; size <= SIZE; size += 13) {
+        struct sal_sha256 whole, pieces;
+        uint8_t a[32], b[32];
+        sal_sha256_init(&whole);
+        sal_sha256_update(&whole, data, size);
+        sal_sha256_final(&whole, a);
+        sal_sha256_init(&pieces);
+        for (size_t i = 0; i < size; i += 1000)
+            sal_sha256_update(&pieces, data + i, size - i < 1000 ? size - i : 1000);
+        sal_sha256_final(&pieces, b);
+        assert_memory_equal(a, b, 32);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -173,8 +263,12 @@ int main(void)
         cmocka_unit_test(cutting_never_splits_a_character),
         cmocka_unit_test(columns_count_wide_and_combining),
         cmocka_unit_test(clipping_fits_the_columns),
+        cmocka_unit_test(clipping_never_needs_more_room),
+        cmocka_unit_test(columns_are_those_of_the_c_library),
+        cmocka_unit_test(a_message_may_quote_itself),
         cmocka_unit_test(messages_nest_and_are_cut),
         cmocka_unit_test(hashes_are_those_of_the_standard),
+        cmocka_unit_test(both_ways_of_hashing_agree),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -36,8 +36,10 @@ void cli_catch_signals(const char *model)
     struct sigaction action = {.sa_handler = on_bus_error};
     sigemptyset(&action.sa_mask);
     sigaction(SIGBUS, &action, NULL);
+    struct sigaction before;
     action.sa_handler = on_interrupt;
-    sigaction(SIGINT, &action, NULL);
+    if (sigaction(SIGINT, &action, &before) == 0 && before.sa_handler == SIG_IGN)
+        sigaction(SIGINT, &before, NULL); /* a shell's background job */
 }
 
 bool cli_interrupted(void)

@@ -475,9 +475,9 @@ void sal_model_probabilities(const struct sal_model *model, const sal_real *logi
                              double *probabilities)
 {
     int n = model->output.n;
-    double t = temperature_of(model), top = -INFINITY, sum = 0;
+    double t = temperature_of(model), top = -HUGE_VAL, sum = 0;
     for (int i = 0; i < n; i++) {
-        probabilities[i] = NAN;
+        probabilities[i] = (double)NAN;
         top = fmax(top, (double)logits[i] / t);
     }
     if (model->output.activation == SAL_SIGMOID)

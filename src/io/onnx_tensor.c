@@ -188,7 +188,7 @@ static enum sal_status take_payload(struct tensor *t, size_t need, struct sal_er
 static enum sal_status finish(struct sal_reader *reader, struct tensor *t)
 {
     struct sal_error *err = reader->err;
-    size_t need;
+    size_t need = 0;
     if (t->out.type == SAL_ONNX_UNDEFINED)
         return sal_fail(err, SAL_BAD_INPUT, "no element type");
     if (t->has_segment)

@@ -53,14 +53,14 @@ static const struct type {
     [SAL_ONNX_INT16] = {"int16", 2, .integer = true, .negative = true},
     [SAL_ONNX_INT32] = {"int32", 4, .integer = true, .negative = true},
     [SAL_ONNX_INT64] = {"int64", 8, .integer = true, .negative = true},
-    [SAL_ONNX_STRING] = {"string", 0},
+    [SAL_ONNX_STRING] = {"string", .size = 0},
     [SAL_ONNX_BOOL] = {"bool", 1, .integer = true},
     [SAL_ONNX_FLOAT16] = {"float16", 2, .real = real_of_float16},
     [SAL_ONNX_DOUBLE] = {"float64", 8, .real = real_of_double},
     [SAL_ONNX_UINT32] = {"uint32", 4, .integer = true},
     [SAL_ONNX_UINT64] = {"uint64", 8, .integer = true},
-    [14] = {"complex64", 0},
-    [15] = {"complex128", 0},
+    [14] = {"complex64", .size = 0},
+    [15] = {"complex128", .size = 0},
     [SAL_ONNX_BFLOAT16] = {"bfloat16", 2, .real = real_of_bfloat16},
 };
 

@@ -28,7 +28,7 @@ static uint32_t select_largest(const float *values, long n, long rank)
         long count[256] = {0};
         uint32_t known = shift == 24 ? 0 : UINT32_MAX << (shift + 8);
         for (long i = 0; i < n; i++) {
-            uint32_t order = order_of(values[i] + 0.0F);
+            uint32_t order = order_of(values[i]);
             if (!isnan(values[i]) && (order & known) == prefix)
                 count[order >> shift & 255]++;
         }

@@ -217,7 +217,8 @@ static void model_facts(struct cursor *at)
          sidecar->version ? " " : "", sidecar->version ? sidecar->version : "");
     fact(at, SAL_STYLE_TEXT, "file", "%s, sidecar: %s", file, sidecar->source);
     preprocessing_facts(at);
-    fact(at, SAL_STYLE_TEXT, "output", "%d classes, %s (%s)%s%s", output->n,
+    fact(at, SAL_STYLE_TEXT, "output", "%d class%s, %s (%s)%s%s", output->n,
+         output->n == 1 ? "" : "es",
          sal_activation_names[output->activation], output->activation_source,
          output->bypassed ? ", explained before " : "",
          output->bypassed ? output->bypassed : "");

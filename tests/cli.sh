@@ -1,0 +1,224 @@
+#!/bin/sh
+# The commands as a user meets them: exit statuses, messages, files, JSON.
+: "${SALISCOPE:=$PWD/build/release/saliscope}"
+model=samples/models/phantom.onnx
+image=samples/images/nodule-clear.png
+other=samples/images/normal.png
+[ -f "$model" ] && [ -f "$image" ] || { echo "skip: the samples are not there"; exit 77; }
+
+dir=$(mktemp -d)
+trap 'rm -rf "$dir"' EXIT
+failures=0
+LC_ALL=C.UTF-8
+export LC_ALL
+unset NO_COLOR
+
+fault() {
+    echo "FAIL: $*"
+    sed 's/^/    out: /' "$dir/out" | head -n 5
+    sed 's/^/    err: /' "$dir/err" | head -n 5
+    failures=$((failures + 1))
+}
+
+# run STATUS ARGUMENT... : keeps what was said in $dir/out and $dir/err.
+run() {
+    want=$1
+    shift
+    said="saliscope $*"
+    "$SALISCOPE" "$@" >"$dir/out" 2>"$dir/err" </dev/null
+    got=$?
+    [ $got -eq "$want" ] || fault "$said: exit $got, not $want"
+}
+
+out() { grep -q -e "$1" "$dir/out" || fault "$said: no '$1' on standard output"; }
+err() { grep -q -e "$1" "$dir/err" || fault "$said: no '$1' on standard error"; }
+silent() { [ ! -s "$dir/$1" ] || fault "$said: something on $1"; }
+# One line and no more, so that it can be read and quoted.
+one_line() { [ "$(wc -l <"$dir/err")" -eq 1 ] || fault "$said: not one line of error"; }
+
+# json EXPRESSION : true of the document `d` on standard output.
+if command -v python3 >/dev/null; then
+    json() {
+        python3 -c "
+import json, sys
+d = json.load(open(sys.argv[1]), parse_constant=lambda c: sys.exit(1))
+sys.exit(0 if ($1) else 1)" "$dir/out" 2>>"$dir/err" || fault "$said: not $1"
+    }
+else
+    echo "skip: JSON is not read back: no python3"
+    json() { :; }
+fi
+
+# ---- usage --------------------------------------------------------------------------
+
+run 0 --version; out '^saliscope [0-9]'; silent err
+run 0 --help; out 'classify'; silent err
+for command in open classify explain inspect list doctor; do
+    run 0 $command --help; out "Usage: saliscope $command"; silent err
+done
+run 2; err 'Usage'; silent out
+run 2 clasify; err 'classify is near'; one_line
+for command in probe measure cohort verify bench; do
+    run 2 $command -m x y; err "no '$command' yet"; one_line
+done
+run 2 classify; one_line
+run 2 classify -m $model; one_line
+run 2 explain -m $model $image --metod gradcam; err 'method is near'; one_line
+run 2 explain -m $model $image -M gradcan; err 'gradcam is near'; one_line
+run 2 explain -m $model $image -c nodul; err "'nodule' is near"
+run 2 explain -m $model $image -c 99
+run 2 explain -m $model $image -l nowhere; err 'inspect'
+run 2 explain -m $model $image -P nothing=1
+run 2 explain -m $model $image --colormap virids; err 'viridis is near'
+run 2 explain -m $model $image --range 2:1
+run 2 explain -m $model $image --alpha 2
+run 2 explain -m $model $image --channels keep
+run 2 explain -m $model $image -o map.gif; err '\.npy'
+run 2 explain -m $model $image $other -o "$dir/a.png"; err '{}'
+run 2 classify -m $model $image -o "$dir/a.png"; err 'explain'
+run 2 list nothing
+run 2 doctor extra
+
+# ---- classify ------------------------------------------------------------------------
+
+run 0 classify -m $model $image; out 'nodule'; out 'flagged'
+run 0 classify -m $model $image --color always; out "$(printf '\033')"
+run 0 classify -m $model $image; ! grep -q "$(printf '\033')" "$dir/out" || fault "colour"
+run 0 classify --json -m $model $image
+json "d['activation'] == 'sigmoid' and d['scores'][0]['name'] == 'nodule'"
+json "d['scores'][0]['flagged'] and not d['scores'][1]['flagged']"
+json "{'saliscope', 'command', 'model', 'image', 'seed', 'threads', 'warnings'} <= set(d)"
+json "all(v['source'] for v in d['model']['preprocessing'].values())"
+run 0 classify -m $model $image -o -; json "d['image']['width'] > 0"
+run 0 classify -m $model $image $other --json
+json "len(d['cases']) == 2 and 'image' not in d"
+
+# Every sample against what other programs say of it.
+run 0 classify -q --json -m $model samples/images/*.*
+json "all(
+    abs(score['logit'] - logit) < 1e-3 * max(1, abs(logit))
+    and score['flagged'] == (score['name'] in case['flagged'])
+    for case in json.load(open('samples/expected.json'))['cases']
+    for mine in [[c for c in d['cases'] if c['image']['path'] == 'samples/' + case['image']][0]]
+    for score, logit in zip(mine['scores'], case['logits'], strict=True))"
+
+# ---- explain -------------------------------------------------------------------------
+
+run 0 explain -m $model $image -o "$dir/f.png" -o "$dir/f.pdf" -o "$dir/f.svg" \
+    -o "$dir/f.json" -o "$dir/f.npz" -o "$dir/f.npy"
+out 'Grad-CAM'; out 'f.json'
+for kind in png pdf svg json npz npy; do
+    [ -s "$dir/f.$kind" ] || fault "no f.$kind"
+done
+cp "$dir/f.json" "$dir/out"
+said="the record f.json"
+json "len(d['outputs']) == 5 and d['method'] == 'gradcam' and d['class']['index'] == 0"
+json "d['map']['max'] > 0 and len(d['map']['sha256']) == 64 and d['partial'] is False"
+grep -q 'nodule-clear' "$dir/f.png" && fault "the figure names its file"
+grep -q '"method": "gradcam"' "$dir/f.png" || fault "the figure has no record"
+
+run 0 explain -q --json -m $model $image $other -o "$dir/{}-map.npy" --at image
+json "[len(c['outputs']) for c in d['cases']] == [1, 1]"
+[ -s "$dir/nodule-clear-map.npy" ] && [ -s "$dir/normal-map.npy" ] || fault "no {} files"
+
+run 0 explain --redact-paths --json -m $model $image -o "$dir/secret.npy"
+for word in nodule-clear phantom.onnx phantom.json secret "$dir"; do
+    ! grep -q "$word" "$dir/out" || fault "redacted record holds $word"
+done
+
+# The same bits whatever the number of threads, from the command in the record too.
+for threads in 1 2 3; do
+    run 0 explain -q --json --threads $threads -m $model $image
+    grep '"sha256"' "$dir/out" | sort >"$dir/hashes-$threads"
+    cmp -s "$dir/hashes-1" "$dir/hashes-$threads" || fault "$threads threads differ"
+done
+run 0 explain -q --json --redact-paths -m $model $image
+command=$(sed -n 's/^  "command": "saliscope \(.*\)",$/\1/p' "$dir/out" |
+    sed "s#MODEL#$model#; s#IMAGE#$image#")
+eval "run 0 $command -q"
+grep '"sha256"' "$dir/out" | sort | cmp -s - "$dir/hashes-1" || fault "command differs"
+
+# ---- what is wrong with a file --------------------------------------------------------
+
+head -c 1000 $image >"$dir/cut.png"
+head -c 5000 $model >"$dir/cut.onnx"
+: >"$dir/empty.onnx"
+run 3 classify -m $model "$dir/cut.png"; one_line; err 'cut.png'; silent out
+run 3 classify -m $model "$dir/none.png"; one_line; err 'none.png'
+run 3 classify -m $model $model; one_line
+run 3 classify -m "$dir/cut.onnx" $image; one_line; err 'cut.onnx'
+run 3 classify -m "$dir/empty.onnx" $image; one_line
+run 3 classify -m "$dir" $image; one_line
+run 3 classify --json -m $model "$dir/cut.png"; silent out
+run 3 classify -m $model -s "$dir/cut.png" $image; one_line
+run 3 classify --json -m $model "$dir/cut.png" $image
+json "d['cases'][0]['error']['status'] == 3 and 'scores' in d['cases'][1]"
+run 3 classify -m $model $image "$dir/cut.png" $other; out 'normal.png'
+run 6 explain -m $model $image -o "$dir/none/f.png"; one_line
+run 6 explain -m $model $image -o "$dir/../$(basename "$dir")/none/f.npy"
+if [ -w /dev/full ]; then
+    said="list > /dev/full"
+    "$SALISCOPE" list >/dev/full 2>"$dir/err"
+    [ $? -eq 6 ] || fault "a full standard output is no error"
+fi
+run 5 classify --memory 1K -m $model $image; one_line
+
+# A name must not reach the terminal as it is.
+name=$(printf 'evil\033[31m\nname.png')
+run 3 classify -m $model "$dir/$name"; one_line
+! grep -q "$(printf '\033')" "$dir/err" || fault "a control character reached the terminal"
+run 3 classify -m $model -- --json; err 'json'
+
+# ---- the other commands -----------------------------------------------------------------
+
+run 0 inspect $model; out 'auto'; out 'Conv'; out 'sidecar'
+run 0 inspect --json -m $model
+json "sum(l['auto'] for l in d['layers']) == 1 and d['macs'] > 0 and d['parameters'] > 0"
+json "d['classes'][0]['name'] == 'nodule' and d['operators'][0]['count'] > 0"
+run 2 inspect
+run 0 list; out 'methods'
+for what in methods probes metrics colormaps operators loaders keys presets writers; do
+    run 0 list $what
+    run 0 list $what --json; json "isinstance(d['$what'], list)"
+done
+run 0 list methods --json; json "d['methods'][0]['name'] == 'gradcam'"
+run 0 list operators --json
+json "all(o['since'] <= o['until'] for o in d['operators']) and len(d['operators']) > 40"
+run 0 doctor; out 'Sandbox'; out 'BLAS'
+run 0 doctor --json; json "{'terminal', 'sandbox', 'blas', 'threads'} <= set(d)"
+
+# ---- stopping ----------------------------------------------------------------------------
+
+# A shell's background job ignores the interrupt, hence env.
+if env --default-signal=INT true 2>/dev/null; then
+    set -- $image $other
+    for i in 1 2 3 4 5 6 7 8; do set -- "$@" "$@"; done
+    said="an interrupted explain"
+    env --default-signal=INT "$SALISCOPE" explain -m $model "$@" -o "$dir/stop-{}.npy" \
+        >"$dir/out" 2>"$dir/err" &
+    while [ ! -e "$dir/stop-normal.npy" ] && kill -0 $! 2>/dev/null; do sleep 0.01; done
+    kill -INT $!
+    wait $!
+    got=$?
+    [ $got -eq 130 ] || fault "$said: exit $got, not 130"
+    err 'cancelled'; one_line
+
+    # What the kernel sends when a mapped model shrinks.
+    rm -f "$dir/stop-normal.npy"
+    said="a shrunk model"
+    "$SALISCOPE" explain -m $model "$@" -o "$dir/stop-{}.npy" >"$dir/out" 2>"$dir/err" &
+    while [ ! -e "$dir/stop-normal.npy" ] && kill -0 $! 2>/dev/null; do sleep 0.01; done
+    kill -BUS $!
+    wait $!
+    got=$?
+    [ $got -eq 3 ] || fault "$said: exit $got, not 3"
+    err 'phantom.onnx'; one_line
+else
+    echo "skip: interrupts are not tried: env has no --default-signal"
+fi
+
+if [ $failures -gt 0 ]; then
+    echo "$failures failures"
+    exit 1
+fi
+echo "all as it should be"
