@@ -202,6 +202,17 @@ if env --default-signal=INT true 2>/dev/null; then
     got=$?
     [ $got -eq 130 ] || fault "$said: exit $got, not 130"
     err 'cancelled'; one_line
+
+    # What the kernel sends when a mapped model shrinks.
+    rm -f "$dir/stop-normal.npy"
+    said="a shrunk model"
+    "$SALISCOPE" explain -m $model "$@" -o "$dir/stop-{}.npy" >"$dir/out" 2>"$dir/err" &
+    while [ ! -e "$dir/stop-normal.npy" ] && kill -0 $! 2>/dev/null; do sleep 0.01; done
+    kill -BUS $!
+    wait $!
+    got=$?
+    [ $got -eq 3 ] || fault "$said: exit $got, not 3"
+    err 'phantom.onnx'; one_line
 else
     echo "skip: interrupts are not tried: env has no --default-signal"
 fi

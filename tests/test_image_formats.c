@@ -302,6 +302,17 @@ static void a_png_that_promises_gigapixels_is_refused(void **state)
     }
 }
 
+static void a_transparent_colour_becomes_alpha(void **state)
+{
+    (void)state;
+    struct sal_buffer png = {0}, file = {0};
+    build_png(&png, (uint16_t[]){7, 8, 9, 7}, 2, 2, 1, 8);
+    build_png_chunk(&file, build_span(&png), "tRNS", (struct sal_span){(uint8_t[]){0, 7}, 2});
+    expect_samples(&file, 2, 2, 2, 255, (uint16_t[]){7, 0, 8, 255, 9, 255, 7, 0});
+    sal_buffer_release(&png);
+    sal_buffer_release(&file);
+}
+
 static void notes_and_resolution_are_stored_in_a_png(void **state)
 {
     (void)state;
@@ -309,7 +320,7 @@ static void notes_and_resolution_are_stored_in_a_png(void **state)
     struct sal_buffer file = {0};
     struct sal_error err = {0};
     assert_int_equal(sal_image_init(&image, 2, 2, 1, 8, NULL), SAL_OK);
-    const struct sal_image_note notes[] = {{"Description", "na\xC3\xAFve \xE2\x80\x9Cmap\xE2\x80\x9D"},
+    const struct sal_image_note notes[] = {{"Description", "na\xC3\xAFve map"},
                                            {"Software", "saliscope"}};
     assert_int_equal(sal_image_encode_png(&image, 300, notes, 2, &file, &err), SAL_OK);
     static const char text[] = "iTXtDescription\0\0\0\0\0na\xC3\xAFve";
@@ -420,6 +431,7 @@ int main(void)
         cmocka_unit_test(a_jpeg_is_turned_like_a_png),
         cmocka_unit_test(malformed_exif_means_upright),
         cmocka_unit_test(a_png_that_promises_gigapixels_is_refused),
+        cmocka_unit_test(a_transparent_colour_becomes_alpha),
         cmocka_unit_test(notes_and_resolution_are_stored_in_a_png),
         cmocka_unit_test(pixels_are_those_of_another_decoder),
     };

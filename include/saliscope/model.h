@@ -154,4 +154,17 @@ struct sal_model_figures {
 
 struct sal_model_figures sal_model_figures(const struct sal_model *model);
 
+/* ---- what can be loaded --------------------------------------------------------- */
+
+/* An operator of the default domain, the opsets whose semantics are implemented,
+ * and whether a gradient passes through it. */
+struct sal_operator {
+    const char *name;
+    int since, until;
+    bool gradient;
+};
+
+/* Number i of the operators, in the order of their names; false behind the last. */
+bool sal_operator_at(int i, struct sal_operator *op);
+
 #endif

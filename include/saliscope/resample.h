@@ -4,7 +4,9 @@
  * The filter alone can flip a diagnosis, so every filter here is the named
  * library's: without antialias OpenCV's nearest, linear, cubic (a = -0.75), area
  * and Lanczos-4; with antialias Pillow's, whose support grows when shrinking
- * (cubic a = -0.5, Lanczos-3). No state, any thread.
+ * (cubic a = -0.5, Lanczos-3). Rounded 8-bit results are theirs level for level,
+ * but for OpenCV's cubic, which may differ by one, and for Pillow from 13 on, which
+ * may begin with the columns. No state, any thread.
  */
 #ifndef SALISCOPE_RESAMPLE_H
 #define SALISCOPE_RESAMPLE_H
@@ -24,8 +26,8 @@ struct sal_placement sal_placement_of(int image_width, int image_height,
                                       int width, int height, enum sal_fit fit);
 
 /* Resamples onto planes[channel][height][width] in levels 0..*white (whole numbers
- * where spec->round is set, so that nothing is lost before normalisation), channels
- * in the order of spec->channels; alpha is composed over black. colour becomes
+ * where spec->round is set, so that nothing is lost before normalisation; overshoot
+ * of cubic and Lanczos is cut off), channels in the order of spec->channels; alpha is composed over black. colour becomes
  * grey by ITU-R 601 (0.299 R + 0.587 G + 0.114 B), grey becomes colour by
  * copying. spec->width and height must be set. planes: 1 or 3 * height * width
  * floats. */

@@ -193,12 +193,16 @@ static int run_all(const struct pass *pass,
                    void (*show)(struct cli *, const struct sal_snapshot *))
 {
     const struct options *options = &pass->cli->options;
+    const int cancelled = sal_status_exit_code(SAL_CANCELLED);
     int first = 0;
     for (int i = 0; i < options->n_operands; i++) {
+        struct sal_error err = {SAL_CANCELLED, "cancelled"};
+        if (cli_interrupted()) /* between two images */
+            return cli_fail(&err);
         int status = run_case(pass, options->operands[i], show);
+        if (status == cancelled)
+            return cancelled;
         first = first ? first : status;
-        if (cli_interrupted())
-            return sal_status_exit_code(SAL_CANCELLED);
     }
     return first;
 }

@@ -1,7 +1,7 @@
 #include <string.h>
 
-#include "../engine/op.h"
 #include "cli.h"
+#include "saliscope/model.h"
 #include "saliscope/tui.h"
 
 /* Where a listing goes: a table for people or JSON. Every row starts with a name
@@ -114,16 +114,16 @@ static void list_colormaps(struct listing *listing)
 
 static void list_operators(struct listing *listing)
 {
-    for (int i = 0; sal_ops[i]; i++) {
-        const struct sal_op *op = sal_ops[i];
+    struct sal_operator op;
+    for (int i = 0; sal_operator_at(i, &op); i++) {
         char title[64];
-        snprintf(title, sizeof(title), "opset %d to %d%s", op->since, op->until,
-                 op->backward ? ", with gradient" : "");
-        begin(listing, op->name, title);
+        snprintf(title, sizeof(title), "opset %d to %d%s", op.since, op.until,
+                 op.gradient ? ", with gradient" : "");
+        begin(listing, op.name, title);
         if (listing->json) {
-            sal_json_int(listing->json, "since", op->since);
-            sal_json_int(listing->json, "until", op->until);
-            sal_json_bool(listing->json, "gradient", op->backward != NULL);
+            sal_json_int(listing->json, "since", op.since);
+            sal_json_int(listing->json, "until", op.until);
+            sal_json_bool(listing->json, "gradient", op.gradient);
         }
         end(listing);
     }

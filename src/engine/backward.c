@@ -179,7 +179,9 @@ static enum sal_status check_backward(const struct sal_run *run, int score,
 
 static void zero_gradient(struct sal_run *run, int id)
 {
-    memset(run->back.grad[id], 0, sal_tensor_bytes(&run->tensors[id]));
+    size_t size = sal_tensor_bytes(&run->tensors[id]);
+    if (size)
+        memset(run->back.grad[id], 0, size);
 }
 
 /* Gradients whose first visitor is node i begin at zero there, and not earlier:

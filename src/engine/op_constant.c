@@ -9,34 +9,16 @@ struct constant {
     struct sal_tensor tensor;
 };
 
-static enum sal_status read_real(const struct sal_onnx_tensor *tensor, sal_real *out,
-                                 struct sal_error *err)
-{
-#ifdef SAL_DOUBLE
-    return sal_onnx_tensor_read_double(tensor, out, err);
-#else
-    return sal_onnx_tensor_read_float(tensor, out, err);
-#endif
-}
-
 static enum sal_status read_tensor(const struct sal_node *node,
                                    const struct sal_onnx_tensor *source,
                                    struct sal_arena *arena, struct sal_tensor *tensor,
                                    struct sal_error *err)
 {
-    if (!sal_type_kind(source->type, &tensor->kind))
+    enum sal_kind kind;
+    if (!sal_type_kind(source->type, &kind))
         return sal_node_fail(node, err, SAL_UNSUPPORTED, "values of type %s",
                              sal_onnx_type_name(source->type));
-    if (source->count >= (size_t)SAL_COUNT_MAX)
-        return sal_node_fail(node, err, SAL_LIMIT, "has 2^40 elements or more");
-    tensor->type = source->type;
-    tensor->shape.rank = source->rank;
-    memcpy(tensor->shape.dim, source->dim, sizeof(source->dim));
-    tensor->data = sal_arena_alloc(arena, source->count, sal_kind_size(tensor->kind));
-    if (!tensor->data)
-        return sal_node_fail(node, err, SAL_LIMIT, "no memory");
-    return tensor->kind == SAL_REAL ? read_real(source, tensor->real, err)
-                                    : sal_onnx_tensor_read_int(source, tensor->i64, err);
+    return sal_tensor_from_onnx(tensor, source, arena, err);
 }
 
 /* value_float, value_floats, value_int, value_ints. */

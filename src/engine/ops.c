@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "op.h"
+#include "saliscope/model.h"
 
 /* One row per operator, in the order of their ONNX names (capitals first). */
 #define OPS(OP)                         \
@@ -102,4 +103,16 @@ const struct sal_op *sal_op_find(const char *name)
     size_t n = sizeof(sal_ops) / sizeof(sal_ops[0]) - 1;
     const struct sal_op *const *row = bsearch(name, sal_ops, n, sizeof(*row), by_name);
     return row ? *row : NULL;
+}
+
+bool sal_operator_at(int i, struct sal_operator *op)
+{
+    int n = sizeof(sal_ops) / sizeof(*sal_ops) - 1;
+    if (i < 0 || i >= n)
+        return false;
+    *op = (struct sal_operator){.name = sal_ops[i]->name,
+                                .since = sal_ops[i]->since,
+                                .until = sal_ops[i]->until,
+                                .gradient = sal_ops[i]->backward};
+    return true;
 }

@@ -50,10 +50,17 @@ void sal_external_end(struct sal_external *external)
 
 /* ---- opening ---- */
 
+static bool is_link(int dir, const char *name)
+{
+    struct stat info;
+    return fstatat(dir, name, &info, AT_SYMLINK_NOFOLLOW) == 0 && S_ISLNK(info.st_mode);
+}
+
 int sal_open_beneath_walking(int dir, const char *location)
 {
     char component[256];
-    int at = dup(dir);
+    errno = EXDEV;
+    int at = *location == '/' ? -1 : dup(dir);
     while (at >= 0) {
         location += strspn(location, "/");
         size_t size = strcspn(location, "/");
@@ -66,6 +73,8 @@ int sal_open_beneath_walking(int dir, const char *location)
                        : openat(at, component, O_NOFOLLOW | (last ? READ : O_PATH |
                                 O_DIRECTORY | O_CLOEXEC));
         int reason = errno;
+        if (next < 0 && reason == ENOTDIR && is_link(at, component))
+            reason = ELOOP; /* what openat2 says of a linked folder */
         close(at);
         errno = reason;
         if (last || next < 0)

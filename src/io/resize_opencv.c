@@ -197,9 +197,8 @@ enum sal_status sal_resizer_opencv(const struct sal_resize *resize, struct sal_a
         return fill_nearest(x, &across, err) || fill_nearest(y, &down, err) ? SAL_LIMIT
                                                                             : SAL_OK;
     double scale_x, scale_y;
-    bool whole_x = whole(&across, &scale_x), whole_y = whole(&down, &scale_y);
-    bool blocks = whole_x && whole_y;
-    bool halves = blocks && scale_x == 2 && scale_y == 2;
+    bool halves = whole(&across, &scale_x) && whole(&down, &scale_y) && scale_x == 2 &&
+                  scale_y == 2;
     bool shrinks = scale_of(&across) >= 1 && scale_of(&down) >= 1;
     bool area = resize->filter == SAL_AREA && shrinks;
     if (area || (resize->filter == SAL_BILINEAR && halves)) {

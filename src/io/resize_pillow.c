@@ -5,7 +5,7 @@
 /* Pillow's resampling (its Resample.c): the support grows when shrinking; with
  * whole levels each pass is rounded, at 8 bits in fixed point. Rows are resized
  * first, as in every Pillow before 13, which begins with what shrinks most and so
- * differs in some pixels by one level. */
+ * differs in some pixels, mostly by one level. */
 
 static const double pi = 3.14159265358979323846;
 static const double fixed_unit = 1 << 22;

@@ -135,21 +135,46 @@ enum sal_status sidecar_classes(struct sal_sidecar *sidecar, int n, struct sal_e
     return SAL_OK;
 }
 
+static const json_t *class_name(const json_t *names, size_t i, char key[static 24])
+{
+    snprintf(key, 24, "%zu", i);
+    return json_is_array(names) ? json_array_get(names, i) : json_object_get(names, key);
+}
+
+static size_t count_names(const json_t *names)
+{
+    return json_is_array(names) ? json_array_size(names) : json_object_size(names);
+}
+
+bool sidecar_are_class_names(const json_t *names)
+{
+    char key[24];
+    size_t n = count_names(names);
+    for (size_t i = 0; i < n; i++)
+        if (!json_is_string(class_name(names, i, key)))
+            return false;
+    return n > 0;
+}
+
 enum sal_status sidecar_class_names(const struct sidecar_place *at, const json_t *names)
 {
-    bool list = json_is_array(names);
-    size_t n = list ? json_array_size(names) : json_object_size(names);
+    size_t n = count_names(names);
     enum sal_status status = sidecar_classes(at->sidecar, (int)n, at->err);
     for (size_t i = 0; !status && i < n; i++) {
         char key[24];
-        snprintf(key, sizeof(key), "%zu", i);
-        const json_t *name =
-            list ? json_array_get(names, i) : json_object_get(names, key);
+        const json_t *name = class_name(names, i, key);
         if (!json_is_string(name))
             return wrong(at, key, "the name of a class");
         at->sidecar->classes[i].name = sidecar_keep(at->sidecar, json_string_value(name));
     }
     return status;
+}
+
+enum sal_status sidecar_check_range(const struct sidecar_place *at,
+                                    const struct sal_preprocessing *p)
+{
+    return p->range[0] != p->range[1] ? SAL_OK
+                                      : wrong(at, "range", "two different numbers");
 }
 
 /* ---- files --------------------------------------------------------------------------- */
@@ -228,6 +253,42 @@ static enum sal_status use_preset(struct sal_sidecar *sidecar, const char *name,
     return sal_fail(err, SAL_USAGE, "there is no preset '%s'; there are %s", name, known);
 }
 
+static bool from_preset(const char *source)
+{
+    return strncmp(source, "preset ", 7) == 0;
+}
+
+/* Whether mean and std of the preset mean the same for these pixels. */
+static bool preset_fits(const struct sal_preprocessing *p,
+                        const struct sal_preprocessing *preset)
+{
+    bool even = preset->mean[0] == preset->mean[1] && preset->mean[1] == preset->mean[2];
+    bool channels = even || p->channels == preset->channels || p->channels == SAL_GRAY3;
+    return channels && p->range[0] == preset->range[0] && p->range[1] == preset->range[1];
+}
+
+/* A preset's mean and std go with its own range and channels: completing a file that
+ * states others would be wrong without looking so. */
+static enum sal_status check_preset(const struct sal_sidecar *sidecar,
+                                    const struct sal_sidecar_request *request,
+                                    struct sal_error *err)
+{
+    const struct sal_preprocessing *p = &sidecar->input;
+    if (!request->preset || !(from_preset(p->source.mean) || from_preset(p->source.std)))
+        return SAL_OK;
+    for (int i = 0; sal_presets[i].name; i++)
+        if (strcmp(sal_presets[i].name, request->preset) == 0 &&
+            !preset_fits(p, &sal_presets[i].input))
+            return sal_fail(err, SAL_USAGE,
+                            "preset %s is for %s in %g..%g, %s says %s in %g..%g: give mean "
+                            "and std there", request->preset,
+                            sal_channels_names[sal_presets[i].input.channels],
+                            sal_presets[i].input.range[0], sal_presets[i].input.range[1],
+                            sidecar->source, sal_channels_names[p->channels], p->range[0],
+                            p->range[1]);
+    return SAL_OK;
+}
+
 enum sal_status sal_sidecar_load(struct sal_sidecar *sidecar,
                                  const struct sal_sidecar_request *request,
                                  struct sal_error *err)
@@ -241,6 +302,8 @@ enum sal_status sal_sidecar_load(struct sal_sidecar *sidecar,
         request->preset ? use_preset(sidecar, request->preset, err) : SAL_OK;
     for (size_t i = 0; !status && !found && i < sizeof(sources) / sizeof(*sources); i++)
         status = sources[i](sidecar, request, &found, err);
+    if (!status)
+        status = check_preset(sidecar, request, err);
     if (status)
         sal_sidecar_release(sidecar);
     return status;

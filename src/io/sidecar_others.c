@@ -1,104 +1,78 @@
-/* What other tools leave beside a model, or in it. */
-#include <ctype.h>
-#include <stdio.h>
-#include <stdlib.h>
+/* What other tools leave beside a model. */
 #include <string.h>
 
 #include "sidecar_read.h"
 
-/* ---- ONNX metadata_props ------------------------------------------------------------ */
-
-/* Python's {0: 'cat', 1: "dog"}: the quoted texts in order; false when the keys do not
- * count up from 0. */
-static json_t *python_dict(const char *text)
-{
-    json_t *names = json_array();
-    long expected = 0;
-    for (const char *p = strchr(text, '{'); p && *p && *p != '}';) {
-        char *end;
-        p += 1 + strspn(p + 1, " ,\n\t");
-        if (*p == '}')
-            break;
-        long key = strtol(p, &end, 10);
-        const char *open = end + strspn(end, " :");
-        const char *close = *open == '\'' || *open == '"' ? strchr(open + 1, *open) : NULL;
-        if (end == p || key != expected++ || !close) {
-            json_decref(names);
-            return NULL;
-        }
-        json_array_append_new(names, json_stringn(open + 1, (size_t)(close - open - 1)));
-        p = close + 1;
-        if (*p != ',')
-            break;
-    }
-    return names;
-}
-
-enum sal_status sidecar_from_metadata(struct sal_sidecar *sidecar,
-                                      const struct sal_sidecar_request *request,
-                                      bool *found, struct sal_error *err)
-{
-    static const char *const keys[] = {"names", "class_names", "classes", "labels"};
-    struct sidecar_place at = {"metadata_props", "", sidecar, err};
-    for (int i = 0; i < request->n_metadata; i++)
-        for (size_t k = 0; k < sizeof(keys) / sizeof(*keys); k++) {
-            const char *value = request->metadata[i].value;
-            if (strcmp(request->metadata[i].key, keys[k]) != 0 || sidecar->n_classes)
-                continue;
-            json_t *names = json_loads(value, 0, NULL);
-            if (!names)
-                names = python_dict(value);
-            enum sal_status status = SAL_OK;
-            if (names && json_array_size(names) + json_object_size(names) > 0)
-                status = sidecar_class_names(&at, names);
-            json_decref(names);
-            if (status)
-                return status;
-        }
-    /* Names alone say nothing about pixels, so the search goes on. */
-    (void)found;
-    return SAL_OK;
-}
-
 /* ---- Hugging Face --------------------------------------------------------------------- */
 
-/* PIL's numbers for filters. */
-static enum sal_filter pil_filter(double number)
-{
-    static const enum sal_filter filters[] = {SAL_NEAREST, SAL_LANCZOS, SAL_BILINEAR,
+/* PIL's numbers for filters; the sixth, Hamming, is not among ours. */
+static const enum sal_filter pil_filters[] = {SAL_NEAREST, SAL_LANCZOS, SAL_BILINEAR,
                                               SAL_BICUBIC, SAL_AREA};
-    int i = (int)number;
-    return i >= 0 && i < 5 ? filters[i] : SAL_BILINEAR;
+
+static bool says_no(const json_t *root, const char *key)
+{
+    return json_is_false(json_object_get(root, key));
+}
+
+/* 224, {"height", "width"} or {"shortest_edge"}. */
+static enum sal_status hf_extent(const struct sidecar_place *at, const json_t *root,
+                                 const char *key, double extent[2])
+{
+    const json_t *size = json_object_get(root, key);
+    if (!json_is_object(size)) {
+        enum sal_status status = sidecar_number(at, root, key, 1, 32768, &extent[0]);
+        extent[1] = extent[0];
+        return status;
+    }
+    struct sidecar_place within = *at;
+    within.within = strcmp(key, "size") == 0 ? "size." : "crop_size.";
+    enum sal_status status =
+        sidecar_number(&within, size, "shortest_edge", 1, 32768, &extent[0]);
+    extent[1] = extent[0];
+    if (status || (status = sidecar_number(&within, size, "height", 1, 32768, &extent[0])))
+        return status;
+    return sidecar_number(&within, size, "width", 1, 32768, &extent[1]);
 }
 
 static enum sal_status hf_size(const struct sidecar_place *at, const json_t *root,
                                struct sal_preprocessing *p)
 {
-    const json_t *size = json_object_get(root, "size");
-    const json_t *crop = json_object_get(root, "crop_size");
-    bool cropped = json_is_true(json_object_get(root, "do_center_crop")) ||
-                   json_object_get(size, "shortest_edge");
-    const json_t *final = cropped && crop ? crop : size;
-    double height = json_number_value(final), width = height, edge = height;
-    enum sal_status status = SAL_OK;
-    if (json_is_object(final)) {
-        if ((status = sidecar_number(at, final, "shortest_edge", 1, 32768, &edge)))
-            return status;
-        height = width = edge;
-        if ((status = sidecar_number(at, final, "height", 1, 32768, &height)) ||
-            (status = sidecar_number(at, final, "width", 1, 32768, &width)))
-            return status;
-    }
-    p->height = (int)height;
-    p->width = (int)width;
-    p->source.size = at->file;
-    p->fit = cropped ? SAL_CROP : SAL_STRETCH;
+    double size[2] = {0, 0}, crop[2] = {0, 0}, crop_pct = 1;
+    enum sal_status status = hf_extent(at, root, "size", size);
+    if (status || (status = hf_extent(at, root, "crop_size", crop)) ||
+        (status = sidecar_number(at, root, "crop_pct", 0.01, 1, &crop_pct)))
+        return status;
+    const json_t *shape = json_object_get(root, "size");
+    bool centred = json_is_true(json_object_get(root, "do_center_crop")) ||
+                   json_object_get(root, "crop_pct") || json_object_get(shape, "shortest_edge");
+    bool cropped = centred && crop[0] >= 1 && !says_no(root, "do_center_crop");
+    const double *final = cropped ? crop : size;
+    p->height = (int)final[0];
+    p->width = (int)final[1];
+    p->fit = centred ? SAL_CROP : SAL_STRETCH;
     p->source.fit = at->file;
-    edge = 0;
-    status = sidecar_number(at, size, "shortest_edge", 1, 32768, &edge);
-    if (!status && cropped && edge > height)
+    if (final[0] >= 1)
+        p->source.size = at->file;
+    if ((cropped && size[0] > crop[0]) || crop_pct < 1)
         p->source.fit = "preprocessor_config.json, whose larger resize before the crop "
                         "is left out";
+    return SAL_OK;
+}
+
+static enum sal_status hf_normalise(const struct sidecar_place *at, const json_t *root,
+                                    struct sal_preprocessing *p)
+{
+    bool normalised = !says_no(root, "do_normalize");
+    for (int i = 0; i < 3; i++) {
+        p->mean[i] = 0;
+        p->std[i] = 1;
+    }
+    p->source.mean = p->source.std = at->file;
+    enum sal_status status = SAL_OK;
+    if (normalised && !(status = sidecar_numbers(at, root, "image_mean", 3, p->mean)))
+        status = sidecar_numbers(at, root, "image_std", 3, p->std);
+    if (!status && !(p->std[0] > 0 && p->std[1] > 0 && p->std[2] > 0))
+        return sal_fail(at->err, SAL_BAD_INPUT, "%s: image_std must be above 0", at->file);
     return status;
 }
 
@@ -106,50 +80,86 @@ static enum sal_status hf_pixels(const struct sidecar_place *at, const json_t *r
                                  struct sal_preprocessing *p)
 {
     double resample = 2, factor = 1.0 / 255;
-    enum sal_status status = sidecar_number(at, root, "resample", 0, 5, &resample);
-    if (status || (status = sidecar_number(at, root, "rescale_factor", 0, 1e6, &factor)) ||
-        (status = sidecar_numbers(at, root, "image_mean", 3, p->mean)) ||
-        (status = sidecar_numbers(at, root, "image_std", 3, p->std)))
+    bool centred_on_zero = false; /* EfficientNet's */
+    enum sal_status status = sidecar_number(at, root, "resample", 0, 4, &resample);
+    if (status ||
+        (status = sidecar_number(at, root, "rescale_factor", 1e-9, 1e6, &factor)) ||
+        (status = sidecar_bool(at, root, "rescale_offset", &centred_on_zero)) ||
+        (status = hf_normalise(at, root, p)))
         return status;
-    bool rescaled = !json_is_false(json_object_get(root, "do_rescale"));
+    if (says_no(root, "do_rescale")) {
+        factor = 1;
+        centred_on_zero = false;
+    }
     p->channels = SAL_RGB;
-    p->resize = pil_filter(resample);
-    p->antialias = true;
-    p->range[0] = 0;
-    p->range[1] = rescaled ? 255 * factor : 255;
+    p->resize = pil_filters[(int)resample];
+    p->antialias = p->round = true;
+    p->range[0] = centred_on_zero ? -1 : 0;
+    p->range[1] = p->range[0] + 255 * factor;
     p->source.channels = p->source.resize = p->source.range = at->file;
-    p->source.mean = p->source.std = at->file;
     return hf_size(at, root, p);
 }
 
-static enum sal_status hf_labels(struct sal_sidecar *sidecar, const char *model_path,
-                                 struct sal_error *err)
+static const struct {
+    const char *problem;
+    enum sal_activation activation;
+} hf_problems[] = {{"single_label_classification", SAL_SOFTMAX},
+                   {"multi_label_classification", SAL_SIGMOID},
+                   {"regression", SAL_ACTIVATION_NONE}};
+
+static enum sal_status hf_config(struct sal_sidecar *sidecar, const char *folder,
+                                 const char *model_path, struct sal_error *err)
 {
+    char name[32] = "";
+    strcat(strcat(name, folder), "config.json");
     json_t *root;
-    enum sal_status status = sidecar_open_json(model_path, "config.json", &root, err);
+    enum sal_status status = sidecar_open_json(model_path, name, &root, err);
     if (status || !root)
         return status;
-    struct sidecar_place at = {"config.json", "id2label.", sidecar, err};
+    struct sidecar_place at = {"config.json", "", sidecar, err}, labels = at;
+    labels.within = "id2label.";
     const json_t *names = json_object_get(root, "id2label");
-    const char *problem = json_string_value(json_object_get(root, "problem_type"));
-    if (names && json_is_object(names) && !sidecar->n_classes)
-        status = sidecar_class_names(&at, names);
-    if (problem) {
-        sidecar->activation = strcmp(problem, "multi_label_classification") == 0
-                                  ? SAL_SIGMOID : SAL_SOFTMAX;
-        sidecar->activation_source = "config.json";
+    const char *problem = NULL;
+    double channels = 3;
+    status = sidecar_text(&at, root, "problem_type", &problem);
+    if (!status)
+        status = sidecar_number(&at, root, "num_channels", 1, 4096, &channels);
+    if (!status && json_is_object(names) && !sidecar->n_classes)
+        status = sidecar_class_names(&labels, names);
+    if (channels < 2) {
+        sidecar->input.channels = SAL_GRAY;
+        sidecar->input.source.channels = at.file;
     }
+    for (size_t i = 0; problem && i < sizeof(hf_problems) / sizeof(*hf_problems); i++)
+        if (strcmp(problem, hf_problems[i].problem) == 0) {
+            sidecar->activation = hf_problems[i].activation;
+            sidecar->activation_source = at.file;
+        }
     json_decref(root);
     return status;
+}
+
+/* Beside the model, or above it where exporters put the model into onnx/. */
+static const char *hf_folder(const char *model_path)
+{
+    const char *slash = strrchr(model_path, '/');
+    size_t size = slash ? (size_t)(slash - model_path) : 0;
+    bool below = size >= 4 && memcmp(slash - 4, "onnx", 4) == 0 &&
+                 (size == 4 || slash[-5] == '/');
+    return below ? "../" : "";
 }
 
 enum sal_status sidecar_from_huggingface(struct sal_sidecar *sidecar,
                                          const struct sal_sidecar_request *request,
                                          bool *found, struct sal_error *err)
 {
+    const char *folder = "";
     json_t *root;
     enum sal_status status = sidecar_open_json(request->model_path,
                                                "preprocessor_config.json", &root, err);
+    if (!status && !root && *(folder = hf_folder(request->model_path)))
+        status = sidecar_open_json(request->model_path, "../preprocessor_config.json",
+                                   &root, err);
     if (status || !root)
         return status;
     struct sidecar_place at = {"preprocessor_config.json", "", sidecar, err};
@@ -157,7 +167,7 @@ enum sal_status sidecar_from_huggingface(struct sal_sidecar *sidecar,
     json_decref(root);
     sidecar->source = at.file;
     *found = true;
-    return status ? status : hf_labels(sidecar, request->model_path, err);
+    return status ? status : hf_config(sidecar, folder, request->model_path, err);
 }
 
 /* ---- MONAI bundles ---------------------------------------------------------------------- */
@@ -181,8 +191,10 @@ static enum sal_status monai_input(const struct sidecar_place *at, const json_t 
         p->source.size = at->file;
     }
     p->channels = channels > 1 ? SAL_RGB : SAL_GRAY;
-    p->source.channels = p->source.range = at->file;
-    return SAL_OK;
+    p->source.channels = at->file;
+    if (json_object_get(image, "value_range"))
+        p->source.range = at->file;
+    return sidecar_check_range(at, p);
 }
 
 enum sal_status sidecar_from_monai(struct sal_sidecar *sidecar,
@@ -192,6 +204,9 @@ enum sal_status sidecar_from_monai(struct sal_sidecar *sidecar,
     json_t *root;
     enum sal_status status =
         sidecar_open_json(request->model_path, "metadata.json", &root, err);
+    if (!status && !root)
+        status = sidecar_open_json(request->model_path, "../configs/metadata.json", &root,
+                                   err);
     if (status || !root)
         return status;
     struct sidecar_place at = {"metadata.json", "network_data_format.", sidecar, err};
@@ -204,7 +219,7 @@ enum sal_status sidecar_from_monai(struct sal_sidecar *sidecar,
         sidecar->source = at.file;
         *found = true;
     }
-    if (!status && json_is_object(names) && !sidecar->n_classes)
+    if (!status && sidecar_are_class_names(names) && !sidecar->n_classes)
         status = sidecar_class_names(&at, names);
     json_decref(root);
     return status;

@@ -43,7 +43,7 @@ static enum sal_status read_input(const struct sidecar_place *at, const json_t *
         (status = sidecar_bool(at, input, "antialias", &p->antialias)) ||
         (status = sidecar_bool(at, input, "round", &p->round)) ||
         (status = sidecar_numbers(at, input, "range", 2, p->range)) ||
-        (status = read_size(at, input, p)))
+        (status = sidecar_check_range(at, p)) || (status = read_size(at, input, p)))
         return status;
     p->layout = (enum sal_layout)layout;
     p->channels = (enum sal_channels)channels;
@@ -102,9 +102,13 @@ static enum sal_status read_classes(const struct sidecar_place *at, const json_t
     if (!json_is_array(prevalence) || json_array_size(prevalence) != n)
         return sal_fail(at->err, SAL_BAD_INPUT,
                         "%s: prevalence must have one number per class", at->file);
-    for (size_t i = 0; i < n; i++)
-        at->sidecar->classes[i].prevalence =
-            json_number_value(json_array_get(prevalence, i));
+    for (size_t i = 0; i < n; i++) {
+        double share = json_number_value(json_array_get(prevalence, i));
+        if (!json_is_number(json_array_get(prevalence, i)) || !(share >= 0 && share <= 1))
+            return sal_fail(at->err, SAL_BAD_INPUT,
+                            "%s: prevalence must be numbers from 0 to 1", at->file);
+        at->sidecar->classes[i].prevalence = share;
+    }
     return SAL_OK;
 }
 
@@ -120,7 +124,10 @@ static enum sal_status read_limitations(const struct sidecar_place *at, const js
                         at->file);
     for (size_t i = 0; i < n; i++) {
         const char *text = json_string_value(json_array_get(list, i));
-        texts[i] = sidecar_keep(at->sidecar, text ? text : "");
+        if (!text)
+            return sal_fail(at->err, SAL_BAD_INPUT,
+                            "%s: limitations must be an array of text", at->file);
+        texts[i] = sidecar_keep(at->sidecar, text);
     }
     at->sidecar->limitations = texts;
     at->sidecar->n_limitations = (int)n;
@@ -151,6 +158,9 @@ static enum sal_status read_root(const struct sidecar_place *at, const json_t *r
     if (input && !json_is_object(input))
         return sal_fail(at->err, SAL_BAD_INPUT, "%s: input must be an object", at->file);
     const json_t *calibration = json_object_get(root, "calibration");
+    if (calibration && !json_is_object(calibration))
+        return sal_fail(at->err, SAL_BAD_INPUT, "%s: calibration must be an object",
+                        at->file);
     within.within = "calibration.";
     if (calibration && (status = sidecar_number(&within, calibration, "temperature", 1e-6,
                                                 1e6, &s->temperature)))

@@ -43,8 +43,13 @@ enum sal_status sidecar_parse_json(const char *path, json_t **root,
 enum sal_status sidecar_classes(struct sal_sidecar *sidecar, int n,
                                 struct sal_error *err);
 
-/* Class names from {"0": "cat", ...} or ["cat", ...]. */
+/* Class names from {"0": "cat", ...} or ["cat", ...]; and whether it is that. */
 enum sal_status sidecar_class_names(const struct sidecar_place *at, const json_t *names);
+bool sidecar_are_class_names(const json_t *names);
+
+/* Refuses a range of nothing. */
+enum sal_status sidecar_check_range(const struct sidecar_place *at,
+                                    const struct sal_preprocessing *p);
 
 /* A copy that lives as long as the sidecar; "" without memory. */
 const char *sidecar_keep(struct sal_sidecar *sidecar, const char *text);
