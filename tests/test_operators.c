@@ -388,11 +388,33 @@ static void hostile_shapes_are_computed_or_refused(void **state)
         check_hostile(&cases[i]);
 }
 
+static void convolution_without_channels_is_refused(void **state)
+{
+    (void)state;
+    struct onnx_build b;
+    struct sal_onnx onnx;
+    struct sal_graph graph;
+    struct sal_error err = {0};
+    onnx_build_init(&b, 17);
+    onnx_build_input(&b, "x", SAL_ONNX_FLOAT, 4, (int64_t[]){1, 0, 3, 3});
+    onnx_build_input(&b, "w", SAL_ONNX_FLOAT, 4, (int64_t[]){2, 0, 1, 1});
+    onnx_build_node(&b, "Conv", "x,w", "y");
+    onnx_build_output(&b, "y", SAL_ONNX_FLOAT, -1, NULL);
+    assert_int_equal(sal_onnx_parse(&onnx, onnx_build_finish(&b), "case", &err), SAL_OK);
+    assert_int_equal(
+        sal_graph_build(&graph, &onnx, &(struct sal_graph_options){0}, &err),
+        SAL_BAD_INPUT);
+    assert_non_null(strstr(err.text, "no input channels"));
+    sal_onnx_close(&onnx);
+    onnx_build_release(&b);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(outputs_are_those_of_the_onnx_project),
         cmocka_unit_test(hostile_shapes_are_computed_or_refused),
+        cmocka_unit_test(convolution_without_channels_is_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
