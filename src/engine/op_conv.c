@@ -52,6 +52,9 @@ static enum sal_status check_channels(const struct sal_infer *infer,
         return sal_node_fail(infer->node, err, SAL_BAD_INPUT,
                              "weight must have %d axes like the input, has %d", x->rank,
                              w->rank);
+    if (w->dim[1] < 1)
+        return sal_node_fail(infer->node, err, SAL_BAD_INPUT,
+                             "weight has no input channels, must have 1 or more");
     int64_t channels;
     if (__builtin_mul_overflow(w->dim[1], conv->group, &channels) ||
         channels != x->dim[1])

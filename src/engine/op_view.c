@@ -192,7 +192,7 @@ static void cut(struct view *view, int axis, int64_t start, int64_t end, int64_t
     if (step > SAL_COUNT_MAX || step < -SAL_COUNT_MAX)
         step = back ? -SAL_COUNT_MAX : SAL_COUNT_MAX;
     int64_t reach = back ? start - end : end - start, stride = back ? -step : step;
-    int64_t n = reach > 0 ? (reach + stride - 1) / stride : 0;
+    int64_t n = dim && reach > 0 ? (reach + stride - 1) / stride : 0;
     view->shape.dim[axis] = n;
     if (n > 0)
         view->offset += start * view->stride[axis];
