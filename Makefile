@@ -149,10 +149,11 @@ test: deps
 VALGRIND := valgrind -q --error-exitcode=99 --leak-check=full \
             --errors-for-leak-kinds=definite --suppressions=tests/valgrind.supp
 
-# Sanitizers, valgrind, and a sign flipped in every backward.
+# Sanitizers, valgrind, and a sign flipped in every backward. Real models take hours
+# under valgrind and are left out there.
 test-all: test
 	@$(MAKE) --no-print-directory SAN=address check
-	@$(MAKE) --no-print-directory RUNNER="$(VALGRIND)" SCRIPTS= check
+	@SHARED_DATA=none $(MAKE) --no-print-directory RUNNER="$(VALGRIND)" SCRIPTS= check
 	@tests/mutation/backwards
 
 # ---- for people ---------------------------------------------------------------------
