@@ -104,10 +104,9 @@ static enum sal_status add_input(struct builder *b, int i)
 {
     const struct sal_onnx_value *declared = &b->onnx->graph.inputs[i];
     struct sal_tensor *tensor = &b->graph->values[i].tensor;
-    if (declared->type == SAL_ONNX_UNDEFINED || declared->type == SAL_ONNX_STRING)
+    if (!sal_type_kind(declared->type, &tensor->kind))
         return sal_fail(b->err, SAL_UNSUPPORTED, "input '%s' is not a numeric tensor",
                         declared->name);
-    tensor->kind = sal_kind_of_type(declared->type);
     tensor->type = declared->type;
     b->graph->inputs[b->graph->n_inputs++] = i;
     if (b->options->shapes) {

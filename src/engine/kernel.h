@@ -38,8 +38,10 @@ static inline const sal_real *sal_kernel_dy(const struct sal_kernel *k, int i)
     return i < k->node->n_out ? k->dy[i] : NULL;
 }
 
-/* The kind a tensor of an ONNX type has here; false where it has none. */
-bool sal_type_kind(int type, enum sal_kind *kind);
+static inline int64_t sal_least(int64_t a, int64_t b)
+{
+    return a < b ? a : b;
+}
 
 /* value as an integer type or bool holds it: narrower types wrap, bool is 0 or 1. */
 int64_t sal_int_wrap(int type, int64_t value);

@@ -102,7 +102,8 @@ static enum sal_status check_input(const struct sal_model *model,
         return sal_fail(err, SAL_UNSUPPORTED,
                         "input '%s' must be an image batch with 4 axes, has %d",
                         (*input)->name, (*input)->rank);
-    if (sal_kind_of_type((*input)->type) != SAL_REAL)
+    enum sal_kind kind;
+    if (!sal_type_kind((*input)->type, &kind) || kind != SAL_REAL)
         return sal_fail(err, SAL_UNSUPPORTED, "input '%s' is %s, it must be floating point",
                         (*input)->name, sal_onnx_type_name((*input)->type));
     return SAL_OK;

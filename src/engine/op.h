@@ -103,8 +103,8 @@ enum sal_status sal_attr_string(const struct sal_onnx_node *source, const char *
                                 const char *fallback, const char **value,
                                 struct sal_error *err);
 
-/* The kind a type is computed in. */
-enum sal_kind sal_kind_of_type(int onnx_type);
+/* The kind a tensor of an ONNX type is computed in; false where it has none. */
+bool sal_type_kind(int type, enum sal_kind *kind);
 
 /* A stored tensor as the engine's: float32 is used where it lies when it can be
  * (the description must outlive it, and nobody writes a constant), everything else

@@ -4,7 +4,7 @@
 #include <string.h>
 
 #include "blas.h"
-#include "op.h"
+#include "kernel.h"
 #include "window.h"
 
 struct conv {
@@ -118,11 +118,6 @@ static struct geometry geometry_of(const struct sal_kernel *kernel)
     return g;
 }
 
-static int64_t min64(int64_t a, int64_t b)
-{
-    return a < b ? a : b;
-}
-
 static int64_t ceil_div(int64_t a, int64_t b)
 {
     return (a + b - 1) / b;
@@ -153,7 +148,7 @@ static void valid_range(const struct geometry *g, int axis, int64_t offset, int6
     int64_t shift = g->window.pad_begin[axis] - offset, stride = g->window.stride[axis];
     *lo = shift > 0 ? ceil_div(shift, stride) : 0;
     int64_t last = g->in[axis] - 1 + shift; /* out * stride <= last */
-    *hi = last < 0 ? 0 : min64(last / stride + 1, g->out[axis]);
+    *hi = last < 0 ? 0 : sal_least(last / stride + 1, g->out[axis]);
     if (*lo > *hi)
         *lo = *hi;
 }
@@ -192,7 +187,7 @@ static int64_t tile_pixels(const struct geometry *g)
 {
     int64_t pixels = (int64_t)65536 / g->rows / 16 * 16;
     pixels = pixels < 64 ? 64 : pixels > 1024 ? 1024 : pixels;
-    return min64(pixels, g->pixels_out);
+    return sal_least(pixels, g->pixels_out);
 }
 
 /* Part of output row (z, y) from x0 to x1, read by one tap into line[0..]. */
@@ -202,7 +197,7 @@ static void gather_row(const struct geometry *g, const struct tap *tap,
 {
     bool outside = z < tap->lo[0] || z >= tap->hi[0] || y < tap->lo[1] ||
                    y >= tap->hi[1];
-    int64_t lo = tap->lo[2] < x0 ? x0 : min64(tap->lo[2], x1);
+    int64_t lo = tap->lo[2] < x0 ? x0 : sal_least(tap->lo[2], x1);
     int64_t hi = tap->hi[2] > x1 ? x1 : tap->hi[2];
     if (outside || hi <= lo) {
         memset(line, 0, sizeof(*line) * (size_t)(x1 - x0));
@@ -224,7 +219,7 @@ static void scatter_row(const struct geometry *g, const struct tap *tap, sal_rea
                         int64_t z, int64_t y, int64_t x0, int64_t x1,
                         const sal_real *line)
 {
-    int64_t lo = tap->lo[2] < x0 ? x0 : min64(tap->lo[2], x1);
+    int64_t lo = tap->lo[2] < x0 ? x0 : sal_least(tap->lo[2], x1);
     int64_t hi = tap->hi[2] > x1 ? x1 : tap->hi[2];
     if (z < tap->lo[0] || z >= tap->hi[0] || y < tap->lo[1] || y >= tap->hi[1] ||
         hi <= lo)
@@ -252,7 +247,7 @@ static void walk_columns(const struct geometry *g, sal_real *planes, int64_t c0,
             for (int64_t p = p0; p < p1;) {
                 int64_t x0 = p % g->out[2], y = p / g->out[2] % g->out[1];
                 int64_t z = p / g->out[2] / g->out[1];
-                int64_t x1 = min64(g->out[2], x0 + p1 - p);
+                int64_t x1 = sal_least(g->out[2], x0 + p1 - p);
                 if (gather)
                     gather_row(g, &tap, plane, z, y, x0, x1, line);
                 else
@@ -282,7 +277,7 @@ static struct forward forward_of(const struct sal_kernel *kernel)
     int64_t parts = f.pixel_tiles >= 8 ? 1 : ceil_div(8, f.pixel_tiles);
     f.k_block = ceil_div(f.g.k, parts);
     if (f.k_block < 32)
-        f.k_block = min64(32, f.g.k);
+        f.k_block = sal_least(32, f.g.k);
     f.channel_tiles = ceil_div(f.g.k, f.k_block);
     return f;
 }
@@ -321,8 +316,8 @@ static void forward_tile(void *context, int tile, int worker)
     int64_t rest = tile / f->pixel_tiles;
     int64_t k0 = rest % f->channel_tiles * f->k_block;
     int64_t image = rest / f->channel_tiles; /* of n * group */
-    int64_t p1 = min64(p0 + f->pixels, g->pixels_out);
-    int64_t k1 = min64(k0 + f->k_block, g->k), width = p1 - p0;
+    int64_t p1 = sal_least(p0 + f->pixels, g->pixels_out);
+    int64_t k1 = sal_least(k0 + f->k_block, g->k), width = p1 - p0;
     int64_t channel = image % g->group * g->k + k0; /* of the output */
     sal_real *x = kernel->in[0]->real + image * g->c * g->pixels_in;
     sal_real *y = kernel->out[0]->real + (image * g->k + k0) * g->pixels_out + p0;
@@ -394,10 +389,10 @@ static struct backward backward_of(const struct sal_kernel *kernel)
     struct backward b = {.kernel = kernel, .g = geometry_of(kernel)};
     b.c_block = ceil_div(b.g.c, 8);
     if (b.c_block < 8)
-        b.c_block = min64(8, b.g.c);
+        b.c_block = sal_least(8, b.g.c);
     b.channel_tiles = ceil_div(b.g.c, b.c_block);
     int64_t pixels = (int64_t)65536 / (b.c_block * b.g.taps) / 16 * 16;
-    b.pixels = min64(pixels < 64 ? 64 : pixels, b.g.pixels_out);
+    b.pixels = sal_least(pixels < 64 ? 64 : pixels, b.g.pixels_out);
     return b;
 }
 
@@ -410,14 +405,14 @@ static void backward_tile(void *context, int tile, int worker)
     const struct sal_kernel *kernel = b->kernel;
     int64_t image = tile / b->channel_tiles; /* of n * group */
     int64_t c0 = tile % b->channel_tiles * b->c_block;
-    int64_t c1 = min64(c0 + b->c_block, g->c);
+    int64_t c1 = sal_least(c0 + b->c_block, g->c);
     const sal_real *dy = kernel->dy[0] + image * g->k * g->pixels_out;
     sal_real *dx = kernel->dx[0] + image * g->c * g->pixels_in;
     const sal_real *weights = kernel->in[1]->real + image % g->group * g->k * g->rows;
     struct sal_matrix w = {weights + c0 * g->taps, g->rows, true};
     int64_t rows = (c1 - c0) * g->taps;
     for (int64_t p0 = 0; p0 < g->pixels_out; p0 += b->pixels) {
-        int64_t p1 = min64(p0 + b->pixels, g->pixels_out), width = p1 - p0;
+        int64_t p1 = sal_least(p0 + b->pixels, g->pixels_out), width = p1 - p0;
         struct sal_matrix gradient = {dy + p0, g->pixels_out, false};
         if (is_pointwise(g)) {
             sal_gemm(rows, width, g->k, 1, w, gradient, 1, dx + c0 * g->pixels_in + p0,

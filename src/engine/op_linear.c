@@ -4,12 +4,7 @@
 #include <string.h>
 
 #include "blas.h"
-#include "op.h"
-
-static int64_t min64(int64_t a, int64_t b)
-{
-    return a < b ? a : b;
-}
+#include "kernel.h"
 
 /* ---- products of many matrices -------------------------------------------------- */
 
@@ -49,7 +44,7 @@ static void product_tile(void *context, int tile, int worker)
     (void)worker;
     const struct product *p = context;
     int64_t parts = p->by_row ? p->m : 1, m = p->by_row ? 1 : p->m;
-    int64_t j0 = tile % tiles_of(p) * TILE, j1 = min64(j0 + TILE, p->n);
+    int64_t j0 = tile % tiles_of(p) * TILE, j1 = sal_least(j0 + TILE, p->n);
     int64_t row = tile / tiles_of(p) % parts, i = tile / tiles_of(p) / parts;
     struct sal_matrix a = p->a, b = p->b;
     a.data += offset_of(&p->batch, p->a_step, i) + row * a.stride;

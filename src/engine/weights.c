@@ -1,19 +1,6 @@
 #include <string.h>
 
-#include "op.h"
-
-enum sal_kind sal_kind_of_type(int onnx_type)
-{
-    switch (onnx_type) {
-    case SAL_ONNX_FLOAT:
-    case SAL_ONNX_DOUBLE:
-    case SAL_ONNX_FLOAT16:
-    case SAL_ONNX_BFLOAT16:
-        return SAL_REAL;
-    default:
-        return SAL_INT;
-    }
-}
+#include "kernel.h"
 
 static bool borrow(const struct sal_onnx_tensor *source, struct sal_tensor *tensor)
 {
@@ -42,11 +29,10 @@ enum sal_status sal_tensor_from_onnx(struct sal_tensor *tensor,
                                      const struct sal_onnx_tensor *source,
                                      struct sal_arena *arena, struct sal_error *err)
 {
-    *tensor = (struct sal_tensor){
-        .kind = sal_kind_of_type(source->type),
-        .type = source->type,
-        .shape.rank = source->rank,
-    };
+    *tensor = (struct sal_tensor){.type = source->type, .shape.rank = source->rank};
+    if (!sal_type_kind(source->type, &tensor->kind))
+        return sal_fail(err, SAL_UNSUPPORTED, "tensor '%s' is %s, which has no numbers",
+                        source->name, sal_onnx_type_name(source->type));
     memcpy(tensor->shape.dim, source->dim, sizeof(int64_t) * (size_t)source->rank);
     if (borrow(source, tensor))
         return SAL_OK;
