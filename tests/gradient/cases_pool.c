@@ -4,14 +4,17 @@
 static const struct sentence sentences[] = {
     CASE("MaxPool", 12, "kernel_shape=3,2 strides=2,1 pads=1,0,1,1", "2x3x7x6"),
     CASE("MaxPool", 12, "kernel_shape=2,2 dilations=2,3 ceil_mode=1 strides=2,2",
-          "1x2x7x6"),
+         "1x2x7x6"),
     CASE("MaxPool", 12, "kernel_shape=3, strides=2, auto_pad=SAME_LOWER", "2x2x9"),
-    OUTPUTS("y,indices", "MaxPool", 12, "kernel_shape=2,3,2 strides=2,1,2", "1x2x4x5x4"),
+    OUTPUTS("y,indices", "MaxPool", 12, "kernel_shape=2,3,2 strides=2,1,2",
+            "1x2x4x5x4"),
     CASE("AveragePool", 11, "kernel_shape=3,2 strides=2,1 pads=1,0,1,1", "2x3x7x6"),
-    CASE("AveragePool", 11, "kernel_shape=3,3 strides=2,2 pads=1,1,1,1 count_include_pad=1 "
+    CASE("AveragePool", 11,
+         "kernel_shape=3,3 strides=2,2 pads=1,1,1,1 count_include_pad=1 "
          "ceil_mode=1",
-          "1x2x6x6"),
-    CASE("AveragePool", 19, "kernel_shape=3, dilations=2, auto_pad=SAME_UPPER", "1x2x9"),
+         "1x2x6x6"),
+    CASE("AveragePool", 19, "kernel_shape=3, dilations=2, auto_pad=SAME_UPPER",
+         "1x2x9"),
     CASE("AveragePool", 19, "kernel_shape=2,3,2", "1x2x4x5x4"),
     CASE("GlobalAveragePool", 13, NULL, "2x3x4x5"),
     CASE("GlobalMaxPool", 13, NULL, "2x3x4x5"),

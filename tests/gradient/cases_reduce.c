@@ -18,10 +18,11 @@ static void reduce_mean(struct random_sentence *r)
 {
     r->s.op = "ReduceMean";
     r->s.opset = 13;
-    say_input(r, 0, "%dx%dx%dx%d", roll(r, 1, 4), roll(r, 1, 4), roll(r, 1, 4), roll(r, 1, 4));
+    say_input(r, 0, "%dx%dx%dx%d", roll(r, 1, 4), roll(r, 1, 4), roll(r, 1, 4),
+              roll(r, 1, 4));
     int axis = roll(r, 0, 3);
     say_attributes(r, "axes=%d,%d keepdims=%d", axis, (axis + roll(r, 1, 3)) % 4 - 4,
-             roll(r, 0, 1));
+                   roll(r, 0, 1));
 }
 
 static void (*const linear[])(struct random_sentence *r) = {reduce_mean};

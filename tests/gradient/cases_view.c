@@ -38,7 +38,8 @@ static void pad(struct random_sentence *r)
     r->s.opset = 10;
     say_input(r, 0, "%dx%dx%d", roll(r, 1, 3), roll(r, 2, 4), roll(r, 3, 5));
     say_attributes(r, "mode=%s pads=%d,%d,%d,%d,%d,%d", modes[roll(r, 0, 3)],
-             roll(r, 0, 2), roll(r, -1, 3), roll(r, -1, 6), roll(r, 0, 2), roll(r, 0, 3), roll(r, -1, 6));
+                   roll(r, 0, 2), roll(r, -1, 3), roll(r, -1, 6), roll(r, 0, 2),
+                   roll(r, 0, 3), roll(r, -1, 6));
 }
 
 static void slice(struct random_sentence *r)
@@ -52,8 +53,8 @@ static void slice(struct random_sentence *r)
     r->s.op = "Slice";
     r->s.opset = 9;
     say_input(r, 0, "%dx%dx%d", size[0], roll(r, 1, 5), size[1]);
-    say_attributes(r, "starts=%d,%d ends=%d,%d axes=-1,0", start[1], start[0],
-             end[1], end[0]);
+    say_attributes(r, "starts=%d,%d ends=%d,%d axes=-1,0", start[1], start[0], end[1],
+                   end[0]);
 }
 
 static void transpose(struct random_sentence *r)
@@ -66,7 +67,8 @@ static void transpose(struct random_sentence *r)
     }
     r->s.op = "Transpose";
     r->s.opset = 13;
-    say_input(r, 0, "%dx%dx%dx%d", roll(r, 1, 4), roll(r, 1, 4), roll(r, 1, 4), roll(r, 1, 4));
+    say_input(r, 0, "%dx%dx%dx%d", roll(r, 1, 4), roll(r, 1, 4), roll(r, 1, 4),
+              roll(r, 1, 4));
     say_attributes(r, "perm=%d,%d,%d,%d", perm[0], perm[1], perm[2], perm[3]);
 }
 

@@ -12,8 +12,8 @@ static const struct sentence *said; /* what build reads: cases carry no context 
 static int numbers(const char *text, char separator, int64_t values[VALUES_MAX])
 {
     int n = 0;
-    for (char *end; n < VALUES_MAX && (values[n] = strtoll(text, &end, 10), end != text);
-         n++)
+    for (char *end;
+         n < VALUES_MAX && (values[n] = strtoll(text, &end, 10), end != text); n++)
         text = *end == separator ? end + 1 : end;
     return n;
 }
@@ -21,7 +21,8 @@ static int numbers(const char *text, char separator, int64_t values[VALUES_MAX])
 static int reals(const char *text, float values[VALUES_MAX])
 {
     int n = 0;
-    for (char *end; n < VALUES_MAX && (values[n] = strtof(text, &end), end != text); n++)
+    for (char *end; n < VALUES_MAX && (values[n] = strtof(text, &end), end != text);
+         n++)
         text = *end == ',' ? end + 1 : end;
     return n;
 }
@@ -36,7 +37,8 @@ static void put_input(struct onnx_build *b, const char *name, const char *words)
         onnx_build_input(b, name, SAL_ONNX_FLOAT, rank, dims);
         return;
     }
-    int n = *list == '[' ? numbers(list + 1, ',', values) : reals(list + 1, values_real);
+    int n =
+        *list == '[' ? numbers(list + 1, ',', values) : reals(list + 1, values_real);
     if (list == words)
         dims[0] = n;
     if (*list == '[')
@@ -74,7 +76,8 @@ static void build(struct onnx_build *b)
                  i ? "," : "", *said->input[i] ? name : "");
     }
     onnx_build_node(b, said->op, inputs, said->outputs);
-    snprintf(attributes, sizeof(attributes), "%s", said->attributes ? said->attributes : "");
+    snprintf(attributes, sizeof(attributes), "%s",
+             said->attributes ? said->attributes : "");
     for (char *token; (token = strtok_r(rest, " ", &rest));) {
         char *value = strchr(token, '=');
         *value = '\0';
@@ -98,7 +101,8 @@ struct gradient_case sentence_case(const struct sentence *sentence, char *name,
     };
 }
 
-/* ---- random sentences ---------------------------------------------------------------- */
+/* ---- random sentences
+ * ---------------------------------------------------------------- */
 
 int roll(struct random_sentence *r, int low, int high)
 {
