@@ -91,18 +91,28 @@ int sal_model_find(const struct sal_model *model, const char *name);
 
 /* ---- layers for -l ------------------------------------------------------ */
 
-/* A spatial feature map between the input and the logits: N x C x H x W with
- * H * W > 1, made by anything but a pass-through. */
+/* A spatial feature map between the input and the logits: channels x height x width
+ * with height * width > 1, made by anything but a pass-through, whose positions can
+ * change the logits. Element (c, y, x) of image 0 lies at
+ * at + c * step_channel + y * step_row + x * step_column of the value, which may be
+ * N x C x H x W, N x H x W x C, or a transformer's tokens; of those the ones that are
+ * no place in the picture (class tokens) are left out. */
 struct sal_layer {
     int value;
     int channels, height, width;
+    int tokens; /* 0: a map; else all tokens, of which height * width are the grid */
+    int64_t at, step_channel, step_row, step_column;
 };
 
 /* In graph order. *automatic: the index `auto` stands for (the sidecar's
- * cam_layer, else the last map that is still mixed by a Conv, Gemm or MatMul
- * before the logits, pooling results excepted), -1 when there is none. */
+ * cam_layer, else the last map whose channels a Conv, Gemm or MatMul with weights
+ * still mixes before the logits, pooling results and mere transposes excepted), -1
+ * when there is none. */
 const struct sal_layer *sal_model_layers(const struct sal_model *model, int *n,
                                          int *automatic);
+
+/* The layer of that value; NULL where it is none. */
+const struct sal_layer *sal_model_layer(const struct sal_model *model, int value);
 
 /* ---- scores --------------------------------------------------------------- */
 

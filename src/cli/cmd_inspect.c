@@ -170,13 +170,18 @@ static void print_layers(const struct sal_model *model)
 {
     int n, automatic;
     const struct sal_layer *layers = sal_model_layers(model, &n, &automatic);
-    struct cli_table table = {.align = "llrl"};
+    struct cli_table table = {.align = "llrll"};
     for (int i = 0; i < n; i++) {
         struct sal_model_value value = sal_model_value(model, layers[i].value);
+        int outside = layers[i].tokens - layers[i].height * layers[i].width;
         cli_table_add(&table, "%s", value.name);
         cli_table_add(&table, "%s", value.op);
         cli_table_add(&table, "%d x %d x %d", layers[i].channels, layers[i].height,
                       layers[i].width);
+        if (layers[i].tokens && outside)
+            cli_table_add(&table, "tokens, %d left out", outside);
+        else
+            cli_table_add(&table, "%s", layers[i].tokens ? "tokens" : "");
         cli_table_add(&table, "%s", i == automatic ? "auto" : "");
     }
     cli_table_print(&table, stdout, "  ");

@@ -80,3 +80,13 @@ void sal_pass_backward(const struct sal_kernel *k)
     if (k->dx[0] && k->dy[0])
         sal_split(k->pool, sal_shape_count(&k->out[0]->shape), SAL_TILE, add_piece, k);
 }
+
+void sal_carry_in_order(const struct sal_kernel *k, int input, int output,
+                        struct sal_carry *carry)
+{
+    const struct sal_shape *x = &k->in[input]->shape, *y = &k->out[output]->shape;
+    for (int i = 0; i < y->rank && i < x->rank; i++) {
+        carry->axis[i] = i;
+        carry->exact[i] = y->dim[i] == x->dim[i];
+    }
+}

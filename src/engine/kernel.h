@@ -103,6 +103,11 @@ void sal_add(sal_real *to, const sal_real *from, int64_t n);
  * floats accurate. */
 sal_real sal_sum(const sal_real *x, int64_t n);
 
+/* A carry: each axis of the output follows the input's own, in order; exactly where it
+ * keeps its size. For windows, pads and whatever else scales axes in place. */
+void sal_carry_in_order(const struct sal_kernel *k, int input, int output,
+                        struct sal_carry *carry);
+
 /* Output 0 = input 0, element for element, of either kind, and its pull-back:
  * whole forwards and backwards of what only renames or reshapes. */
 void sal_pass_forward(const struct sal_kernel *k);

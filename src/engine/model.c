@@ -299,9 +299,9 @@ static enum sal_status make_ready(struct sal_model *model,
                         model->input.name);
     if ((status = sal_output_find(&model->graph, &model->onnx, &model->sidecar,
                                   options->score, &model->output, err)) ||
-        (status = sal_output_layers(&model->graph, &model->sidecar, &model->output,
-                                    &model->layers, &model->n_layers, &model->automatic,
-                                    &model->arena, err)) ||
+        (status = sal_output_layers(&model->graph, model->input.layout, &model->sidecar,
+                                    &model->output, &model->layers, &model->n_layers,
+                                    &model->automatic, &model->arena, err)) ||
         (status = name_classes(model, err)))
         return status;
     return count(model, err);
@@ -400,6 +400,14 @@ const struct sal_layer *sal_model_layers(const struct sal_model *model, int *n,
     *n = model->n_layers;
     *automatic = model->automatic;
     return model->layers;
+}
+
+const struct sal_layer *sal_model_layer(const struct sal_model *model, int value)
+{
+    for (int i = 0; i < model->n_layers; i++)
+        if (model->layers[i].value == value)
+            return &model->layers[i];
+    return NULL;
 }
 
 struct sal_model_figures sal_model_figures(const struct sal_model *model)

@@ -49,6 +49,17 @@ struct sal_kernel {
     size_t scratch_stride; /* what scratch() asked for */
 };
 
+/* How an output follows one input, axis by axis. */
+struct sal_carry {
+    /* Per axis of the output: the input's axis whose elements it keeps in order; -1:
+     * none, it is new or mixes all. */
+    int axis[SAL_RANK_MAX];
+    bool exact[SAL_RANK_MAX];   /* element e of it is the input's element e + skip */
+    int64_t skip[SAL_RANK_MAX];
+    /* Per axis of the input: the elements that the output depends on. */
+    int64_t from[SAL_RANK_MAX], to[SAL_RANK_MAX];
+};
+
 struct sal_op {
     const char *name; /* ONNX op_type in the default domain */
     int since, until; /* opsets whose semantics are implemented, inclusive */
@@ -70,6 +81,12 @@ struct sal_op {
     /* dx[i] += the pull-back of dy. NULL: it has no gradient (integers, shapes).
      * in and out hold the values of the last forward. */
     void (*backward)(const struct sal_kernel *kernel);
+
+    /* How `output` follows `input`. Filled beforehand: no axis followed, exact, whole
+     * axes read. NULL: element by element, the input broadcast (and reshaped, where
+     * `passes`). */
+    void (*carry)(const struct sal_kernel *kernel, int input, int output,
+                  struct sal_carry *carry);
 
     /* Reals of scratch each thread needs; NULL: none. */
     size_t (*scratch)(const struct sal_kernel *kernel, bool backward);

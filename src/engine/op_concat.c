@@ -129,6 +129,16 @@ static void concat_backward(const struct sal_kernel *k)
     sal_split(k->pool, k->node->n_in, 1, concat_gradients, k);
 }
 
+static void concat_carry(const struct sal_kernel *k, int input, int output,
+                         struct sal_carry *carry)
+{
+    int axis = axis_of(k->node, k->out[output]->shape.rank);
+    sal_carry_in_order(k, input, output, carry);
+    carry->exact[axis] = true;
+    for (int j = 0; j < input; j++)
+        carry->skip[axis] -= k->in[j]->shape.dim[axis];
+}
+
 const struct sal_op sal_op_Concat = {
     .name = "Concat",
     .since = 1,
@@ -140,6 +150,7 @@ const struct sal_op sal_op_Concat = {
     .infer = concat_infer,
     .forward = concat_forward,
     .backward = concat_backward,
+    .carry = concat_carry,
 };
 
 /* ---- Split --------------------------------------------------------------------- */
@@ -214,22 +225,42 @@ static enum sal_status split_infer(const struct sal_infer *infer, struct sal_err
                          dim, axis, outputs);
 }
 
-static struct part output_part(const struct sal_kernel *k, int i)
+/* Where output i begins along the axis, and its length there: from the sizes, not from
+ * the outputs, for some may be left out. */
+static int64_t output_start(const struct sal_kernel *k, int i, int64_t *size)
 {
     const struct split *split = k->node->attr;
     const struct sal_infer infer = {.node = k->node, .in = k->in};
     const struct sal_shape *whole = &k->in[0]->shape;
-    struct sal_shape part = *whole;
     int axis = axis_of(k->node, whole->rank), outputs = k->node->n_out;
     const int64_t *sizes;
     int64_t n, at = 0;
-    /* From the sizes, not from the outputs: some may be left out. */
     sal_infer_list(&infer, 13, 1, "split", &split->sizes, &sizes, &n, NULL);
     for (int j = 0; j <= i; j++) {
-        at += j ? part.dim[axis] : 0;
-        part.dim[axis] = sizes ? sizes[j] : even_share(split, whole->dim[axis], j, outputs);
+        at += j ? *size : 0;
+        *size = sizes ? sizes[j] : even_share(split, whole->dim[axis], j, outputs);
     }
+    return at;
+}
+
+static struct part output_part(const struct sal_kernel *k, int i)
+{
+    const struct sal_shape *whole = &k->in[0]->shape;
+    struct sal_shape part = *whole;
+    int axis = axis_of(k->node, whole->rank);
+    int64_t at = output_start(k, i, &part.dim[axis]);
     return part_of(whole, &part, axis, at);
+}
+
+static void split_carry(const struct sal_kernel *k, int input, int output,
+                        struct sal_carry *carry)
+{
+    int axis = axis_of(k->node, k->in[input]->shape.rank);
+    int64_t size, at = output_start(k, output, &size);
+    sal_carry_in_order(k, input, output, carry);
+    carry->exact[axis] = true;
+    carry->skip[axis] = carry->from[axis] = at;
+    carry->to[axis] = at + size;
 }
 
 static void split_outputs(const struct sal_kernel *k, int64_t from, int64_t to, int worker)
@@ -276,4 +307,5 @@ const struct sal_op sal_op_Split = {
     .infer = split_infer,
     .forward = split_forward,
     .backward = split_backward,
+    .carry = split_carry,
 };

@@ -481,6 +481,16 @@ static double macs(const struct sal_kernel *kernel)
     return (double)g.n * (double)(g.group * g.k) * (double)g.pixels_out * (double)g.rows;
 }
 
+/* Space is kept, channels are new. */
+static void carry_space(const struct sal_kernel *k, int input, int output,
+                        struct sal_carry *carry)
+{
+    if (input > 0)
+        return;
+    sal_carry_in_order(k, input, output, carry);
+    carry->axis[1] = -1;
+}
+
 const struct sal_op sal_op_conv = {
     .name = "Conv",
     .since = 1,
@@ -492,6 +502,7 @@ const struct sal_op sal_op_conv = {
     .infer = infer_conv,
     .forward = forward,
     .backward = backward,
+    .carry = carry_space,
     .scratch = scratch,
     .macs = macs,
     .no_gradient = 1u << 1 | 1u << 2,

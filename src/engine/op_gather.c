@@ -127,6 +127,38 @@ static void backward(const struct sal_kernel *k)
         sal_split(k->pool, l.outer, sal_grain(l.n * l.inner), blocks_backward, k);
 }
 
+/* Axes before and behind keep their place; the gathered one is a choice of rows. */
+static void carry_axes(const struct sal_kernel *k, int input, int output,
+                       struct sal_carry *carry)
+{
+    const struct gather *gather = k->node->attr;
+    const struct sal_tensor *indices = k->in[1];
+    const struct sal_shape *x = &k->in[0]->shape, *y = &k->out[output]->shape;
+    int axis = (int)(gather->axis < 0 ? gather->axis + x->rank : gather->axis);
+    if (input > 0)
+        return;
+    for (int i = 0; i < x->rank; i++)
+        if (i != axis)
+            carry->axis[i < axis ? i : i - 1 + indices->shape.rank] = i;
+    int64_t n = indices->data ? sal_shape_count(&indices->shape) : 0;
+    if (n < 1)
+        return;
+    struct layout l = layout_of(k);
+    int64_t first = row_of(k, &l, 0), last = first;
+    bool run = indices->shape.rank == 1;
+    for (int64_t i = 1; i < n; i++) {
+        int64_t row = row_of(k, &l, i);
+        run &= row == first + i;
+        last = row > last ? row : last;
+    }
+    carry->from[axis] = run || n == 1 ? first : 0;
+    carry->to[axis] = last + 1;
+    if (run && axis < y->rank) {
+        carry->axis[axis] = axis;
+        carry->skip[axis] = first;
+    }
+}
+
 const struct sal_op sal_op_Gather = {
     .name = "Gather",
     .since = 1,
@@ -138,4 +170,5 @@ const struct sal_op sal_op_Gather = {
     .infer = infer,
     .forward = forward,
     .backward = backward,
+    .carry = carry_axes,
 };

@@ -232,6 +232,17 @@ static double gemm_macs(const struct sal_kernel *kernel)
     return (double)m * (double)n * (double)k;
 }
 
+static void gemm_carry(const struct sal_kernel *kernel, int input, int output,
+                       struct sal_carry *carry)
+{
+    (void)output;
+    const struct gemm *gemm = kernel->node->attr;
+    if (input == 0)
+        carry->axis[0] = gemm->a_transposed;
+    else if (input == 1)
+        carry->axis[1] = !gemm->b_transposed;
+}
+
 const struct sal_op sal_op_gemm = {
     .name = "Gemm",
     .since = 7, /* before, C had its own broadcast attribute */
@@ -243,6 +254,7 @@ const struct sal_op sal_op_gemm = {
     .infer = gemm_infer,
     .forward = gemm_forward,
     .backward = gemm_backward,
+    .carry = gemm_carry,
     .macs = gemm_macs,
     .mixes = true,
 };
@@ -389,6 +401,25 @@ static void matmul_backward(const struct sal_kernel *kernel)
     }
 }
 
+/* Rows follow A, columns B, batch axes whichever has them. */
+static void matmul_carry(const struct sal_kernel *kernel, int input, int output,
+                         struct sal_carry *carry)
+{
+    struct matmul p = matmul_again(kernel);
+    (void)output;
+    const struct sal_shape *x = input ? &p.b : &p.a;
+    for (int i = 0; i < p.batch.rank; i++) {
+        int own = i - (p.batch.rank - (x->rank - 2));
+        if (own >= 0 && x->dim[own] == p.batch.dim[i])
+            carry->axis[i] = own;
+    }
+    bool rows = kernel->in[0]->shape.rank > 1, columns = kernel->in[1]->shape.rank > 1;
+    if (input == 0 && rows)
+        carry->axis[p.batch.rank] = x->rank - 2;
+    if (input == 1 && columns)
+        carry->axis[p.batch.rank + rows] = x->rank - 1;
+}
+
 static double matmul_macs(const struct sal_kernel *kernel)
 {
     struct matmul p = matmul_again(kernel);
@@ -405,6 +436,7 @@ const struct sal_op sal_op_matmul = {
     .infer = matmul_infer,
     .forward = matmul_forward,
     .backward = matmul_backward,
+    .carry = matmul_carry,
     .macs = matmul_macs,
     .mixes = true,
 };

@@ -278,4 +278,5 @@ const struct sal_op sal_op_Pad = {
     .infer = infer,
     .forward = forward,
     .backward = backward,
+    .carry = sal_carry_in_order,
 };

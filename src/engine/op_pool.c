@@ -291,6 +291,7 @@ const struct sal_op sal_op_MaxPool = {
     .infer = infer,
     .forward = max_forward,
     .backward = max_backward,
+    .carry = sal_carry_in_order,
 };
 
 const struct sal_op sal_op_AveragePool = {
@@ -304,4 +305,5 @@ const struct sal_op sal_op_AveragePool = {
     .infer = infer,
     .forward = average_forward,
     .backward = average_backward,
+    .carry = sal_carry_in_order,
 };

@@ -75,6 +75,24 @@ static enum sal_status infer(const struct sal_infer *infer, struct sal_error *er
     return sal_infer_like(infer, 0, infer->in[0], &shape, err);
 }
 
+/* What is not reduced stays as it is. */
+static void carry_axes(const struct sal_kernel *k, int input, int output,
+                       struct sal_carry *carry)
+{
+    const struct sal_infer infer = {.node = k->node, .in = k->in};
+    const struct reduce *reduce = k->node->attr;
+    bool chosen[SAL_RANK_MAX];
+    (void)output;
+    if (input > 0)
+        return;
+    choose(&infer, chosen, NULL);
+    for (int i = 0, at = 0; i < k->in[0]->shape.rank; i++) {
+        if (!chosen[i])
+            carry->axis[at] = i;
+        at += !chosen[i] || reduce->keepdims;
+    }
+}
+
 /* ---- loops --------------------------------------------------------------------- */
 
 enum { Y, X };
@@ -256,6 +274,7 @@ static void min_forward(const struct sal_kernel *k)
         .infer = infer,                                                          \
         .forward = op_forward,                                                   \
         .backward = op_backward,                                                 \
+        .carry = carry_axes,                                                     \
     };
 
 ROW(ReduceMax, parse, max_forward, extreme_backward)

@@ -125,6 +125,18 @@ static enum sal_status transpose_view(const struct sal_infer *infer, struct view
     return SAL_OK;
 }
 
+static void transpose_carry(const struct sal_kernel *k, int input, int output,
+                            struct sal_carry *carry)
+{
+    (void)output;
+    const struct sal_int_list *perm = k->node->attr;
+    int rank = k->in[input]->shape.rank;
+    for (int i = 0; i < rank; i++) {
+        int64_t from = perm->values ? perm->values[i] : rank - 1 - i;
+        carry->axis[i] = (int)(from < 0 ? from + rank : from);
+    }
+}
+
 /* ---- Slice --------------------------------------------------------------------- */
 
 enum { STARTS, ENDS, AXES, STEPS, LISTS };
@@ -226,6 +238,31 @@ static enum sal_status slice_view(const struct sal_infer *infer, struct view *vi
     return SAL_OK;
 }
 
+static void slice_carry(const struct sal_kernel *k, int input, int output,
+                        struct sal_carry *carry)
+{
+    const struct sal_infer infer = {.node = k->node, .in = k->in};
+    const struct sal_shape *x = &k->in[input]->shape, *y = &k->out[output]->shape;
+    const int64_t *values[LISTS] = {0};
+    int64_t n[LISTS] = {0};
+    slice_lists(&infer, values, n, NULL);
+    for (int i = 0; i < x->rank; i++)
+        carry->axis[i] = i;
+    for (int i = 0; i < n[STARTS]; i++) {
+        int64_t at = values[AXES] ? values[AXES][i] : i;
+        int axis = (int)(at < 0 ? at + x->rank : at);
+        int64_t step = values[STEPS] ? values[STEPS][i] : 1;
+        int64_t start = position(values[STARTS][i], x->dim[axis], 0, x->dim[axis]);
+        if (step < 0) { /* backwards: in no order */
+            carry->axis[axis] = -1;
+            continue;
+        }
+        carry->exact[axis] = step == 1;
+        carry->skip[axis] = carry->from[axis] = start;
+        carry->to[axis] = step == 1 ? start + y->dim[axis] : x->dim[axis];
+    }
+}
+
 /* ---- Expand -------------------------------------------------------------------- */
 
 static enum sal_status expand_view(const struct sal_infer *infer, struct view *view,
@@ -250,7 +287,7 @@ static enum sal_status expand_view(const struct sal_infer *infer, struct view *v
 
 /* ---- rows ---------------------------------------------------------------------- */
 
-#define VIEW(op_name, op_since, op_min_in, op_max_in, op_parse, op_view)         \
+#define VIEW(op_name, op_since, op_min_in, op_max_in, op_parse, op_view, op_carry) \
     static enum sal_status op_name##_infer(const struct sal_infer *infer,        \
                                            struct sal_error *err)                \
     {                                                                            \
@@ -275,8 +312,9 @@ static enum sal_status expand_view(const struct sal_infer *infer, struct view *v
         .infer = op_name##_infer,                                                \
         .forward = op_name##_forward,                                            \
         .backward = op_name##_backward,                                          \
+        .carry = op_carry,                                                       \
     };
 
-VIEW(Expand, 8, 2, 2, NULL, expand_view)
-VIEW(Slice, 1, 1, 5, slice_parse, slice_view)
-VIEW(Transpose, 1, 1, 1, transpose_parse, transpose_view)
+VIEW(Expand, 8, 2, 2, NULL, expand_view, NULL)
+VIEW(Slice, 1, 1, 5, slice_parse, slice_view, slice_carry)
+VIEW(Transpose, 1, 1, 1, transpose_parse, transpose_view, transpose_carry)

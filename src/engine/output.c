@@ -1,7 +1,8 @@
 #include "output.h"
 
-#include <stdlib.h>
 #include <string.h>
+
+#include "axes.h"
 
 /* ---- scores -------------------------------------------------------------------- */
 
@@ -143,49 +144,32 @@ enum sal_status sal_output_find(const struct sal_graph *graph,
 
 /* ---- layers ---------------------------------------------------------------------- */
 
-struct way {
-    bool *from_input; /* the input reaches it */
-    bool *to_logits;  /* it reaches the logits */
-    bool *mixed;      /* ... through an operator that combines channels */
-};
-
-static void trace(const struct sal_graph *graph, int logits, struct way *way)
+/* Which values reach the logits through an operator that mixes their channels by
+ * weights. A product of two computed values (attention) weighs positions, not channels,
+ * and what only feeds one is no feature of the classifier's: the flag ends there. */
+static void trace_mixing(const struct sal_graph *graph, bool *mixed)
 {
-    for (int i = 0; i < graph->n_inputs; i++)
-        way->from_input[graph->inputs[i]] = true;
-    for (int i = 0; i < graph->n_nodes; i++) {
-        const struct sal_node *node = &graph->nodes[i];
-        bool any = false;
-        for (int j = 0; j < node->n_in; j++)
-            any |= node->in[j] >= 0 && way->from_input[node->in[j]];
-        for (int j = 0; j < node->n_out; j++)
-            if (node->out[j] >= 0)
-                way->from_input[node->out[j]] = any;
-    }
-    way->to_logits[logits] = true;
     for (int i = graph->n_nodes - 1; i >= 0; i--) {
         const struct sal_node *node = &graph->nodes[i];
-        bool any = false, mixed = false;
+        int computed = 0;
+        bool mixes = node->op->mixes;
+        for (int j = 0; j < node->n_in; j++)
+            computed += node->in[j] >= 0 && !graph->values[node->in[j]].tensor.data;
         for (int j = 0; j < node->n_out; j++)
-            if (node->out[j] >= 0 && way->to_logits[node->out[j]]) {
-                any = true;
-                mixed |= node->op->mixes || way->mixed[node->out[j]];
-            }
-        for (int j = 0; any && j < node->n_in; j++)
-            if (node->in[j] >= 0) {
-                way->to_logits[node->in[j]] = true;
-                way->mixed[node->in[j]] |= mixed;
-            }
+            mixes |= node->out[j] >= 0 && mixed[node->out[j]];
+        if (node->op->mixes && computed > 1)
+            mixes = false;
+        for (int j = 0; mixes && j < node->n_in; j++)
+            if (node->in[j] >= 0)
+                mixed[node->in[j]] = true;
     }
 }
 
-static bool is_feature_map(const struct sal_graph *graph, const struct way *way, int id)
+/* Made by more than moving what was there. */
+static bool is_made(const struct sal_graph *graph, int id)
 {
     const struct sal_node *node = producer(graph, id);
-    const struct sal_tensor *tensor = &graph->values[id].tensor;
-    return node && !node->op->passes && way->from_input[id] && way->to_logits[id] &&
-           tensor->kind == SAL_REAL && tensor->shape.rank == 4 &&
-           tensor->shape.dim[2] * tensor->shape.dim[3] > 1;
+    return node && !node->op->passes && graph->values[id].tensor.kind == SAL_REAL;
 }
 
 static bool is_pool(const struct sal_node *node)
@@ -194,15 +178,21 @@ static bool is_pool(const struct sal_node *node)
     return size >= 4 && strcmp(node->op->name + size - 4, "Pool") == 0;
 }
 
+static bool is_automatic(const struct sal_graph *graph, const bool *mixed, int id)
+{
+    const struct sal_node *node = producer(graph, id);
+    return mixed[id] && !is_pool(node) && strcmp(node->op->name, "Transpose") != 0;
+}
+
 static enum sal_status choose(const struct sal_graph *graph,
-                              const struct sal_sidecar *sidecar, const struct way *way,
+                              const struct sal_sidecar *sidecar, const bool *mixed,
                               const struct sal_layer *layers, int n, int *automatic,
                               struct sal_error *err)
 {
     *automatic = -1;
     for (int i = 0; i < n; i++) {
         const struct sal_value *value = &graph->values[layers[i].value];
-        if (way->mixed[layers[i].value] && !is_pool(producer(graph, layers[i].value)))
+        if (is_automatic(graph, mixed, layers[i].value))
             *automatic = i;
         if (sidecar->cam_layer && (strcmp(value->name, sidecar->cam_layer) == 0 ||
                                    strcmp(value->node_name, sidecar->cam_layer) == 0)) {
@@ -219,33 +209,29 @@ static enum sal_status choose(const struct sal_graph *graph,
     return SAL_OK;
 }
 
-enum sal_status sal_output_layers(const struct sal_graph *graph,
+enum sal_status sal_output_layers(const struct sal_graph *graph, enum sal_layout layout,
                                   const struct sal_sidecar *sidecar,
                                   const struct sal_model_output *output,
                                   struct sal_layer **layers, int *n, int *automatic,
                                   struct sal_arena *arena, struct sal_error *err)
 {
-    size_t values = (size_t)graph->n_values;
-    bool *flags = calloc(3 * values, sizeof(*flags));
+    struct sal_arena scratch = {0};
+    int values = graph->n_values;
+    bool *mixed = sal_new(&scratch, bool, values);
+    unsigned char *matters = sal_new(&scratch, unsigned char, values);
+    struct sal_axes *axes = sal_new(&scratch, struct sal_axes, values);
     *layers = sal_new(arena, struct sal_layer, values);
     *n = 0;
-    if (!flags || !*layers) {
-        free(flags);
+    if (!mixed || !matters || !axes || !*layers ||
+        !sal_axes_trace(graph, layout, output->value, axes, matters)) {
+        sal_arena_release(&scratch);
         return sal_fail(err, SAL_LIMIT, "no memory for the model");
     }
-    struct way way = {flags, flags + values, flags + 2 * values};
-    trace(graph, output->value, &way);
-    for (int i = 0; i < graph->n_values; i++) {
-        const struct sal_shape *shape = &graph->values[i].tensor.shape;
-        if (is_feature_map(graph, &way, i))
-            (*layers)[(*n)++] = (struct sal_layer){
-                .value = i,
-                .channels = (int)shape->dim[1],
-                .height = (int)shape->dim[2],
-                .width = (int)shape->dim[3],
-            };
-    }
-    enum sal_status status = choose(graph, sidecar, &way, *layers, *n, automatic, err);
-    free(flags);
+    trace_mixing(graph, mixed);
+    for (int i = 0; i < values; i++)
+        if (is_made(graph, i) && sal_axes_layer(graph, axes, matters, i, &(*layers)[*n]))
+            ++*n;
+    enum sal_status status = choose(graph, sidecar, mixed, *layers, *n, automatic, err);
+    sal_arena_release(&scratch);
     return status;
 }

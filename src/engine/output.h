@@ -19,7 +19,7 @@ enum sal_status sal_output_find(const struct sal_graph *graph,
                                 struct sal_model_output *output, struct sal_error *err);
 
 /* Lists feature maps between input and logits, in graph order, in arena. */
-enum sal_status sal_output_layers(const struct sal_graph *graph,
+enum sal_status sal_output_layers(const struct sal_graph *graph, enum sal_layout layout,
                                   const struct sal_sidecar *sidecar,
                                   const struct sal_model_output *output,
                                   struct sal_layer **layers, int *n, int *automatic,

@@ -40,16 +40,6 @@ void sal_map_release(struct sal_map *map)
     *map = (struct sal_map){.layer = -1};
 }
 
-static bool is_layer(const struct sal_model *model, int value)
-{
-    int n, automatic;
-    const struct sal_layer *layers = sal_model_layers(model, &n, &automatic);
-    for (int i = 0; i < n; i++)
-        if (layers[i].value == value)
-            return true;
-    return false;
-}
-
 static enum sal_status check(const struct sal_method *method,
                              struct sal_question *question, struct sal_error *err)
 {
@@ -68,7 +58,7 @@ static enum sal_status check(const struct sal_method *method,
                         method->title);
     if (question->layer < 0)
         question->layer = layers[automatic].value;
-    if (!is_layer(model, question->layer))
+    if (!sal_model_layer(model, question->layer))
         return sal_fail(err, SAL_USAGE,
                         "'%s' is not a feature map %s can look at; inspect lists those "
                         "that are",

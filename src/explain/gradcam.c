@@ -1,4 +1,5 @@
-/* Grad-CAM. With A the layer's activations (C x h x w) and G = d score / d A:
+/* Grad-CAM. With A the layer's activations (C x h x w; of a transformer its grid of
+ * tokens, without class tokens) and G = d score / d A:
  * weight_k = mean over h, w of G_k; map = ReLU(sum_k weight_k A_k), then bilinear
  * to the input's size (half-pixel centres). Not normalised: values keep the
  * logit's unit. */
@@ -22,24 +23,33 @@ static const struct sal_param params[] = {
 };
 
 struct cam {
-    const sal_real *activation, *gradient; /* [channels][pixels] */
-    int64_t channels, pixels;
+    const struct sal_layer *layer;
+    const sal_real *activation, *gradient; /* as the layer lies */
 };
+
+static int64_t pixels_of(const struct sal_layer *layer)
+{
+    return (int64_t)layer->height * layer->width;
+}
+
+static int64_t place(const struct sal_layer *l, int64_t k, int64_t i)
+{
+    return l->at + k * l->step_channel + i / l->width * l->step_row +
+           i % l->width * l->step_column;
+}
 
 /* Returns how many channels have a positive weight. */
 static int64_t weigh(const struct cam *cam, double *grid)
 {
-    int64_t positive = 0;
-    for (int64_t k = 0; k < cam->channels; k++) {
-        const sal_real *a = cam->activation + k * cam->pixels;
-        const sal_real *g = cam->gradient + k * cam->pixels;
+    int64_t positive = 0, pixels = pixels_of(cam->layer);
+    for (int64_t k = 0; k < cam->layer->channels; k++) {
         double weight = 0;
-        for (int64_t i = 0; i < cam->pixels; i++)
-            weight += (double)g[i];
-        weight /= (double)cam->pixels;
+        for (int64_t i = 0; i < pixels; i++)
+            weight += (double)cam->gradient[place(cam->layer, k, i)];
+        weight /= (double)pixels;
         positive += weight > 0;
-        for (int64_t i = 0; i < cam->pixels; i++)
-            grid[i] += weight * (double)a[i];
+        for (int64_t i = 0; i < pixels; i++)
+            grid[i] += weight * (double)cam->activation[place(cam->layer, k, i)];
     }
     return positive;
 }
@@ -62,7 +72,8 @@ static enum sal_status fill_map(const struct sal_question *question,
                                 struct sal_map *map, struct sal_error *err)
 {
     const struct sal_model_input *input = sal_model_input(question->model);
-    double *sum = calloc((size_t)cam->pixels, sizeof(*sum));
+    int64_t pixels = pixels_of(cam->layer);
+    double *sum = calloc((size_t)pixels, sizeof(*sum));
     enum sal_status status = sal_map_init(map, input->width, input->height,
                                           map->grid_width, map->grid_height, err);
     if (!sum || status) {
@@ -71,8 +82,8 @@ static enum sal_status fill_map(const struct sal_question *question,
     }
     int64_t positive = weigh(cam, sum);
     if (!keep_negative)
-        explain_blank(sum, cam->pixels, positive, map);
-    for (int64_t i = 0; i < cam->pixels; i++)
+        explain_blank(sum, pixels, positive, map);
+    for (int64_t i = 0; i < pixels; i++)
         map->grid[i] = (float)(keep_negative || sum[i] > 0 ? sum[i] : 0);
     sal_plane_upsample(map->grid, map->grid_height, map->grid_width, map->values,
                        map->height, map->width);
@@ -94,13 +105,11 @@ static enum sal_status look(const struct sal_question *question, struct sal_run 
     if (status)
         return status;
     sal_job_step(question->job, 1);
-    struct sal_shape shape;
-    struct cam cam = {.activation = sal_run_value(run, layer, &shape),
+    struct cam cam = {.layer = sal_model_layer(question->model, layer),
+                      .activation = sal_run_value(run, layer, NULL),
                       .gradient = sal_run_gradient(run, layer)};
-    cam.channels = shape.dim[1];
-    cam.pixels = shape.dim[2] * shape.dim[3];
-    map->grid_height = (int)shape.dim[2];
-    map->grid_width = (int)shape.dim[3];
+    map->grid_height = cam.layer->height;
+    map->grid_width = cam.layer->width;
     map->score = (double)sal_run_value(run, output->value, NULL)[question->class_index];
     map->layer = layer;
     map->forwards = sal_run_forwards(run);

@@ -195,6 +195,8 @@ static void write_layers(struct sal_json *json, const struct sal_model *model)
         sal_json_int(json, "channels", layers[i].channels);
         sal_json_int(json, "height", layers[i].height);
         sal_json_int(json, "width", layers[i].width);
+        if (layers[i].tokens)
+            sal_json_int(json, "tokens", layers[i].tokens);
         sal_json_bool(json, "auto", i == automatic);
         sal_json_end(json);
     }
