@@ -152,6 +152,7 @@ VALGRIND := valgrind -q --error-exitcode=99 --leak-check=full \
 # Sanitizers, valgrind, and a sign flipped in every backward. Real models take hours
 # under valgrind and are left out there.
 test-all: test
+	@SLOW=1 $(MAKE) --no-print-directory TESTS=tests/test_gradient_models.c SCRIPTS= check
 	@$(MAKE) --no-print-directory SAN=address check
 	@SHARED_DATA=none $(MAKE) --no-print-directory RUNNER="$(VALGRIND)" SCRIPTS= check
 	@tests/mutation/backwards
