@@ -46,6 +46,9 @@ static inline int64_t sal_least(int64_t a, int64_t b)
 /* value as an integer type or bool holds it: narrower types wrap, bool is 0 or 1. */
 int64_t sal_int_wrap(int type, int64_t value);
 
+/* Towards zero; what int64 cannot hold saturates, NaN is 0. */
+int64_t sal_truncate(sal_real x);
+
 /* Sets output i (nothing, where nobody wants it). Dims that are negative are
  * SAL_BAD_INPUT, 2^40 elements or more SAL_LIMIT. */
 enum sal_status sal_infer_set(const struct sal_infer *infer, int i, enum sal_kind kind,

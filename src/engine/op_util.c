@@ -141,6 +141,14 @@ int64_t sal_int_wrap(int type, int64_t value)
     return range.is_signed && low >= span / 2 ? low - span : low;
 }
 
+int64_t sal_truncate(sal_real x)
+{
+    static const sal_real limit = (sal_real)9223372036854775808.0;
+    if (x != x)
+        return 0;
+    return x >= limit ? INT64_MAX : x < -limit ? INT64_MIN : (int64_t)x;
+}
+
 /* ---- infer ----------------------------------------------------------------- */
 
 enum sal_status sal_infer_present(const struct sal_infer *infer, int i,

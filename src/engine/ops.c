@@ -7,19 +7,27 @@
 /* One row per operator, in the order of their ONNX names (capitals first). */
 #define OPS(OP)                         \
     OP(Abs)                              \
+    OP(Acos)                             \
+    OP(Acosh)                            \
     OP(Add)                              \
     OP(And)                              \
+    OP(Asin)                             \
+    OP(Asinh)                            \
+    OP(Atan)                             \
+    OP(Atanh)                            \
     OP(AveragePool)                      \
     OP(BatchNormalization)               \
     OP(Cast)                             \
     OP(CastLike)                         \
     OP(Ceil)                             \
+    OP(Celu)                             \
     OP(Clip)                             \
     OP(Concat)                           \
     OP(Constant)                         \
     OP(ConstantOfShape)                  \
     OP(conv)                             \
     OP(Cos)                              \
+    OP(Cosh)                             \
     OP(Div)                              \
     OP(Dropout)                          \
     OP(Elu)                              \
@@ -30,6 +38,7 @@
     OP(Flatten)                          \
     OP(Floor)                            \
     OP(Gather)                           \
+    OP(Gelu)                             \
     OP(gemm)                             \
     OP(GlobalAveragePool)                \
     OP(GlobalMaxPool)                    \
@@ -53,6 +62,7 @@
     OP(Neg)                              \
     OP(Not)                              \
     OP(Or)                               \
+    OP(PRelu)                            \
     OP(Pad)                              \
     OP(Pow)                              \
     OP(Reciprocal)                       \
@@ -65,9 +75,11 @@
     OP(Round)                            \
     OP(Selu)                             \
     OP(Shape)                            \
+    OP(Shrink)                           \
     OP(Sigmoid)                          \
     OP(Sign)                             \
     OP(Sin)                              \
+    OP(Sinh)                             \
     OP(Size)                             \
     OP(Slice)                            \
     OP(Softmax)                          \
@@ -78,6 +90,8 @@
     OP(Squeeze)                          \
     OP(Sub)                              \
     OP(Sum)                              \
+    OP(Swish)                            \
+    OP(Tan)                              \
     OP(Tanh)                             \
     OP(ThresholdedRelu)                  \
     OP(Transpose)                        \
