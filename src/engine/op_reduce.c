@@ -202,11 +202,11 @@ static void extreme_gradient(const struct sal_stretch *s)
     const struct sal_kernel *k = s->k;
     for (int64_t i = 0; i < s->count; i++) {
         int64_t y = s->at[Y] + i * s->step[Y], x = s->at[X] + i * s->step[X];
-        bool taken = !s->step[Y] && *s->memory;
+        bool taken = !s->step[Y] && s->memory->count;
         if (taken || k->in[0]->real[x] != k->out[0]->real[y])
             continue;
         k->dx[0][x] += k->dy[0][y];
-        *s->memory = 1;
+        s->memory->count = 1;
     }
 }
 
