@@ -66,10 +66,16 @@
     OP(Pad)                              \
     OP(Pow)                              \
     OP(Reciprocal)                       \
+    OP(ReduceL1)                         \
+    OP(ReduceL2)                         \
+    OP(ReduceLogSum)                     \
+    OP(ReduceLogSumExp)                  \
     OP(ReduceMax)                        \
     OP(ReduceMean)                       \
     OP(ReduceMin)                        \
+    OP(ReduceProd)                       \
     OP(ReduceSum)                        \
+    OP(ReduceSumSquare)                  \
     OP(Relu)                             \
     OP(Reshape)                          \
     OP(Round)                            \
