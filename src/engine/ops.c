@@ -11,6 +11,8 @@
     OP(Acosh)                            \
     OP(Add)                              \
     OP(And)                              \
+    OP(ArgMax)                           \
+    OP(ArgMin)                           \
     OP(Asin)                             \
     OP(Asinh)                            \
     OP(Atan)                             \
@@ -46,6 +48,7 @@
     OP(GreaterOrEqual)                   \
     OP(HardSigmoid)                      \
     OP(HardSwish)                        \
+    OP(Hardmax)                          \
     OP(Identity)                         \
     OP(LRN)                              \
     OP(LeakyRelu)                        \
@@ -56,6 +59,7 @@
     OP(matmul)                           \
     OP(Max)                              \
     OP(MaxPool)                          \
+    OP(Mean)                             \
     OP(Min)                              \
     OP(Mish)                             \
     OP(Mul)                              \
@@ -100,6 +104,7 @@
     OP(Tan)                              \
     OP(Tanh)                             \
     OP(ThresholdedRelu)                  \
+    OP(TopK)                             \
     OP(Transpose)                        \
     OP(Unsqueeze)                        \
     OP(Where)                            \

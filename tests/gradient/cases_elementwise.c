@@ -75,6 +75,8 @@ static const struct sentence sentences[] = {
     CASE("PRelu", 6, NULL, "2x3x4", "1"),
     CASE("Sum", 13, NULL, "2x3", "3", "2x1", "scalar"),
     CASE("Sum", 13, NULL, "2x3"),
+    CASE("Mean", 13, NULL, "2x3", "3", "2x1", "scalar"),
+    CASE("Mean", 8, NULL, "2x3"),
     CASE("Max", 13, NULL, "2x3x4", "3x1", "4"),
     CASE("Max", 13, NULL, "2x5", "2x5"),
     CASE("Min", 13, NULL, "2x3x4", "3x1", "scalar"),

@@ -1,4 +1,4 @@
-/* Reductions. */
+/* Reductions, and what chooses along an axis. */
 #include "sentence.h"
 
 static const struct sentence sentences[] = {
@@ -26,6 +26,10 @@ static const struct sentence sentences[] = {
     CASE("ReduceProd", 18, NULL, "2x1x3", "[1]"),
     CASE("ReduceSumSquare", 13, "axes=1,", "2x3x4"),
     CASE("ReduceSumSquare", 18, NULL, "2x3x4"),
+    OUTPUTS("y,i", "TopK", 11, NULL, "2x7", "[3]"),
+    OUTPUTS("y", "TopK", 11, "axis=1 largest=0", "2x7x3", "[2]"),
+    OUTPUTS("y,i", "TopK", 11, "axis=0 sorted=0", "6x2", "[6]"),
+    OUTPUTS("y,i", "TopK", 1, "k=2 axis=1", "2x5x2"),
 };
 
 static void reduce_mean(struct random_sentence *r)
