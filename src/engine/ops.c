@@ -46,20 +46,25 @@
     OP(GlobalMaxPool)                    \
     OP(Greater)                          \
     OP(GreaterOrEqual)                   \
+    OP(GroupNormalization)               \
     OP(HardSigmoid)                      \
     OP(HardSwish)                        \
     OP(Hardmax)                          \
     OP(Identity)                         \
+    OP(InstanceNormalization)            \
     OP(LRN)                              \
+    OP(LayerNormalization)               \
     OP(LeakyRelu)                        \
     OP(Less)                             \
     OP(LessOrEqual)                      \
     OP(Log)                              \
     OP(LogSoftmax)                       \
+    OP(LpNormalization)                  \
     OP(matmul)                           \
     OP(Max)                              \
     OP(MaxPool)                          \
     OP(Mean)                             \
+    OP(MeanVarianceNormalization)        \
     OP(Min)                              \
     OP(Mish)                             \
     OP(Mul)                              \
@@ -69,6 +74,7 @@
     OP(PRelu)                            \
     OP(Pad)                              \
     OP(Pow)                              \
+    OP(RMSNormalization)                 \
     OP(Reciprocal)                       \
     OP(ReduceL1)                         \
     OP(ReduceL2)                         \

@@ -26,7 +26,7 @@ struct sal_walk {
 /* What a reduction remembers of one target element: zero before its first stretch. */
 struct sal_memory {
     int64_t count;
-    sal_real real[4];
+    sal_real real[6];
 };
 
 struct sal_stretch {
