@@ -115,6 +115,22 @@ static void the_first_of_equal_maxima_gets_the_gradient(void **state)
                REALS(0, 1, 0, 0), 4);
 }
 
+static void a_product_has_a_gradient_where_factors_are_0(void **state)
+{
+    (void)state;
+    check_kink(&(struct sentence)CASE("ReduceProd", 13, "axes=1,", "3x3"),
+               REALS(2, 0, -3, 0, 0, 4, 1, 2, -5), REALS(0, -6, 0, 0, 0, 0, -10, -5, 2), 9);
+}
+
+static void a_norm_of_nothing_but_zeros_has_slope_0(void **state)
+{
+    (void)state;
+    check_kink(&(struct sentence)CASE("ReduceL2", 13, NULL, "3"), REALS(0, 0, 0),
+               REALS(0, 0, 0), 3);
+    check_kink(&(struct sentence)CASE("ReduceL1", 13, NULL, "3"), REALS(0, -1, 1),
+               REALS(0, -1, 1), 3);
+}
+
 /* ---- threads --------------------------------------------------------------------------- */
 
 static void run_with(int threads, struct sal_span model, const double *x,
@@ -182,6 +198,8 @@ int main(void)
         cmocka_unit_test(relu_has_slope_0_at_0),
         cmocka_unit_test(clip_has_slope_1_on_its_bounds),
         cmocka_unit_test(the_first_of_equal_maxima_gets_the_gradient),
+        cmocka_unit_test(a_product_has_a_gradient_where_factors_are_0),
+        cmocka_unit_test(a_norm_of_nothing_but_zeros_has_slope_0),
         cmocka_unit_test(results_are_the_same_bits_for_any_number_of_threads),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

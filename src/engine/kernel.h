@@ -46,6 +46,13 @@ static inline int64_t sal_least(int64_t a, int64_t b)
 /* value as an integer type or bool holds it: narrower types wrap, bool is 0 or 1. */
 int64_t sal_int_wrap(int type, int64_t value);
 
+/* The least and the greatest value of such a type, as far as int64 holds them. */
+int64_t sal_int_lowest(int type);
+int64_t sal_int_highest(int type);
+
+/* Towards zero; what int64 cannot hold saturates, NaN is 0. */
+int64_t sal_truncate(sal_real x);
+
 /* Sets output i (nothing, where nobody wants it). Dims that are negative are
  * SAL_BAD_INPUT, 2^40 elements or more SAL_LIMIT. */
 enum sal_status sal_infer_set(const struct sal_infer *infer, int i, enum sal_kind kind,
@@ -102,6 +109,17 @@ void sal_add(sal_real *to, const sal_real *from, int64_t n);
 /* The sum of n values, by partial sums of a fixed length, which keeps long sums of
  * floats accurate. */
 sal_real sal_sum(const sal_real *x, int64_t n);
+
+/* Adds term, an expression in i, for every i of 0..n-1 to sum, in the same manner. */
+enum { SAL_SUM_PART = 256 };
+#define SAL_SUM(sum, i, n, term)                                                       \
+    for (int64_t i##_from = 0; i##_from < (n); i##_from += SAL_SUM_PART) {             \
+        const int64_t i##_to = sal_least((n), i##_from + SAL_SUM_PART);                \
+        sal_real i##_term[SAL_SUM_PART];                                               \
+        for (int64_t i = i##_from; i < i##_to; i++)                                    \
+            i##_term[i - i##_from] = (term);                                           \
+        (sum) += sal_sum(i##_term, i##_to - i##_from);                                 \
+    }
 
 /* A carry: each axis of the output follows the input's own, in order; exactly where it
  * keeps its size. For windows, pads and whatever else scales axes in place. */

@@ -27,6 +27,22 @@ static enum sal_status parse(struct sal_node *node, const struct sal_onnx_node *
     return SAL_OK;
 }
 
+/* Before opset 7 the slopes of PRelu are one for all or one per channel. */
+static enum sal_status parse_prelu(struct sal_node *node,
+                                   const struct sal_onnx_node *source,
+                                   struct sal_arena *arena, struct sal_error *err)
+{
+    (void)source;
+    if (node->opset >= 7)
+        return SAL_OK;
+    struct legacy *legacy = sal_new(arena, struct legacy, 1);
+    if (!legacy)
+        return sal_node_fail(node, err, SAL_LIMIT, "no memory");
+    *legacy = (struct legacy){.broadcast = 1, .axis = 1};
+    node->attr = legacy;
+    return SAL_OK;
+}
+
 /* b as numpy would have to see it. */
 static struct sal_shape shape_of_b(const struct sal_node *node, const struct sal_shape *a,
                                    const struct sal_shape *b)
@@ -40,7 +56,8 @@ static struct sal_shape shape_of_b(const struct sal_node *node, const struct sal
     return shape;
 }
 
-static enum sal_status infer(const struct sal_infer *infer, struct sal_error *err)
+static enum sal_status infer_out(const struct sal_infer *infer, bool one_way,
+                                 struct sal_error *err)
 {
     enum sal_status status = sal_infer_present(infer, 0, err);
     if (status || (status = sal_infer_present(infer, 1, err)))
@@ -51,10 +68,21 @@ static enum sal_status infer(const struct sal_infer *infer, struct sal_error *er
     struct sal_shape seen = shape_of_b(infer->node, &a->shape, &b->shape), shape;
     if ((status = sal_infer_broadcast(infer, &a->shape, &seen, &shape, err)))
         return status;
-    if (infer->node->attr && !sal_shape_equal(&shape, &a->shape))
+    if (one_way && !sal_shape_equal(&shape, &a->shape))
         return sal_node_fail(infer->node, err, SAL_BAD_INPUT,
-                             "before opset 7 only the second input broadcasts");
+                             "%sonly the second input broadcasts",
+                             infer->node->attr ? "before opset 7 " : "");
     return sal_infer_like(infer, 0, a, &shape, err);
+}
+
+static enum sal_status infer(const struct sal_infer *infer, struct sal_error *err)
+{
+    return infer_out(infer, infer->node->attr, err);
+}
+
+static enum sal_status infer_prelu(const struct sal_infer *infer, struct sal_error *err)
+{
+    return infer_out(infer, true, err);
 }
 
 /* Operands: a, b, output. */
@@ -138,7 +166,7 @@ enum { PARTIAL = 256 }; /* terms of a partial sum, to keep long sums accurate */
 
 /* One operator: its value of a and b, in integers too, and what dy adds to da and
  * to db. */
-#define BINARY(op_name, value, int_value, slope_a, slope_b)                      \
+#define BINARY_WITH(op_name, op_parse, op_infer, value, int_value, slope_a, slope_b) \
     static void op_name##_real(const struct sal_stretch *s)                      \
     {                                                                            \
         const sal_real *in_a = s->k->in[0]->real + s->at[0];                     \
@@ -176,11 +204,14 @@ enum { PARTIAL = 256 }; /* terms of a partial sum, to keep long sums accurate */
         .min_in = 2,                                                             \
         .max_in = 2,                                                             \
         .max_out = 1,                                                            \
-        .parse = parse,                                                          \
-        .infer = infer,                                                          \
+        .parse = op_parse,                                                       \
+        .infer = op_infer,                                                       \
         .forward = op_name##_forward,                                            \
         .backward = op_name##_backward,                                          \
     };
+
+#define BINARY(op_name, value, int_value, slope_a, slope_b)                      \
+    BINARY_WITH(op_name, parse, infer, value, int_value, slope_a, slope_b)
 
 /* Integers wrap; nothing here is undefined. */
 #define WRAPPED(a, op, b) ((int64_t)((uint64_t)(a)op(uint64_t)(b)))
@@ -195,3 +226,7 @@ BINARY(Add, a + b, WRAPPED(a, +, b), dy, dy)
 BINARY(Sub, a - b, WRAPPED(a, -, b), dy, -dy)
 BINARY(Mul, (a) * b, WRAPPED(a, *, b), (dy) * b, (dy) * a)
 BINARY(Div, a / b, quotient(a, b), dy / b, -dy * y / b)
+
+/* The slope of PRelu at 0 is PyTorch's. */
+BINARY_WITH(PRelu, parse_prelu, infer_prelu, a < 0 ? (a) * b : a,
+            a < 0 ? WRAPPED(a, *, b) : a, a > 0 ? dy : (dy) * b, a > 0 ? 0 : (dy) * a)

@@ -125,18 +125,9 @@ static enum sal_status cast_like_infer(const struct sal_infer *infer, struct sal
     return status ? status : cast_to(infer, infer->in[1]->type, err);
 }
 
-/* Towards zero; what int64 cannot hold saturates, NaN is 0. */
-static int64_t truncated(sal_real x)
-{
-    static const sal_real limit = (sal_real)9223372036854775808.0;
-    if (x != x)
-        return 0;
-    return x >= limit ? INT64_MAX : x < -limit ? INT64_MIN : (int64_t)x;
-}
-
 static int64_t to_int(int type, sal_real x)
 {
-    return type == SAL_ONNX_BOOL ? x != 0 : sal_int_wrap(type, truncated(x));
+    return type == SAL_ONNX_BOOL ? x != 0 : sal_int_wrap(type, sal_truncate(x));
 }
 
 static void cast_piece(const struct sal_kernel *k, int64_t from, int64_t to, int worker)

@@ -1,5 +1,5 @@
-#include "kernel.h"
 #include "real.h"
+#include "rows.h"
 
 struct softmax {
     int64_t axis;
@@ -30,36 +30,24 @@ static enum sal_status infer(const struct sal_infer *infer, struct sal_error *er
     return status ? status : sal_infer_same(infer, err);
 }
 
-/* Rows of n values, `stride` apart. Before opset 13 a row is all from the axis on. */
-struct rows {
-    int64_t n, stride, count;
-};
-
-static struct rows rows_of(const struct sal_kernel *k)
+/* Before opset 13 a row is all from the axis on. */
+static struct sal_rows rows_of(const struct sal_kernel *k)
 {
     const struct softmax *softmax = k->node->attr;
     const struct sal_shape *x = &k->in[0]->shape;
     int axis = (int)(softmax->axis < 0 ? softmax->axis + x->rank : softmax->axis);
     if (axis < 0)
         axis = 0;
-    struct rows rows = {.stride = 1};
-    if (k->node->opset < 13) {
-        rows.n = sal_shape_span(x, axis, x->rank);
-        rows.count = sal_shape_span(x, 0, axis);
-    } else {
-        rows.n = x->rank ? x->dim[axis] : 1;
-        rows.stride = sal_shape_span(x, axis + 1, x->rank);
-        rows.count = sal_shape_span(x, 0, axis) * rows.stride;
-    }
-    return rows;
+    if (k->node->opset >= 13 && x->rank)
+        return sal_rows_along(x, axis);
+    return (struct sal_rows){
+        .n = sal_shape_span(x, axis, x->rank),
+        .stride = 1,
+        .count = sal_shape_span(x, 0, axis),
+    };
 }
 
-static int64_t row_at(const struct rows *rows, int64_t row)
-{
-    return row / rows->stride * rows->stride * rows->n + row % rows->stride;
-}
-
-static sal_real most_of(const sal_real *x, const struct rows *rows)
+static sal_real most_of(const sal_real *x, const struct sal_rows *rows)
 {
     sal_real most = x[0];
     for (int64_t i = 1; i < rows->n; i++)
@@ -71,10 +59,10 @@ static sal_real most_of(const sal_real *x, const struct rows *rows)
 static void soft_rows(const struct sal_kernel *k, int64_t from, int64_t to, int worker)
 {
     (void)worker;
-    const struct rows rows = rows_of(k);
+    const struct sal_rows rows = rows_of(k);
     for (int64_t row = from; row < to; row++) {
-        const sal_real *x = k->in[0]->real + row_at(&rows, row);
-        sal_real *y = k->out[0]->real + row_at(&rows, row);
+        const sal_real *x = k->in[0]->real + sal_row_at(&rows, row);
+        sal_real *y = k->out[0]->real + sal_row_at(&rows, row);
         const sal_real most = most_of(x, &rows);
         sal_real sum = 0;
         for (int64_t i = 0; i < rows.n; i++)
@@ -87,10 +75,10 @@ static void soft_rows(const struct sal_kernel *k, int64_t from, int64_t to, int 
 static void log_rows(const struct sal_kernel *k, int64_t from, int64_t to, int worker)
 {
     (void)worker;
-    const struct rows rows = rows_of(k);
+    const struct sal_rows rows = rows_of(k);
     for (int64_t row = from; row < to; row++) {
-        const sal_real *x = k->in[0]->real + row_at(&rows, row);
-        sal_real *y = k->out[0]->real + row_at(&rows, row);
+        const sal_real *x = k->in[0]->real + sal_row_at(&rows, row);
+        sal_real *y = k->out[0]->real + sal_row_at(&rows, row);
         const sal_real most = most_of(x, &rows);
         sal_real sum = 0;
         for (int64_t i = 0; i < rows.n; i++)
@@ -105,9 +93,9 @@ static void log_rows(const struct sal_kernel *k, int64_t from, int64_t to, int w
 static void soft_gradient(const struct sal_kernel *k, int64_t from, int64_t to, int worker)
 {
     (void)worker;
-    const struct rows rows = rows_of(k);
+    const struct sal_rows rows = rows_of(k);
     for (int64_t row = from; row < to; row++) {
-        const int64_t at = row_at(&rows, row);
+        const int64_t at = sal_row_at(&rows, row);
         const sal_real *y = k->out[0]->real + at, *dy = k->dy[0] + at;
         sal_real *dx = k->dx[0] + at, dot = 0;
         for (int64_t i = 0; i < rows.n; i++)
@@ -121,9 +109,9 @@ static void soft_gradient(const struct sal_kernel *k, int64_t from, int64_t to, 
 static void log_gradient(const struct sal_kernel *k, int64_t from, int64_t to, int worker)
 {
     (void)worker;
-    const struct rows rows = rows_of(k);
+    const struct sal_rows rows = rows_of(k);
     for (int64_t row = from; row < to; row++) {
-        const int64_t at = row_at(&rows, row);
+        const int64_t at = sal_row_at(&rows, row);
         const sal_real *y = k->out[0]->real + at, *dy = k->dy[0] + at;
         sal_real *dx = k->dx[0] + at, sum = 0;
         for (int64_t i = 0; i < rows.n; i++)
@@ -137,7 +125,7 @@ static void split(const struct sal_kernel *k,
                   void (*work)(const struct sal_kernel *k, int64_t from, int64_t to,
                                int worker))
 {
-    struct rows rows = rows_of(k);
+    struct sal_rows rows = rows_of(k);
     if (rows.n)
         sal_split(k->pool, rows.count, sal_grain(rows.n * 8), work, k);
 }
@@ -164,28 +152,52 @@ static void log_backward(const struct sal_kernel *k)
         split(k, log_gradient);
 }
 
-const struct sal_op sal_op_Softmax = {
-    .name = "Softmax",
-    .since = 1,
-    .until = SAL_OPSET_MAX,
-    .min_in = 1,
-    .max_in = 1,
-    .max_out = 1,
-    .parse = parse,
-    .infer = infer,
-    .forward = soft_forward,
-    .backward = soft_backward,
-};
+/* ---- Hardmax: 1 for the first maximum ------------------------------------------ */
 
-const struct sal_op sal_op_LogSoftmax = {
-    .name = "LogSoftmax",
-    .since = 1,
-    .until = SAL_OPSET_MAX,
-    .min_in = 1,
-    .max_in = 1,
-    .max_out = 1,
-    .parse = parse,
-    .infer = infer,
-    .forward = log_forward,
-    .backward = log_backward,
-};
+static void hard_rows(const struct sal_kernel *k, int64_t from, int64_t to, int worker)
+{
+    (void)worker;
+    const struct sal_rows rows = rows_of(k);
+    for (int64_t row = from; row < to; row++) {
+        const sal_real *x = k->in[0]->real + sal_row_at(&rows, row);
+        sal_real *y = k->out[0]->real + sal_row_at(&rows, row);
+        const sal_real most = most_of(x, &rows);
+        bool found = false;
+        for (int64_t i = 0; i < rows.n; i++) {
+            bool here = !found && x[i * rows.stride] == most;
+            y[i * rows.stride] = here;
+            found |= here;
+        }
+    }
+}
+
+static void hard_forward(const struct sal_kernel *k)
+{
+    split(k, hard_rows);
+}
+
+/* Constant, but where it jumps: the gradient is 0. */
+static void hard_backward(const struct sal_kernel *k)
+{
+    (void)k;
+}
+
+/* ---- rows of the table --------------------------------------------------------- */
+
+#define ROW(op_name, op_forward, op_backward)                                    \
+    const struct sal_op sal_op_##op_name = {                                     \
+        .name = #op_name,                                                        \
+        .since = 1,                                                              \
+        .until = SAL_OPSET_MAX,                                                  \
+        .min_in = 1,                                                             \
+        .max_in = 1,                                                             \
+        .max_out = 1,                                                            \
+        .parse = parse,                                                          \
+        .infer = infer,                                                          \
+        .forward = op_forward,                                                   \
+        .backward = op_backward,                                                 \
+    };
+
+ROW(Hardmax, hard_forward, hard_backward)
+ROW(LogSoftmax, log_forward, log_backward)
+ROW(Softmax, soft_forward, soft_backward)

@@ -141,6 +141,30 @@ int64_t sal_int_wrap(int type, int64_t value)
     return range.is_signed && low >= span / 2 ? low - span : low;
 }
 
+int64_t sal_int_lowest(int type)
+{
+    struct type_range range = range_of(type);
+    if (!range.is_signed)
+        return 0;
+    return range.bits ? -(INT64_C(1) << (range.bits - 1)) : INT64_MIN;
+}
+
+int64_t sal_int_highest(int type)
+{
+    struct type_range range = range_of(type);
+    if (!range.bits)
+        return INT64_MAX;
+    return (INT64_C(1) << (range.bits - range.is_signed)) - 1;
+}
+
+int64_t sal_truncate(sal_real x)
+{
+    static const sal_real limit = (sal_real)9223372036854775808.0;
+    if (x != x)
+        return 0;
+    return x >= limit ? INT64_MAX : x < -limit ? INT64_MIN : (int64_t)x;
+}
+
 /* ---- infer ----------------------------------------------------------------- */
 
 enum sal_status sal_infer_present(const struct sal_infer *infer, int i,

@@ -1,6 +1,6 @@
 #include "walk.h"
 
-static enum sal_status infer(const struct sal_infer *infer, struct sal_error *err)
+static enum sal_status infer_all(const struct sal_infer *infer, struct sal_error *err)
 {
     enum sal_status status = sal_infer_present(infer, 0, err);
     if (status)
@@ -16,7 +16,7 @@ static enum sal_status infer(const struct sal_infer *infer, struct sal_error *er
     return sal_infer_like(infer, 0, first, &shape, err);
 }
 
-/* ---- Sum: input after input joins the output --------------------------------- */
+/* ---- Sum, Mean: input after input joins the output --------------------------- */
 
 enum { SUM_IN, SUM_OUT };
 
@@ -38,18 +38,17 @@ static void sum_int(const struct sal_stretch *s)
     }
 }
 
+/* dy over the walk's base, which is what the sum was divided by. */
 static void sum_gradient(const struct sal_stretch *s)
 {
-    const sal_real *dy = s->k->dy[0] + s->at[SUM_OUT];
-    sal_real *dx = s->k->dx[s->tag] + s->at[SUM_IN];
-    if (s->step[SUM_IN]) {
-        sal_add(dx, dy, s->count);
+    const sal_real *dy = s->k->dy[0] + s->at[SUM_OUT], divisor = (sal_real)s->base;
+    sal_real *dx = s->k->dx[s->tag] + s->at[SUM_IN], sum = 0;
+    for (int64_t i = 0; s->step[SUM_IN] && i < s->count; i++)
+        dx[i] += dy[i] / divisor;
+    if (s->step[SUM_IN])
         return;
-    }
-    sal_real sum = 0;
-    for (int64_t i = 0; i < s->count; i++)
-        sum += dy[i * s->step[SUM_OUT]];
-    *dx += sum;
+    SAL_SUM(sum, i, s->count, dy[i * s->step[SUM_OUT]])
+    *dx += sum / divisor;
 }
 
 static void sum_walk(struct sal_walk *walk, const struct sal_kernel *k, int i)
@@ -68,27 +67,61 @@ static void sum_forward(const struct sal_kernel *k)
     }
 }
 
-static void sum_backward(const struct sal_kernel *k)
+static void share_backward(const struct sal_kernel *k, int64_t divisor)
 {
     for (int i = 0; i < k->node->n_in; i++) {
         struct sal_walk walk;
         sum_walk(&walk, k, i);
+        walk.base = divisor;
         if (k->dx[i])
             sal_walk_reduce(&walk, SUM_IN, k, sum_gradient);
     }
 }
 
-const struct sal_op sal_op_Sum = {
-    .name = "Sum",
-    .since = 1,
-    .until = SAL_OPSET_MAX,
-    .min_in = 1,
-    .max_in = -1,
-    .max_out = 1,
-    .infer = infer,
-    .forward = sum_forward,
-    .backward = sum_backward,
-};
+static void sum_backward(const struct sal_kernel *k)
+{
+    share_backward(k, 1);
+}
+
+static void divide(const struct sal_kernel *k, int64_t from, int64_t to, int worker)
+{
+    (void)worker;
+    for (int64_t i = from; i < to; i++)
+        k->out[0]->real[i] /= (sal_real)k->node->n_in;
+}
+
+static void mean_forward(const struct sal_kernel *k)
+{
+    sum_forward(k);
+    sal_split(k->pool, sal_shape_count(&k->out[0]->shape), SAL_TILE, divide, k);
+}
+
+static void mean_backward(const struct sal_kernel *k)
+{
+    share_backward(k, k->node->n_in);
+}
+
+static enum sal_status mean_infer(const struct sal_infer *infer, struct sal_error *err)
+{
+    enum sal_status status = sal_infer_kind(infer, 0, SAL_REAL, err);
+    return status ? status : infer_all(infer, err);
+}
+
+#define SUM_ROW(op_name, op_infer, op_forward, op_backward)                      \
+    const struct sal_op sal_op_##op_name = {                                     \
+        .name = #op_name,                                                        \
+        .since = 1,                                                              \
+        .until = SAL_OPSET_MAX,                                                  \
+        .min_in = 1,                                                             \
+        .max_in = -1,                                                            \
+        .max_out = 1,                                                            \
+        .infer = op_infer,                                                       \
+        .forward = op_forward,                                                   \
+        .backward = op_backward,                                                 \
+    };
+
+SUM_ROW(Mean, mean_infer, mean_forward, mean_backward)
+SUM_ROW(Sum, infer_all, sum_forward, sum_backward)
 
 /* ---- Max, Min: all inputs at once -------------------------------------------- */
 
@@ -181,7 +214,7 @@ static void extreme_backward(const struct sal_kernel *k,
         .min_in = 1,                                                             \
         .max_in = EXTREME_INPUTS,                                                \
         .max_out = 1,                                                            \
-        .infer = infer,                                                          \
+        .infer = infer_all,                                                          \
         .forward = op_name##_forward,                                            \
         .backward = op_name##_backward,                                          \
     };

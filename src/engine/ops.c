@@ -7,19 +7,29 @@
 /* One row per operator, in the order of their ONNX names (capitals first). */
 #define OPS(OP)                         \
     OP(Abs)                              \
+    OP(Acos)                             \
+    OP(Acosh)                            \
     OP(Add)                              \
     OP(And)                              \
+    OP(ArgMax)                           \
+    OP(ArgMin)                           \
+    OP(Asin)                             \
+    OP(Asinh)                            \
+    OP(Atan)                             \
+    OP(Atanh)                            \
     OP(AveragePool)                      \
     OP(BatchNormalization)               \
     OP(Cast)                             \
     OP(CastLike)                         \
     OP(Ceil)                             \
+    OP(Celu)                             \
     OP(Clip)                             \
     OP(Concat)                           \
     OP(Constant)                         \
     OP(ConstantOfShape)                  \
     OP(conv)                             \
     OP(Cos)                              \
+    OP(Cosh)                             \
     OP(Div)                              \
     OP(Dropout)                          \
     OP(Elu)                              \
@@ -30,44 +40,62 @@
     OP(Flatten)                          \
     OP(Floor)                            \
     OP(Gather)                           \
+    OP(Gelu)                             \
     OP(gemm)                             \
     OP(GlobalAveragePool)                \
     OP(GlobalMaxPool)                    \
     OP(Greater)                          \
     OP(GreaterOrEqual)                   \
+    OP(GroupNormalization)               \
     OP(HardSigmoid)                      \
     OP(HardSwish)                        \
+    OP(Hardmax)                          \
     OP(Identity)                         \
+    OP(InstanceNormalization)            \
     OP(LRN)                              \
+    OP(LayerNormalization)               \
     OP(LeakyRelu)                        \
     OP(Less)                             \
     OP(LessOrEqual)                      \
     OP(Log)                              \
     OP(LogSoftmax)                       \
+    OP(LpNormalization)                  \
     OP(matmul)                           \
     OP(Max)                              \
     OP(MaxPool)                          \
+    OP(Mean)                             \
+    OP(MeanVarianceNormalization)        \
     OP(Min)                              \
     OP(Mish)                             \
     OP(Mul)                              \
     OP(Neg)                              \
     OP(Not)                              \
     OP(Or)                               \
+    OP(PRelu)                            \
     OP(Pad)                              \
     OP(Pow)                              \
+    OP(RMSNormalization)                 \
     OP(Reciprocal)                       \
+    OP(ReduceL1)                         \
+    OP(ReduceL2)                         \
+    OP(ReduceLogSum)                     \
+    OP(ReduceLogSumExp)                  \
     OP(ReduceMax)                        \
     OP(ReduceMean)                       \
     OP(ReduceMin)                        \
+    OP(ReduceProd)                       \
     OP(ReduceSum)                        \
+    OP(ReduceSumSquare)                  \
     OP(Relu)                             \
     OP(Reshape)                          \
     OP(Round)                            \
     OP(Selu)                             \
     OP(Shape)                            \
+    OP(Shrink)                           \
     OP(Sigmoid)                          \
     OP(Sign)                             \
     OP(Sin)                              \
+    OP(Sinh)                             \
     OP(Size)                             \
     OP(Slice)                            \
     OP(Softmax)                          \
@@ -78,8 +106,11 @@
     OP(Squeeze)                          \
     OP(Sub)                              \
     OP(Sum)                              \
+    OP(Swish)                            \
+    OP(Tan)                              \
     OP(Tanh)                             \
     OP(ThresholdedRelu)                  \
+    OP(TopK)                             \
     OP(Transpose)                        \
     OP(Unsqueeze)                        \
     OP(Where)                            \

@@ -75,29 +75,33 @@ static void add_offsets(const struct sal_walk *walk, const struct axes *axes,
 struct job {
     const struct sal_walk *walk;
     const struct sal_kernel *k;
-    void (*work)(const struct sal_stretch *stretch);
+    void (*const *passes)(const struct sal_stretch *stretch);
+    int n_passes;
     struct axes outer; /* all but the innermost axis of what one stretch runs along */
     struct axes kept;  /* of a reduction */
-    int inner;         /* the axis that stretches run along */
+    int inner;         /* the axis that stretches run along; -1: none */
     int64_t n, grain;
 };
 
-static void set_steps(const struct job *job, struct sal_stretch *stretch)
+static struct sal_stretch stretch_of(const struct job *job, struct sal_memory *memory)
 {
-    for (int t = 0; t < job->walk->n; t++)
-        stretch->step[t] = job->walk->stride[t][job->inner];
+    const struct sal_walk *walk = job->walk;
+    struct sal_stretch stretch = {.k = job->k, .tag = walk->tag, .base = walk->base,
+                                  .first = true, .last = true, .memory = memory,
+                                  .count = job->inner < 0 ? 1 : walk->dim[job->inner]};
+    for (int t = 0; t < walk->n && job->inner >= 0; t++)
+        stretch.step[t] = walk->stride[t][job->inner];
+    return stretch;
 }
 
 static void each_tile(void *context, int tile, int worker)
 {
     (void)worker;
     const struct job *job = context;
-    int64_t memory = 0, inner = job->walk->dim[job->inner];
+    struct sal_memory memory = {0};
+    struct sal_stretch stretch = stretch_of(job, &memory);
+    int64_t inner = stretch.count;
     int64_t from = tile * job->grain, to = from + job->grain;
-    struct sal_stretch stretch = {
-        .k = job->k, .tag = job->walk->tag, .base = job->walk->base,
-        .first = true, .memory = &memory};
-    set_steps(job, &stretch);
     if (to > job->n)
         to = job->n;
     while (from < to) {
@@ -106,27 +110,24 @@ static void each_tile(void *context, int tile, int worker)
         for (int t = 0; t < job->walk->n; t++)
             stretch.at[t] = skip * stretch.step[t];
         add_offsets(job->walk, &job->outer, from / inner, stretch.at);
-        job->work(&stretch);
+        job->passes[0](&stretch);
         from += stretch.count;
     }
 }
 
 static void reduce_target(const struct job *job, int64_t element)
 {
-    int64_t memory = 0;
-    struct sal_stretch stretch = {
-        .k = job->k, .tag = job->walk->tag, .base = job->walk->base,
-        .first = true, .memory = &memory,
-        .count = job->walk->dim[job->inner]};
-    set_steps(job, &stretch);
-    int64_t base[SAL_WALK_OPERANDS] = {0};
+    struct sal_memory memory = {0};
+    struct sal_stretch stretch = stretch_of(job, &memory);
+    int64_t base[SAL_WALK_OPERANDS] = {0}, n = job->outer.count;
     add_offsets(job->walk, &job->kept, element, base);
-    for (int64_t i = 0; i < job->outer.count; i++) {
+    for (int64_t i = 0; i < job->n_passes * n; i++) {
         for (int t = 0; t < SAL_WALK_OPERANDS; t++)
             stretch.at[t] = base[t];
-        add_offsets(job->walk, &job->outer, i, stretch.at);
-        job->work(&stretch);
-        stretch.first = false;
+        add_offsets(job->walk, &job->outer, i % n, stretch.at);
+        stretch.first = i % n == 0;
+        stretch.last = i % n == n - 1;
+        job->passes[i / n](&stretch);
     }
 }
 
@@ -152,7 +153,7 @@ static void start(struct job *job, int64_t n, int64_t grain,
 void sal_walk_each(const struct sal_walk *walk, const struct sal_kernel *k,
                    void (*work)(const struct sal_stretch *stretch))
 {
-    struct job job = {.walk = walk, .k = k, .work = work,
+    struct job job = {.walk = walk, .k = k, .passes = &work, .n_passes = 1,
                       .inner = walk->rank - 1, .outer = {.count = 1}};
     for (int i = 0; i < walk->rank - 1; i++) {
         job.outer.axis[job.outer.n++] = i;
@@ -164,15 +165,22 @@ void sal_walk_each(const struct sal_walk *walk, const struct sal_kernel *k,
 void sal_walk_reduce(const struct sal_walk *walk, int target, const struct sal_kernel *k,
                      void (*work)(const struct sal_stretch *stretch))
 {
-    struct job job = {.walk = walk, .k = k, .work = work};
+    if (axes_where(walk, target, true).n)
+        sal_walk_passes(walk, target, k, &work, 1);
+    else
+        sal_walk_each(walk, k, work);
+}
+
+void sal_walk_passes(const struct sal_walk *walk, int target, const struct sal_kernel *k,
+                     void (*const *passes)(const struct sal_stretch *stretch),
+                     int n_passes)
+{
+    struct job job = {.walk = walk, .k = k, .passes = passes, .n_passes = n_passes};
     job.outer = axes_where(walk, target, true);
     job.kept = axes_where(walk, target, false);
-    if (!job.outer.n) {
-        sal_walk_each(walk, k, work);
-        return;
-    }
-    job.inner = job.outer.axis[--job.outer.n];
+    job.inner = job.outer.n ? job.outer.axis[--job.outer.n] : -1;
     int64_t cost = job.outer.count;
-    job.outer.count = cost ? cost / walk->dim[job.inner] : 0;
-    start(&job, job.kept.count, sal_grain(cost), reduce_tile);
+    if (job.inner >= 0)
+        job.outer.count = cost ? cost / walk->dim[job.inner] : 0;
+    start(&job, job.kept.count, sal_grain(cost * n_passes), reduce_tile);
 }

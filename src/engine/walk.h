@@ -23,6 +23,12 @@ struct sal_walk {
     int64_t stride[SAL_WALK_OPERANDS][SAL_RANK_MAX];
 };
 
+/* What a reduction remembers of one target element: zero before its first stretch. */
+struct sal_memory {
+    int64_t count;
+    sal_real real[6];
+};
+
 struct sal_stretch {
     const struct sal_kernel *k;
     int64_t count;
@@ -30,8 +36,8 @@ struct sal_stretch {
     int64_t step[SAL_WALK_OPERANDS];
     int tag; /* the walk's */
     int64_t base;
-    bool first;      /* of a reduction's stretches for this target element */
-    int64_t *memory; /* zero at the first, kept until the last */
+    bool first, last; /* of a pass of a reduction over this target element */
+    struct sal_memory *memory;
 };
 
 /* Every operand's shape broadcasts to `over`. */
@@ -53,5 +59,12 @@ void sal_walk_each(const struct sal_walk *walk, const struct sal_kernel *k,
  * 0; where target repeats nowhere this is sal_walk_each. */
 void sal_walk_reduce(const struct sal_walk *walk, int target, const struct sal_kernel *k,
                      void (*work)(const struct sal_stretch *stretch));
+
+/* For each element of operand `target`: all its stretches through passes[0], then all
+ * of them through passes[1], and so on, with one memory. step[target] is always 0, so
+ * a target that repeats nowhere is walked element by element. */
+void sal_walk_passes(const struct sal_walk *walk, int target, const struct sal_kernel *k,
+                     void (*const *passes)(const struct sal_stretch *stretch),
+                     int n_passes);
 
 #endif
