@@ -141,6 +141,17 @@ int64_t sal_int_wrap(int type, int64_t value)
     return range.is_signed && low >= span / 2 ? low - span : low;
 }
 
+int64_t sal_tensor_int(const struct sal_tensor *tensor, int64_t i)
+{
+    const sal_real most = (sal_real)(INT64_C(1) << 62);
+    if (tensor->kind == SAL_INT)
+        return tensor->i64[i];
+    sal_real value = tensor->real[i];
+    if (value != value)
+        return 0;
+    return (int64_t)(value > most ? most : value < -most ? -most : value);
+}
+
 /* ---- infer ----------------------------------------------------------------- */
 
 enum sal_status sal_infer_present(const struct sal_infer *infer, int i,
@@ -192,6 +203,22 @@ enum sal_status sal_infer_ints(const struct sal_infer *infer, int i, const char 
     if (!tensor->data && *n)
         return sal_node_fail(infer->node, err, SAL_UNSUPPORTED,
                              "%s depends on the data, must be constant", what);
+    return SAL_OK;
+}
+
+enum sal_status sal_infer_number(const struct sal_infer *infer, int i, const char *what,
+                                 int64_t *value, struct sal_error *err)
+{
+    enum sal_status status = sal_infer_present(infer, i, err);
+    if (status)
+        return status;
+    if (sal_shape_count(&infer->in[i]->shape) != 1)
+        return sal_node_fail(infer->node, err, SAL_BAD_INPUT, "%s must be one number",
+                             what);
+    if (!infer->in[i]->data)
+        return sal_node_fail(infer->node, err, SAL_UNSUPPORTED,
+                             "%s depends on the data, must be constant", what);
+    *value = sal_tensor_int(infer->in[i], 0);
     return SAL_OK;
 }
 

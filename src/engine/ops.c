@@ -11,15 +11,23 @@
     OP(And)                              \
     OP(AveragePool)                      \
     OP(BatchNormalization)               \
+    OP(BitShift)                         \
+    OP(BitwiseAnd)                       \
+    OP(BitwiseNot)                       \
+    OP(BitwiseOr)                        \
+    OP(BitwiseXor)                       \
     OP(Cast)                             \
     OP(CastLike)                         \
     OP(Ceil)                             \
     OP(Clip)                             \
+    OP(Compress)                         \
     OP(Concat)                           \
     OP(Constant)                         \
     OP(ConstantOfShape)                  \
     OP(conv)                             \
     OP(Cos)                              \
+    OP(CumSum)                           \
+    OP(Det)                              \
     OP(Div)                              \
     OP(Dropout)                          \
     OP(Elu)                              \
@@ -27,9 +35,12 @@
     OP(Erf)                              \
     OP(Exp)                              \
     OP(Expand)                           \
+    OP(EyeLike)                          \
     OP(Flatten)                          \
     OP(Floor)                            \
     OP(Gather)                           \
+    OP(GatherElements)                   \
+    OP(GatherND)                         \
     OP(gemm)                             \
     OP(GlobalAveragePool)                \
     OP(GlobalMaxPool)                    \
@@ -38,6 +49,8 @@
     OP(HardSigmoid)                      \
     OP(HardSwish)                        \
     OP(Identity)                         \
+    OP(IsInf)                            \
+    OP(IsNaN)                            \
     OP(LRN)                              \
     OP(LeakyRelu)                        \
     OP(Less)                             \
@@ -49,12 +62,16 @@
     OP(MaxPool)                          \
     OP(Min)                              \
     OP(Mish)                             \
+    OP(Mod)                              \
     OP(Mul)                              \
     OP(Neg)                              \
+    OP(NonZero)                          \
     OP(Not)                              \
+    OP(OneHot)                           \
     OP(Or)                               \
     OP(Pad)                              \
     OP(Pow)                              \
+    OP(Range)                            \
     OP(Reciprocal)                       \
     OP(ReduceMax)                        \
     OP(ReduceMean)                       \
@@ -62,7 +79,11 @@
     OP(ReduceSum)                        \
     OP(Relu)                             \
     OP(Reshape)                          \
+    OP(ReverseSequence)                  \
     OP(Round)                            \
+    OP(Scatter)                          \
+    OP(ScatterElements)                  \
+    OP(ScatterND)                        \
     OP(Selu)                             \
     OP(Shape)                            \
     OP(Sigmoid)                          \
@@ -80,7 +101,10 @@
     OP(Sum)                              \
     OP(Tanh)                             \
     OP(ThresholdedRelu)                  \
+    OP(Tile)                             \
     OP(Transpose)                        \
+    OP(Trilu)                            \
+    OP(Unique)                           \
     OP(Unsqueeze)                        \
     OP(Where)                            \
     OP(Xor)
