@@ -30,6 +30,7 @@
     OP(Det)                              \
     OP(Div)                              \
     OP(Dropout)                          \
+    OP(Einsum)                           \
     OP(Elu)                              \
     OP(Equal)                            \
     OP(Erf)                              \
