@@ -239,6 +239,14 @@ static size_t det_scratch(const struct sal_kernel *k, bool backward)
     return n * n;
 }
 
+static void det_carry(const struct sal_kernel *k, int input, int output,
+                      struct sal_carry *carry)
+{
+    (void)input;
+    for (int i = 0; i < k->out[output]->shape.rank; i++)
+        carry->axis[i] = i;
+}
+
 const struct sal_op sal_op_Det = {
     .name = "Det",
     .since = 11,
@@ -249,5 +257,6 @@ const struct sal_op sal_op_Det = {
     .infer = det_infer,
     .forward = det_forward,
     .backward = det_backward,
+    .carry = det_carry,
     .scratch = det_scratch,
 };

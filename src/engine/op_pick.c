@@ -80,6 +80,14 @@ static void backward(const struct sal_kernel *k)
         sal_split(k->pool, picks.lines, sal_grain(picks.n), add_lines, k);
 }
 
+static void carry_axes(const struct sal_kernel *k, int input, int output,
+                       struct sal_carry *carry)
+{
+    (void)output;
+    if (input == 0)
+        sal_picks_carry_whole(k->node->attr, k, carry);
+}
+
 #define PICK(op_name, tuples)                                                    \
     static enum sal_status op_name##_parse(                                      \
         struct sal_node *node, const struct sal_onnx_node *source,               \
@@ -98,6 +106,7 @@ static void backward(const struct sal_kernel *k)
         .infer = infer,                                                          \
         .forward = forward,                                                      \
         .backward = backward,                                                    \
+        .carry = carry_axes,                                                     \
     };
 
 PICK(GatherElements, false)

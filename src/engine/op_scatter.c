@@ -294,6 +294,17 @@ static void backward(const struct sal_kernel *k)
         sal_split(k->pool, picks.lines, sal_grain(picks.rows + picks.n), pull_lines, k);
 }
 
+/* The data keep their place, updates have it but where indices send them. */
+static void carry_axes(const struct sal_kernel *k, int input, int output,
+                       struct sal_carry *carry)
+{
+    const struct scatter *scatter = k->node->attr;
+    if (input == DATA)
+        sal_carry_in_order(k, input, output, carry);
+    else if (input == UPDATES)
+        sal_picks_carry_part(&scatter->pick, k, carry);
+}
+
 /* ---- rows ---------------------------------------------------------------------- */
 
 #define SCATTER(op_name, op_since, op_until, tuples)                             \
@@ -314,6 +325,7 @@ static void backward(const struct sal_kernel *k)
         .infer = infer,                                                          \
         .forward = forward,                                                      \
         .backward = backward,                                                    \
+        .carry = carry_axes,                                                     \
         .scratch = scratch,                                                      \
     };
 

@@ -133,6 +133,18 @@ static void onehot_backward(const struct sal_kernel *k)
     dvalues[ON] += on;
 }
 
+static void onehot_carry(const struct sal_kernel *k, int input, int output,
+                         struct sal_carry *carry)
+{
+    const struct axis *attr = k->node->attr;
+    const struct sal_shape *y = &k->out[output]->shape;
+    int axis = (int)(attr->axis < 0 ? attr->axis + y->rank : attr->axis);
+    if (input != ONEHOT_INDICES)
+        return;
+    for (int i = 0; i < y->rank; i++)
+        carry->axis[i] = i < axis ? i : i == axis ? -1 : i - 1;
+}
+
 const struct sal_op sal_op_OneHot = {
     .name = "OneHot",
     .since = 9,
@@ -144,6 +156,7 @@ const struct sal_op sal_op_OneHot = {
     .infer = onehot_infer,
     .forward = onehot_forward,
     .backward = onehot_backward,
+    .carry = onehot_carry,
 };
 
 /* ---- Compress ------------------------------------------------------------------ */
@@ -249,6 +262,32 @@ static void compress_backward(const struct sal_kernel *k)
         compress_split(k, compress_gradients);
 }
 
+/* Like Gather: axes keep their place, the chosen elements theirs where they are one
+ * run of them. */
+static void compress_carry(const struct sal_kernel *k, int input, int output,
+                           struct sal_carry *carry)
+{
+    const struct axis *attr = k->node->attr;
+    const struct sal_shape *x = &k->in[0]->shape;
+    const int64_t n = sal_shape_count(&k->in[1]->shape), *chosen = k->in[1]->i64;
+    int64_t first = 0, last = n, kept = 0;
+    if (input > 0 || !attr->given)
+        return;
+    int axis = (int)(attr->axis < 0 ? attr->axis + x->rank : attr->axis);
+    while (first < n && !chosen[first])
+        first++;
+    while (last > first && !chosen[last - 1])
+        last--;
+    for (int64_t i = first; i < last; i++)
+        kept += chosen[i] != 0;
+    sal_carry_in_order(k, input, output, carry);
+    carry->from[axis] = carry->skip[axis] = first;
+    carry->to[axis] = last;
+    carry->exact[axis] = true;
+    if (kept != last - first)
+        carry->axis[axis] = -1;
+}
+
 const struct sal_op sal_op_Compress = {
     .name = "Compress",
     .since = 9,
@@ -260,6 +299,7 @@ const struct sal_op sal_op_Compress = {
     .infer = compress_infer,
     .forward = compress_forward,
     .backward = compress_backward,
+    .carry = compress_carry,
 };
 
 /* ---- NonZero ------------------------------------------------------------------- */

@@ -129,6 +129,13 @@ static void cumsum_backward(const struct sal_kernel *k)
         sal_split(k->pool, course.lines, sal_grain(course.n), cumsum_gradients, k);
 }
 
+static void cumsum_carry(const struct sal_kernel *k, int input, int output,
+                         struct sal_carry *carry)
+{
+    if (input == 0)
+        sal_carry_in_order(k, input, output, carry);
+}
+
 const struct sal_op sal_op_CumSum = {
     .name = "CumSum",
     .since = 11,
@@ -140,6 +147,7 @@ const struct sal_op sal_op_CumSum = {
     .infer = cumsum_infer,
     .forward = cumsum_forward,
     .backward = cumsum_backward,
+    .carry = cumsum_carry,
 };
 
 /* ---- ReverseSequence ----------------------------------------------------------- */
@@ -242,6 +250,17 @@ static void reverse_backward(const struct sal_kernel *k)
                   sal_grain(row_length(k)), reverse_gradients, k);
 }
 
+/* Time runs backwards for some: in no order. */
+static void reverse_carry(const struct sal_kernel *k, int input, int output,
+                          struct sal_carry *carry)
+{
+    const struct reverse *reverse = k->node->attr;
+    if (input > 0)
+        return;
+    sal_carry_in_order(k, input, output, carry);
+    carry->axis[reverse->time_axis] = -1;
+}
+
 const struct sal_op sal_op_ReverseSequence = {
     .name = "ReverseSequence",
     .since = 10,
@@ -253,4 +272,5 @@ const struct sal_op sal_op_ReverseSequence = {
     .infer = reverse_infer,
     .forward = reverse_forward,
     .backward = reverse_backward,
+    .carry = reverse_carry,
 };

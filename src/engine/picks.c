@@ -155,6 +155,46 @@ enum sal_status sal_picks_infer(const struct sal_infer *infer,
                           : infer_elements(infer, pick->axis, part, err);
 }
 
+/* ---- carries ------------------------------------------------------------------- */
+
+/* The axes that part and whole share: by element all but one, by tuple those in front
+ * and those behind the indexed ones. */
+static int shared_axes(const struct sal_pick *pick, const struct sal_kernel *k,
+                       int whole_axis[SAL_RANK_MAX], int part_axis[SAL_RANK_MAX])
+{
+    const struct sal_shape *whole = &k->in[0]->shape, *indices = &k->in[1]->shape;
+    int64_t axis = pick->axis < 0 ? pick->axis + whole->rank : pick->axis;
+    int depth = (int)indices->dim[indices->rank - 1], n = 0;
+    for (int i = 0; i < whole->rank; i++) {
+        bool front = i < pick->batch_axes, behind = i >= pick->batch_axes + depth;
+        if (pick->by_tuple ? !front && !behind : i == axis)
+            continue;
+        whole_axis[n] = i;
+        part_axis[n++] = pick->by_tuple && behind
+                             ? i - (int)pick->batch_axes - depth + indices->rank - 1
+                             : i;
+    }
+    return n;
+}
+
+void sal_picks_carry_whole(const struct sal_pick *pick, const struct sal_kernel *k,
+                           struct sal_carry *carry)
+{
+    int whole_axis[SAL_RANK_MAX], part_axis[SAL_RANK_MAX];
+    int n = shared_axes(pick, k, whole_axis, part_axis);
+    for (int i = 0; i < n; i++)
+        carry->axis[part_axis[i]] = whole_axis[i];
+}
+
+void sal_picks_carry_part(const struct sal_pick *pick, const struct sal_kernel *k,
+                          struct sal_carry *carry)
+{
+    int whole_axis[SAL_RANK_MAX], part_axis[SAL_RANK_MAX];
+    int n = shared_axes(pick, k, whole_axis, part_axis);
+    for (int i = 0; i < n; i++)
+        carry->axis[whole_axis[i]] = part_axis[i];
+}
+
 /* ---- lines --------------------------------------------------------------------- */
 
 /* The line's coordinates in the whole, read as coordinates of the part. */

@@ -50,6 +50,12 @@ enum sal_status sal_picks_infer(const struct sal_infer *infer,
                                 const struct sal_pick *pick, struct sal_shape *part,
                                 struct sal_error *err);
 
+/* Carries: axes of the part that follow the whole, and the other way round. */
+void sal_picks_carry_whole(const struct sal_pick *pick, const struct sal_kernel *k,
+                           struct sal_carry *carry);
+void sal_picks_carry_part(const struct sal_pick *pick, const struct sal_kernel *k,
+                          struct sal_carry *carry);
+
 struct sal_line sal_picks_line(const struct sal_picks *picks, int64_t line);
 
 /* Row of the line's pick i; -1 where an index that was computed is outside. */
