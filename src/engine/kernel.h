@@ -53,6 +53,9 @@ int64_t sal_int_highest(int type);
 /* Towards zero; what int64 cannot hold saturates, NaN is 0. */
 int64_t sal_truncate(sal_real x);
 
+/* Element i as an integer: a real one truncated and kept within -2^62..2^62. */
+int64_t sal_tensor_int(const struct sal_tensor *tensor, int64_t i);
+
 /* Sets output i (nothing, where nobody wants it). Dims that are negative are
  * SAL_BAD_INPUT, 2^40 elements or more SAL_LIMIT. */
 enum sal_status sal_infer_set(const struct sal_infer *infer, int i, enum sal_kind kind,
@@ -72,6 +75,10 @@ enum sal_status sal_infer_present(const struct sal_infer *infer, int i,
  * not constant: `what` names it ("shape"). */
 enum sal_status sal_infer_ints(const struct sal_infer *infer, int i, const char *what,
                                const int64_t **values, int64_t *n, struct sal_error *err);
+
+/* Input i is one constant number, of whatever kind; a real one is truncated. */
+enum sal_status sal_infer_number(const struct sal_infer *infer, int i, const char *what,
+                                 int64_t *value, struct sal_error *err);
 
 /* A list of integers that is an attribute before opset `input_since` and input 1
  * from there on. *values is NULL where it is left out. The attribute was parsed

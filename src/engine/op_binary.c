@@ -4,8 +4,9 @@
 /* ---- shapes ------------------------------------------------------------------ */
 
 /* Before opset 7: whether b may be smaller, and the axis of a where it begins. */
-struct legacy {
+struct binary {
     int64_t broadcast, axis;
+    int64_t fmod; /* of Mod, which is younger */
 };
 
 static enum sal_status parse(struct sal_node *node, const struct sal_onnx_node *source,
@@ -13,7 +14,7 @@ static enum sal_status parse(struct sal_node *node, const struct sal_onnx_node *
 {
     if (node->opset >= 7)
         return SAL_OK;
-    struct legacy *legacy = sal_new(arena, struct legacy, 1);
+    struct binary *legacy = sal_new(arena, struct binary, 1);
     if (!legacy)
         return sal_node_fail(node, err, SAL_LIMIT, "no memory");
     node->attr = legacy;
@@ -28,17 +29,17 @@ static enum sal_status parse(struct sal_node *node, const struct sal_onnx_node *
 }
 
 /* Before opset 7 the slopes of PRelu are one for all or one per channel. */
-static enum sal_status parse_prelu(struct sal_node *node,
+static enum sal_status prelu_parse(struct sal_node *node,
                                    const struct sal_onnx_node *source,
                                    struct sal_arena *arena, struct sal_error *err)
 {
     (void)source;
     if (node->opset >= 7)
         return SAL_OK;
-    struct legacy *legacy = sal_new(arena, struct legacy, 1);
+    struct binary *legacy = sal_new(arena, struct binary, 1);
     if (!legacy)
         return sal_node_fail(node, err, SAL_LIMIT, "no memory");
-    *legacy = (struct legacy){.broadcast = 1, .axis = 1};
+    *legacy = (struct binary){.broadcast = 1, .axis = 1};
     node->attr = legacy;
     return SAL_OK;
 }
@@ -47,7 +48,7 @@ static enum sal_status parse_prelu(struct sal_node *node,
 static struct sal_shape shape_of_b(const struct sal_node *node, const struct sal_shape *a,
                                    const struct sal_shape *b)
 {
-    const struct legacy *legacy = node->attr;
+    const struct binary *legacy = node->attr;
     struct sal_shape shape = *b;
     if (!legacy || !legacy->broadcast || legacy->axis < 0)
         return shape;
@@ -56,6 +57,7 @@ static struct sal_shape shape_of_b(const struct sal_node *node, const struct sal
     return shape;
 }
 
+/* one_way: only b broadcasts. */
 static enum sal_status infer_out(const struct sal_infer *infer, bool one_way,
                                  struct sal_error *err)
 {
@@ -71,16 +73,16 @@ static enum sal_status infer_out(const struct sal_infer *infer, bool one_way,
     if (one_way && !sal_shape_equal(&shape, &a->shape))
         return sal_node_fail(infer->node, err, SAL_BAD_INPUT,
                              "%sonly the second input broadcasts",
-                             infer->node->attr ? "before opset 7 " : "");
+                             infer->node->opset < 7 ? "before opset 7 " : "");
     return sal_infer_like(infer, 0, a, &shape, err);
 }
 
-static enum sal_status infer(const struct sal_infer *infer, struct sal_error *err)
+static enum sal_status binary_infer(const struct sal_infer *infer, struct sal_error *err)
 {
-    return infer_out(infer, infer->node->attr, err);
+    return infer_out(infer, infer->node->opset < 7, err);
 }
 
-static enum sal_status infer_prelu(const struct sal_infer *infer, struct sal_error *err)
+static enum sal_status prelu_infer(const struct sal_infer *infer, struct sal_error *err)
 {
     return infer_out(infer, true, err);
 }
@@ -164,9 +166,9 @@ enum { PARTIAL = 256 }; /* terms of a partial sum, to keep long sums accurate */
         }                                                                        \
     }
 
-/* One operator: its value of a and b, in integers too, and what dy adds to da and
- * to db. */
-#define BINARY_WITH(op_name, op_parse, op_infer, value, int_value, slope_a, slope_b) \
+/* The loops of one operator: its value of a and b, in integers too, and what dy adds
+ * to da and to db. */
+#define LOOPS(op_name, value, int_value, slope_a, slope_b)                       \
     static void op_name##_real(const struct sal_stretch *s)                      \
     {                                                                            \
         const sal_real *in_a = s->k->in[0]->real + s->at[0];                     \
@@ -184,7 +186,7 @@ enum { PARTIAL = 256 }; /* terms of a partial sum, to keep long sums accurate */
         const int64_t *in_a = s->k->in[0]->i64 + s->at[0];                       \
         const int64_t *in_b = s->k->in[1]->i64 + s->at[1];                       \
         int64_t *out = s->k->out[0]->i64 + s->at[2];                             \
-        int type = s->k->out[0]->type;                                           \
+        const int type = s->k->out[0]->type;                                     \
         LOOP_INT(int_value)                                                      \
     }                                                                            \
     GRADIENT(op_name##_to_a, 0, slope_a)                                         \
@@ -196,10 +198,12 @@ enum { PARTIAL = 256 }; /* terms of a partial sum, to keep long sums accurate */
     static void op_name##_backward(const struct sal_kernel *k)                   \
     {                                                                            \
         backward(k, op_name##_to_a, op_name##_to_b);                             \
-    }                                                                            \
+    }
+
+#define ROW(op_name, op_since, op_parse, op_infer)                               \
     const struct sal_op sal_op_##op_name = {                                     \
         .name = #op_name,                                                        \
-        .since = 1,                                                              \
+        .since = op_since,                                                       \
         .until = SAL_OPSET_MAX,                                                  \
         .min_in = 2,                                                             \
         .max_in = 2,                                                             \
@@ -211,7 +215,8 @@ enum { PARTIAL = 256 }; /* terms of a partial sum, to keep long sums accurate */
     };
 
 #define BINARY(op_name, value, int_value, slope_a, slope_b)                      \
-    BINARY_WITH(op_name, parse, infer, value, int_value, slope_a, slope_b)
+    LOOPS(op_name, value, int_value, slope_a, slope_b)                           \
+    ROW(op_name, 1, parse, binary_infer)
 
 /* Integers wrap; nothing here is undefined. */
 #define WRAPPED(a, op, b) ((int64_t)((uint64_t)(a)op(uint64_t)(b)))
@@ -228,5 +233,48 @@ BINARY(Mul, (a) * b, WRAPPED(a, *, b), (dy) * b, (dy) * a)
 BINARY(Div, a / b, quotient(a, b), dy / b, -dy * y / b)
 
 /* The slope of PRelu at 0 is PyTorch's. */
-BINARY_WITH(PRelu, parse_prelu, infer_prelu, a < 0 ? (a) * b : a,
-            a < 0 ? WRAPPED(a, *, b) : a, a > 0 ? dy : (dy) * b, a > 0 ? 0 : (dy) * a)
+LOOPS(PRelu, a < 0 ? (a) * b : a, a < 0 ? WRAPPED(a, *, b) : a, a > 0 ? dy : (dy) * b,
+      a > 0 ? 0 : (dy) * a)
+ROW(PRelu, 1, prelu_parse, prelu_infer)
+
+/* ---- Mod --------------------------------------------------------------------- */
+
+static enum sal_status mod_parse(struct sal_node *node, const struct sal_onnx_node *source,
+                                 struct sal_arena *arena, struct sal_error *err)
+{
+    struct binary *binary = sal_new(arena, struct binary, 1);
+    if (!binary)
+        return sal_node_fail(node, err, SAL_LIMIT, "no memory");
+    node->attr = binary;
+    return sal_attr_int(source, "fmod", 0, &binary->fmod, err);
+}
+
+static enum sal_status mod_infer(const struct sal_infer *infer, struct sal_error *err)
+{
+    const struct binary *binary = infer->node->attr;
+    enum sal_status status = binary_infer(infer, err);
+    if (!status && infer->in[0]->kind == SAL_REAL && !binary->fmod)
+        status = sal_node_fail(infer->node, err, SAL_BAD_INPUT,
+                               "fmod must be 1 for floating types");
+    return status;
+}
+
+/* Of the dividend's sign, or of the divisor's. By zero as in quotient(). */
+static int64_t remainder_of(const struct sal_stretch *s, int type, int64_t a, int64_t b)
+{
+    const struct binary *binary = s->k->node->attr;
+    if (b == 0)
+        return 0;
+    if (type == SAL_ONNX_UINT64)
+        return (int64_t)((uint64_t)a % (uint64_t)b);
+    int64_t rest = b == -1 ? 0 : a % b;
+    return !binary->fmod && rest && (rest < 0) != (b < 0) ? rest + b : rest;
+}
+
+static sal_real whole_quotient(sal_real a, sal_real b)
+{
+    return sal_rint((a - sal_fmod(a, b)) / b);
+}
+
+LOOPS(Mod, sal_fmod(a, b), remainder_of(s, type, a, b), dy, -dy * whole_quotient(a, b))
+ROW(Mod, 10, mod_parse, mod_infer)

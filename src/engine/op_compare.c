@@ -1,3 +1,4 @@
+#include "real.h"
 #include "walk.h"
 
 /* ---- comparisons and logic: two operands of one kind to bool --------------------- */
@@ -100,6 +101,73 @@ const struct sal_op sal_op_Not = {
     .infer = not_infer,
     .forward = not_forward,
 };
+
+/* ---- IsNaN, IsInf: is a real one of those ---------------------------------------- */
+
+struct infinities {
+    int64_t negative, positive;
+};
+
+static enum sal_status infinities_parse(struct sal_node *node,
+                                        const struct sal_onnx_node *source,
+                                        struct sal_arena *arena, struct sal_error *err)
+{
+    struct infinities *find = sal_new(arena, struct infinities, 1);
+    if (!find)
+        return sal_node_fail(node, err, SAL_LIMIT, "no memory");
+    node->attr = find;
+    enum sal_status status =
+        sal_attr_int(source, "detect_negative", 1, &find->negative, err);
+    return status ? status
+                  : sal_attr_int(source, "detect_positive", 1, &find->positive, err);
+}
+
+static enum sal_status is_infer(const struct sal_infer *infer, struct sal_error *err)
+{
+    enum sal_status status = sal_infer_kind(infer, 0, SAL_REAL, err);
+    return status ? status
+                  : sal_infer_set(infer, 0, SAL_INT, SAL_ONNX_BOOL, &infer->in[0]->shape,
+                                  err);
+}
+
+static void nan_piece(const struct sal_kernel *k, int64_t from, int64_t to, int worker)
+{
+    (void)worker;
+    for (int64_t i = from; i < to; i++)
+        k->out[0]->i64[i] = k->in[0]->real[i] != k->in[0]->real[i];
+}
+
+static void infinity_piece(const struct sal_kernel *k, int64_t from, int64_t to,
+                           int worker)
+{
+    (void)worker;
+    const struct infinities *find = k->node->attr;
+    for (int64_t i = from; i < to; i++) {
+        sal_real x = k->in[0]->real[i];
+        k->out[0]->i64[i] = (find->negative && x == -SAL_INFINITY) ||
+                            (find->positive && x == SAL_INFINITY);
+    }
+}
+
+#define IS(op_name, op_since, op_parse, piece)                                   \
+    static void op_name##_forward(const struct sal_kernel *k)                    \
+    {                                                                            \
+        sal_split(k->pool, sal_shape_count(&k->out[0]->shape), SAL_TILE, piece, k); \
+    }                                                                            \
+    const struct sal_op sal_op_##op_name = {                                     \
+        .name = #op_name,                                                        \
+        .since = op_since,                                                       \
+        .until = SAL_OPSET_MAX,                                                  \
+        .min_in = 1,                                                             \
+        .max_in = 1,                                                             \
+        .max_out = 1,                                                            \
+        .parse = op_parse,                                                       \
+        .infer = is_infer,                                                       \
+        .forward = op_name##_forward,                                            \
+    };
+
+IS(IsInf, 10, infinities_parse, infinity_piece)
+IS(IsNaN, 9, NULL, nan_piece)
 
 /* ---- Where --------------------------------------------------------------------- */
 

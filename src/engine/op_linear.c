@@ -3,73 +3,7 @@
  * does not depend on the others in its batch. */
 #include <string.h>
 
-#include "blas.h"
-#include "kernel.h"
-
-/* ---- products of many matrices -------------------------------------------------- */
-
-/* c[i] (+)= alpha * a[i] * b[i] for every index i of a batch shape; the steps say
- * where matrix i lies. m x k times k x n. A zeroed batch is one product. by_row
- * computes each row of a (which is not transposed then) for itself. */
-struct product {
-    struct sal_shape batch;
-    int64_t a_step[SAL_RANK_MAX], b_step[SAL_RANK_MAX], c_step[SAL_RANK_MAX];
-    int64_t m, n, k;
-    sal_real alpha;
-    struct sal_matrix a, b;
-    sal_real *c;
-    bool add, by_row;
-};
-
-enum { TILE = 256 };
-
-static int64_t tiles_of(const struct product *p)
-{
-    return (p->n + TILE - 1) / TILE;
-}
-
-static int64_t offset_of(const struct sal_shape *batch, const int64_t *step, int64_t i)
-{
-    int64_t offset = 0;
-    for (int d = batch->rank - 1; d >= 0; d--) {
-        offset += i % batch->dim[d] * step[d];
-        i /= batch->dim[d];
-    }
-    return offset;
-}
-
-/* Columns j0..j1 of one product, or of one row of it. */
-static void product_tile(void *context, int tile, int worker)
-{
-    (void)worker;
-    const struct product *p = context;
-    int64_t parts = p->by_row ? p->m : 1, m = p->by_row ? 1 : p->m;
-    int64_t j0 = tile % tiles_of(p) * TILE, j1 = sal_least(j0 + TILE, p->n);
-    int64_t row = tile / tiles_of(p) % parts, i = tile / tiles_of(p) / parts;
-    struct sal_matrix a = p->a, b = p->b;
-    a.data += offset_of(&p->batch, p->a_step, i) + row * a.stride;
-    b.data += offset_of(&p->batch, p->b_step, i) + (b.transposed ? j0 * b.stride : j0);
-    sal_real *c = p->c + offset_of(&p->batch, p->c_step, i) + row * p->n + j0;
-    sal_real beta = p->add ? 1 : 0;
-    if (m > 1) {
-        sal_gemm(m, j1 - j0, p->k, p->alpha, a, b, beta, c, p->n);
-        return;
-    }
-    b.transposed = !b.transposed;
-    sal_gemv(j1 - j0, p->k, p->alpha, b, a.data, beta, c);
-}
-
-static void product_run(const struct product *p, struct sal_pool *pool)
-{
-    struct product copy = *p;
-    int64_t count = sal_shape_count(&p->batch);
-    for (int64_t i = 0; p->k == 0 && !p->add && i < count; i++)
-        memset(p->c + offset_of(&p->batch, p->c_step, i), 0,
-               sizeof(sal_real) * (size_t)(p->m * p->n));
-    if (p->m && p->k)
-        sal_pool_run(pool, (int)(count * (p->by_row ? p->m : 1) * tiles_of(p)),
-                     product_tile, &copy);
-}
+#include "product.h"
 
 /* ---- Gemm ------------------------------------------------------------------------- */
 
@@ -163,7 +97,7 @@ static void gemm_forward(const struct sal_kernel *kernel)
     bool biased = kernel->node->n_in > 2 && kernel->in[2];
     if (biased)
         gemm_bias(kernel, y, m, n);
-    struct product product = {
+    struct sal_product product = {
         .m = m,
         .n = n,
         .k = k,
@@ -174,7 +108,7 @@ static void gemm_forward(const struct sal_kernel *kernel)
         .add = biased,
         .by_row = !gemm->a_transposed,
     };
-    product_run(&product, kernel->pool);
+    sal_product_run(&product, kernel->pool);
 }
 
 /* dA = alpha dY B', dB = alpha A' dY, or their transposes as A and B lie. */
@@ -188,31 +122,31 @@ static void gemm_backward(const struct sal_kernel *kernel)
     struct sal_matrix left = {a->real, a->shape.dim[1], !gemm->a_transposed};
     struct sal_matrix right = {b->real, b->shape.dim[1], !gemm->b_transposed};
     struct sal_matrix gradient = {dy, n, false}, turned = {dy, n, true};
-    struct product product = {.alpha = gemm->alpha, .add = true};
+    struct sal_product product = {.alpha = gemm->alpha, .add = true};
     if (kernel->dx[0] && !gemm->a_transposed) {
         product.m = m, product.n = k, product.k = n;
         product.a = gradient, product.b = right;
         product.c = kernel->dx[0], product.by_row = true;
-        product_run(&product, kernel->pool);
+        sal_product_run(&product, kernel->pool);
         product.by_row = false;
     } else if (kernel->dx[0]) {
         right.transposed = !right.transposed;
         product.m = k, product.n = m, product.k = n;
         product.a = right, product.b = turned;
         product.c = kernel->dx[0];
-        product_run(&product, kernel->pool);
+        sal_product_run(&product, kernel->pool);
     }
     if (kernel->dx[1] && !gemm->b_transposed) {
         product.m = k, product.n = n, product.k = m;
         product.a = left, product.b = gradient;
         product.c = kernel->dx[1];
-        product_run(&product, kernel->pool);
+        sal_product_run(&product, kernel->pool);
     } else if (kernel->dx[1]) {
         left.transposed = !left.transposed;
         product.m = n, product.n = k, product.k = m;
         product.a = turned, product.b = left;
         product.c = kernel->dx[1];
-        product_run(&product, kernel->pool);
+        sal_product_run(&product, kernel->pool);
     }
     if (kernel->node->n_in > 2 && kernel->dx[2]) {
         int64_t stride[SAL_RANK_MAX];
@@ -356,7 +290,7 @@ static bool rows_are_images(const struct matmul *p)
 static void matmul_forward(const struct sal_kernel *kernel)
 {
     struct matmul p = matmul_again(kernel);
-    struct product product = {
+    struct sal_product product = {
         .batch = p.batch,
         .m = p.m,
         .n = p.n,
@@ -370,7 +304,7 @@ static void matmul_forward(const struct sal_kernel *kernel)
     memcpy(product.b_step, p.b_step, sizeof(p.b_step));
     memcpy(product.c_step, p.c_step, sizeof(p.c_step));
     product.by_row = rows_are_images(&p);
-    product_run(&product, kernel->pool);
+    sal_product_run(&product, kernel->pool);
 }
 
 /* dA[i] += dY[i] B[i]', dB[i] += A[i]' dY[i]; one after the other, because a
@@ -380,11 +314,11 @@ static void matmul_backward(const struct sal_kernel *kernel)
     struct matmul p = matmul_again(kernel);
     int64_t count = sal_shape_count(&p.batch);
     for (int64_t i = 0; i < count; i++) {
-        int64_t a_at = offset_of(&p.batch, p.a_step, i);
-        int64_t b_at = offset_of(&p.batch, p.b_step, i);
+        int64_t a_at = sal_product_offset(&p.batch, p.a_step, i);
+        int64_t b_at = sal_product_offset(&p.batch, p.b_step, i);
         const sal_real *dy = kernel->dy[0] + i * p.m * p.n;
         if (kernel->dx[0])
-            product_run(&(struct product){
+            sal_product_run(&(struct sal_product){
                             .m = p.m, .n = p.k, .k = p.n, .alpha = 1, .add = true,
                             .by_row = rows_are_images(&p),
                             .a = {dy, p.n, false},
@@ -392,7 +326,7 @@ static void matmul_backward(const struct sal_kernel *kernel)
                             .c = kernel->dx[0] + a_at},
                         kernel->pool);
         if (kernel->dx[1])
-            product_run(&(struct product){
+            sal_product_run(&(struct sal_product){
                             .m = p.k, .n = p.n, .k = p.m, .alpha = 1, .add = true,
                             .a = {kernel->in[0]->real + a_at, p.k, true},
                             .b = {dy, p.n, false},

@@ -165,6 +165,15 @@ int64_t sal_truncate(sal_real x)
     return x >= limit ? INT64_MAX : x < -limit ? INT64_MIN : (int64_t)x;
 }
 
+int64_t sal_tensor_int(const struct sal_tensor *tensor, int64_t i)
+{
+    const int64_t most = INT64_C(1) << 62;
+    if (tensor->kind == SAL_INT)
+        return tensor->i64[i];
+    int64_t value = sal_truncate(tensor->real[i]);
+    return value > most ? most : value < -most ? -most : value;
+}
+
 /* ---- infer ----------------------------------------------------------------- */
 
 enum sal_status sal_infer_present(const struct sal_infer *infer, int i,
@@ -216,6 +225,22 @@ enum sal_status sal_infer_ints(const struct sal_infer *infer, int i, const char 
     if (!tensor->data && *n)
         return sal_node_fail(infer->node, err, SAL_UNSUPPORTED,
                              "%s depends on the data, must be constant", what);
+    return SAL_OK;
+}
+
+enum sal_status sal_infer_number(const struct sal_infer *infer, int i, const char *what,
+                                 int64_t *value, struct sal_error *err)
+{
+    enum sal_status status = sal_infer_present(infer, i, err);
+    if (status)
+        return status;
+    if (sal_shape_count(&infer->in[i]->shape) != 1)
+        return sal_node_fail(infer->node, err, SAL_BAD_INPUT, "%s must be one number",
+                             what);
+    if (!infer->in[i]->data)
+        return sal_node_fail(infer->node, err, SAL_UNSUPPORTED,
+                             "%s depends on the data, must be constant", what);
+    *value = sal_tensor_int(infer->in[i], 0);
     return SAL_OK;
 }
 

@@ -3,13 +3,14 @@
 #include "walk.h"
 
 /*
- * Outputs that are the input seen through other strides: Transpose, Slice, Expand.
+ * Outputs that are the input seen through other strides: Transpose, Slice, Expand, Tile.
  * One loop moves the values, one pulls gradients back; each operator says how the
  * output's axes step through the input.
  */
 struct view {
     struct sal_shape shape;
-    int64_t stride[SAL_RANK_MAX]; /* in elements of the input */
+    struct sal_shape split; /* the same with some axes made two; no axes: as it is */
+    int64_t stride[SAL_RANK_MAX]; /* in elements of the input, of those axes */
     int64_t offset;
 };
 
@@ -64,11 +65,12 @@ static void lay(struct sal_walk *walk, const struct sal_kernel *k, view_maker *m
     const struct sal_infer infer = {.node = k->node, .in = k->in};
     struct view view = {0};
     make(&infer, &view, NULL);
+    const struct sal_shape *over = view.split.rank ? &view.split : &view.shape;
     int64_t stride[2][SAL_RANK_MAX];
     for (int i = 0; i < SAL_RANK_MAX; i++)
         stride[X][i] = view.stride[i];
-    contiguous(&view.shape, stride[Y]);
-    sal_walk_lay(walk, &view.shape, stride, 2);
+    contiguous(over, stride[Y]);
+    sal_walk_lay(walk, over, stride, 2);
     walk->base = view.offset;
 }
 
@@ -285,6 +287,81 @@ static enum sal_status expand_view(const struct sal_infer *infer, struct view *v
     return status;
 }
 
+/* ---- Tile ---------------------------------------------------------------------- */
+
+/* Before opset 6: so many times along one axis. */
+static enum sal_status tile_one_axis(const struct sal_infer *infer,
+                                     int64_t repeats[SAL_RANK_MAX], struct sal_error *err)
+{
+    int64_t times, at;
+    int axis = 0, rank = infer->in[0]->shape.rank;
+    enum sal_status status = sal_infer_number(infer, 1, "tiles", &times, err);
+    if (status || (status = sal_infer_number(infer, 2, "axis", &at, err)) ||
+        (status = sal_infer_axis(infer, at, rank, 0, &axis, err)))
+        return status;
+    for (int i = 0; i < rank; i++)
+        repeats[i] = i == axis ? times : 1;
+    return SAL_OK;
+}
+
+static enum sal_status tile_repeats(const struct sal_infer *infer,
+                                    int64_t repeats[SAL_RANK_MAX], struct sal_error *err)
+{
+    const int64_t *values;
+    int64_t n;
+    if (infer->node->opset < 6)
+        return tile_one_axis(infer, repeats, err);
+    enum sal_status status = sal_infer_ints(infer, 1, "repeats", &values, &n, err);
+    if (status)
+        return status;
+    if (n != infer->in[0]->shape.rank)
+        return sal_node_fail(infer->node, err, SAL_BAD_INPUT,
+                             "repeats has %" PRId64 " entries, input has %d axes", n,
+                             infer->in[0]->shape.rank);
+    for (int i = 0; i < n; i++)
+        repeats[i] = values[i];
+    return SAL_OK;
+}
+
+/* An axis of the output is the repeats and, inside them, the input's axis. */
+static enum sal_status tile_axis(const struct sal_infer *infer, struct view *view,
+                                 int axis, int64_t repeats, int64_t step,
+                                 struct sal_error *err)
+{
+    struct sal_shape *split = &view->split;
+    int64_t dim = view->shape.dim[axis];
+    if (repeats < 0)
+        return sal_node_fail(infer->node, err, SAL_BAD_INPUT,
+                             "repeats[%d] is %" PRId64 ", must not be negative", axis,
+                             repeats);
+    if (__builtin_mul_overflow(dim, repeats, &view->shape.dim[axis]))
+        return sal_node_fail(infer->node, err, SAL_LIMIT,
+                             "output would have 2^40 elements or more");
+    bool two = repeats != 1 && dim != 1;
+    if (split->rank + 1 + two > SAL_RANK_MAX)
+        return sal_node_fail(infer->node, err, SAL_UNSUPPORTED,
+                             "repeats too many of its axes");
+    if (two) {
+        view->stride[split->rank] = 0;
+        split->dim[split->rank++] = repeats;
+    }
+    view->stride[split->rank] = dim == 1 ? 0 : step;
+    split->dim[split->rank++] = dim == 1 ? repeats : dim;
+    return SAL_OK;
+}
+
+static enum sal_status tile_view(const struct sal_infer *infer, struct view *view,
+                                 struct sal_error *err)
+{
+    int64_t repeats[SAL_RANK_MAX], step[SAL_RANK_MAX];
+    view->shape = infer->in[0]->shape;
+    enum sal_status status = tile_repeats(infer, repeats, err);
+    contiguous(&view->shape, step);
+    for (int i = 0; i < view->shape.rank && !status; i++)
+        status = tile_axis(infer, view, i, repeats[i], step[i], err);
+    return status;
+}
+
 /* ---- rows ---------------------------------------------------------------------- */
 
 #define VIEW(op_name, op_since, op_min_in, op_max_in, op_parse, op_view, op_carry) \
@@ -317,4 +394,5 @@ static enum sal_status expand_view(const struct sal_infer *infer, struct view *v
 
 VIEW(Expand, 8, 2, 2, NULL, expand_view, NULL)
 VIEW(Slice, 1, 1, 5, slice_parse, slice_view, slice_carry)
+VIEW(Tile, 1, 2, 3, NULL, tile_view, NULL)
 VIEW(Transpose, 1, 1, 1, transpose_parse, transpose_view, transpose_carry)

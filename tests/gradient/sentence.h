@@ -64,7 +64,9 @@ struct family {
 };
 
 #define FAMILIES(FAMILY) \
+    FAMILY(contract)     \
     FAMILY(elementwise)  \
+    FAMILY(index)        \
     FAMILY(norm)         \
     FAMILY(pool)         \
     FAMILY(reduce)       \
