@@ -62,6 +62,7 @@
     OP(ReduceSum)                        \
     OP(Relu)                             \
     OP(Reshape)                          \
+    OP(Resize)                           \
     OP(Round)                            \
     OP(Selu)                             \
     OP(Shape)                            \
@@ -82,6 +83,7 @@
     OP(ThresholdedRelu)                  \
     OP(Transpose)                        \
     OP(Unsqueeze)                        \
+    OP(Upsample)                         \
     OP(Where)                            \
     OP(Xor)
 

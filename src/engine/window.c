@@ -63,19 +63,8 @@ static enum sal_status read_auto_pad(const struct sal_node *node,
         [SAL_PAD_SAME_LOWER] = "SAME_LOWER",
         [SAL_PAD_VALID] = "VALID",
     };
-    const char *text;
-    enum sal_status status = sal_attr_string(source, "auto_pad", "NOTSET", &text, err);
-    if (status)
-        return status;
-    for (int i = 0; i < (int)(sizeof(names) / sizeof(names[0])); i++)
-        if (strcmp(text, names[i]) == 0) {
-            *auto_pad = i;
-            return SAL_OK;
-        }
-    return sal_node_fail(node, err, SAL_BAD_INPUT,
-                         "auto_pad is '%.40s', expected NOTSET, SAME_UPPER, SAME_LOWER "
-                         "or VALID",
-                         text);
+    return sal_attr_word(node, source, "auto_pad", names, sizeof(names) / sizeof(*names),
+                         SAL_PAD_NOTSET, auto_pad, err);
 }
 
 static void fill(int64_t *to, const int64_t *from, int n, int64_t fallback)
