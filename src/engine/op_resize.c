@@ -209,7 +209,8 @@ static enum sal_status set_out(const struct sal_infer *infer, struct sal_resize_
 }
 
 /* Sizes are products in float, as shape inference and exporters have them: ten times
- * 0.7 are seven. */
+ * 0.7 are seven. The region does not change them, whatever the standard's text says:
+ * neither its reference nor its shape inference let it. */
 static enum sal_status take_scales(const struct sal_infer *infer, const float *scales,
                                    struct request *request, struct sal_error *err)
 {
@@ -220,10 +221,8 @@ static enum sal_status take_scales(const struct sal_infer *infer, const float *s
         if (!(scales[i] > 0 && scales[i] >= least) || !isfinite(scales[i]))
             return sal_node_fail(infer->node, err, SAL_BAD_INPUT, "scales[%d] is %g", i,
                                  (double)scales[i]);
-        float part = (float)(axis->end - axis->start);
         axis->length = (double)scales[i] * (double)axis->in;
-        status =
-            set_out(infer, axis, floor((double)((float)axis->in * part * scales[i])), err);
+        status = set_out(infer, axis, floor((double)((float)axis->in * scales[i])), err);
     }
     return status;
 }
