@@ -19,6 +19,7 @@
     OP(Constant)                         \
     OP(ConstantOfShape)                  \
     OP(conv)                             \
+    OP(ConvTranspose)                    \
     OP(Cos)                              \
     OP(Div)                              \
     OP(Dropout)                          \
