@@ -14,13 +14,16 @@
     OP(Cast)                             \
     OP(CastLike)                         \
     OP(Ceil)                             \
+    OP(CenterCropPad)                    \
     OP(Clip)                             \
+    OP(Col2Im)                           \
     OP(Concat)                           \
     OP(Constant)                         \
     OP(ConstantOfShape)                  \
     OP(conv)                             \
     OP(ConvTranspose)                    \
     OP(Cos)                              \
+    OP(DepthToSpace)                     \
     OP(Div)                              \
     OP(Dropout)                          \
     OP(Elu)                              \
@@ -75,6 +78,7 @@
     OP(Softmax)                          \
     OP(Softplus)                         \
     OP(Softsign)                         \
+    OP(SpaceToDepth)                     \
     OP(Split)                            \
     OP(Sqrt)                             \
     OP(Squeeze)                          \
