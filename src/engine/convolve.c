@@ -289,3 +289,12 @@ double sal_convolve_macs(const struct sal_convolution *g)
     return (double)g->n * (double)(g->group * g->k) * (double)g->columns.pixels_out *
            (double)g->rows;
 }
+
+void sal_convolve_carry(const struct sal_kernel *k, int input, int output,
+                        struct sal_carry *carry)
+{
+    if (input > 0)
+        return;
+    sal_carry_in_order(k, input, output, carry);
+    carry->axis[1] = -1;
+}

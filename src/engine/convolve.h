@@ -46,4 +46,8 @@ size_t sal_convolve_scratch(const struct sal_convolution *g, bool back);
 /* Multiply-adds of either. */
 double sal_convolve_macs(const struct sal_convolution *g);
 
+/* The carry of both: space is kept, channels are new. */
+void sal_convolve_carry(const struct sal_kernel *k, int input, int output,
+                        struct sal_carry *carry);
+
 #endif

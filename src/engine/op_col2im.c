@@ -128,6 +128,15 @@ static void backward(const struct sal_kernel *k)
         split(k, gather_planes);
 }
 
+static void carry(const struct sal_kernel *k, int input, int output,
+                  struct sal_carry *carry)
+{
+    (void)k;
+    (void)output;
+    if (!input)
+        carry->axis[0] = 0;
+}
+
 static size_t scratch(const struct sal_kernel *k, bool back)
 {
     const struct sal_columns *c = k->node->plan;
@@ -145,5 +154,6 @@ const struct sal_op sal_op_Col2Im = {
     .infer = infer,
     .forward = forward,
     .backward = backward,
+    .carry = carry,
     .scratch = scratch,
 };

@@ -119,16 +119,6 @@ static double macs(const struct sal_kernel *k)
     return sal_convolve_macs(&g);
 }
 
-/* Space is kept, channels are new. */
-static void carry_space(const struct sal_kernel *k, int input, int output,
-                        struct sal_carry *carry)
-{
-    if (input > 0)
-        return;
-    sal_carry_in_order(k, input, output, carry);
-    carry->axis[1] = -1;
-}
-
 const struct sal_op sal_op_conv = {
     .name = "Conv",
     .since = 1,
@@ -140,7 +130,7 @@ const struct sal_op sal_op_conv = {
     .infer = infer_conv,
     .forward = forward,
     .backward = backward,
-    .carry = carry_space,
+    .carry = sal_convolve_carry,
     .scratch = scratch,
     .macs = macs,
     .no_gradient = 1u << 1 | 1u << 2,

@@ -189,6 +189,7 @@ const struct sal_op sal_op_ConvTranspose = {
     .infer = infer,
     .forward = forward,
     .backward = backward,
+    .carry = sal_convolve_carry,
     .scratch = scratch,
     .macs = macs,
     .no_gradient = 1u << 1 | 1u << 2,

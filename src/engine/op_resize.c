@@ -544,6 +544,13 @@ static size_t scratch(const struct sal_kernel *k, bool back)
     return (size_t)line_of(&p);
 }
 
+static void carry(const struct sal_kernel *k, int input, int output,
+                  struct sal_carry *carry)
+{
+    if (!input)
+        sal_carry_in_order(k, input, output, carry);
+}
+
 const struct sal_op sal_op_Resize = {
     .name = "Resize",
     .since = 10,
@@ -555,6 +562,7 @@ const struct sal_op sal_op_Resize = {
     .infer = infer,
     .forward = forward,
     .backward = backward,
+    .carry = carry,
     .scratch = scratch,
 };
 
@@ -569,5 +577,6 @@ const struct sal_op sal_op_Upsample = {
     .infer = infer,
     .forward = forward,
     .backward = backward,
+    .carry = carry,
     .scratch = scratch,
 };

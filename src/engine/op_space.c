@@ -219,6 +219,14 @@ static enum sal_status space_move(const struct sal_infer *infer, struct move *mo
     return SAL_OK;
 }
 
+/* Pixels stay in order, fewer or more of them; channels are new. */
+static void blocks_carry(const struct sal_kernel *k, int input, int output,
+                         struct sal_carry *carry)
+{
+    sal_carry_in_order(k, input, output, carry);
+    carry->axis[1] = -1;
+}
+
 /* ---- CenterCropPad --------------------------------------------------------------- */
 
 static enum sal_status crop_parse(struct sal_node *node, const struct sal_onnx_node *source,
@@ -281,9 +289,16 @@ static enum sal_status crop_move(const struct sal_infer *infer, struct move *mov
     return SAL_OK;
 }
 
+static void crop_carry(const struct sal_kernel *k, int input, int output,
+                       struct sal_carry *carry)
+{
+    if (!input)
+        sal_carry_in_order(k, input, output, carry);
+}
+
 /* ---- rows ------------------------------------------------------------------------ */
 
-#define MOVE(op_name, op_since, inputs, op_parse, op_move)                       \
+#define MOVE(op_name, op_since, inputs, op_parse, op_move, op_carry)             \
     static enum sal_status op_name##_infer(const struct sal_infer *infer,        \
                                            struct sal_error *err)                \
     {                                                                            \
@@ -300,8 +315,9 @@ static enum sal_status crop_move(const struct sal_infer *infer, struct move *mov
         .infer = op_name##_infer,                                                \
         .forward = forward,                                                      \
         .backward = backward,                                                    \
+        .carry = op_carry,                                                       \
     };
 
-MOVE(CenterCropPad, 18, 2, crop_parse, crop_move)
-MOVE(DepthToSpace, 1, 1, blocks_parse, depth_move)
-MOVE(SpaceToDepth, 1, 1, blocks_parse, space_move)
+MOVE(CenterCropPad, 18, 2, crop_parse, crop_move, crop_carry)
+MOVE(DepthToSpace, 1, 1, blocks_parse, depth_move, blocks_carry)
+MOVE(SpaceToDepth, 1, 1, blocks_parse, space_move, blocks_carry)

@@ -36,6 +36,7 @@
     OP(Gather)                           \
     OP(gemm)                             \
     OP(GlobalAveragePool)                \
+    OP(GlobalLpPool)                     \
     OP(GlobalMaxPool)                    \
     OP(Greater)                          \
     OP(GreaterOrEqual)                   \
@@ -48,9 +49,11 @@
     OP(LessOrEqual)                      \
     OP(Log)                              \
     OP(LogSoftmax)                       \
+    OP(LpPool)                           \
     OP(matmul)                           \
     OP(Max)                              \
     OP(MaxPool)                          \
+    OP(MaxUnpool)                        \
     OP(Min)                              \
     OP(Mish)                             \
     OP(Mul)                              \
