@@ -8,6 +8,7 @@
 #define OPS(OP)                         \
     OP(Abs)                              \
     OP(Add)                              \
+    OP(AffineGrid)                       \
     OP(And)                              \
     OP(AveragePool)                      \
     OP(BatchNormalization)               \
@@ -40,6 +41,7 @@
     OP(GlobalMaxPool)                    \
     OP(Greater)                          \
     OP(GreaterOrEqual)                   \
+    OP(GridSample)                       \
     OP(HardSigmoid)                      \
     OP(HardSwish)                        \
     OP(Identity)                         \
