@@ -118,7 +118,9 @@ static sal_real place_of(const struct grid_sample *sample, sal_real grid, int64_
     return sample->mode == NEAREST ? sal_rint(x) : x;
 }
 
-/* Only what lies outside of the border is moved. */
+/* Only what lies outside of the border is moved. The standard's reference moves cubic
+ * coordinates to the border too; PyTorch, where they come from, and onnxruntime move
+ * each of the four taps, so here they are moved only so far that all of them are out. */
 static sal_real pad(const struct grid_sample *sample, sal_real x, int64_t n,
                     sal_real *slope)
 {
@@ -128,8 +130,9 @@ static sal_real pad(const struct grid_sample *sample, sal_real x, int64_t n,
     if (x >= low && x <= high)
         return x;
     if (sample->padding == BORDER) {
-        x = x < 0 ? 0 : last;
-        turn = 0;
+        sal_real far = sample->mode == CUBIC ? 3 : 0;
+        turn = x < -far || x > last + far ? 0 : 1;
+        x = x < -far ? -far : x > last + far ? last + far : x;
     } else if (sample->padding == REFLECTION) {
         x = reflect(x, low, high, &turn);
     }
