@@ -72,6 +72,7 @@
     OP(Relu)                             \
     OP(Reshape)                          \
     OP(Resize)                           \
+    OP(RoiAlign)                         \
     OP(Round)                            \
     OP(Selu)                             \
     OP(Shape)                            \
