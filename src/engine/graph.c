@@ -261,8 +261,12 @@ static enum sal_status add_node(struct builder *b, const struct sal_onnx_node *s
         binding.in[i] = node->in[i] < 0 ? NULL : &graph->values[node->in[i]].tensor;
     for (int i = 0; i < node->n_out; i++)
         binding.out[i] = node->out[i] < 0 ? NULL : &graph->values[node->out[i]].tensor;
-    if ((status = node->op->infer(&(struct sal_infer){node, binding.in, binding.out},
-                                  b->err)))
+    const struct sal_infer infer = {.node = node,
+                                    .in = binding.in,
+                                    .out = binding.out,
+                                    .arena = &graph->arena,
+                                    .plan = &node->plan};
+    if ((status = node->op->infer(&infer, b->err)))
         return status;
     for (int i = 0; i < node->n_out; i++)
         if (binding.out[i] && (status = check_shape(b, node, binding.out[i])))

@@ -28,6 +28,7 @@ struct sal_node {
     const int *in;  /* value ids; -1: optional input left out */
     const int *out; /* value ids; -1: output nobody asked for */
     const void *attr; /* what parse made; NULL where there is nothing */
+    const void *plan; /* what infer made of the shapes, likewise */
 };
 
 /* What infer sees. Inputs left out are NULL, as are outputs nobody wants. */
@@ -35,6 +36,8 @@ struct sal_infer {
     const struct sal_node *node;
     const struct sal_tensor *const *in; /* data set where the value is constant */
     struct sal_tensor *const *out;      /* infer fills kind, type and shape */
+    struct sal_arena *arena; /* for a plan: tables that kernels read over and over */
+    const void **plan;       /* where it is left, see sal_node */
 };
 
 /* What a kernel sees. Shapes are those that infer gave. */
@@ -119,6 +122,13 @@ enum sal_status sal_attr_ints(const struct sal_onnx_node *source, const char *na
 enum sal_status sal_attr_string(const struct sal_onnx_node *source, const char *name,
                                 const char *fallback, const char **value,
                                 struct sal_error *err);
+
+/* The index among n words of a string attribute; fallback where it is missing.
+ * SAL_BAD_INPUT, naming the words, where it is none of them. */
+enum sal_status sal_attr_word(const struct sal_node *node,
+                              const struct sal_onnx_node *source, const char *name,
+                              const char *const *words, int n, int fallback, int *value,
+                              struct sal_error *err);
 
 /* The kind a tensor of an ONNX type is computed in; false where it has none. */
 bool sal_type_kind(int type, enum sal_kind *kind);

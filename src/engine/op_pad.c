@@ -25,17 +25,11 @@ static enum sal_status parse(struct sal_node *node, const struct sal_onnx_node *
     if (!pad)
         return sal_node_fail(node, err, SAL_LIMIT, "no memory");
     node->attr = pad;
-    const char *mode = "";
-    enum sal_status status = sal_attr_string(source, "mode", "constant", &mode, err);
+    enum sal_status status = sal_attr_word(node, source, "mode", mode_names, MODES,
+                                           CONSTANT, &pad->mode, err);
     (void)(status || (status = sal_attr_float(source, "value", 0, &pad->value, err)) ||
            (status = sal_attr_ints(source, "pads", &pad->pads.values, &pad->pads.n, err)));
-    if (status)
-        return status;
-    for (pad->mode = 0; pad->mode < MODES; pad->mode++)
-        if (strcmp(mode, mode_names[pad->mode]) == 0)
-            return SAL_OK;
-    return sal_node_fail(node, err, SAL_BAD_INPUT,
-                         "mode is '%.40s', expected constant, reflect, edge or wrap", mode);
+    return status;
 }
 
 /* ---- shapes -------------------------------------------------------------------- */

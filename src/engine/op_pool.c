@@ -1,8 +1,5 @@
-#include <inttypes.h>
-
-#include "kernel.h"
+#include "planes.h"
 #include "real.h"
-#include "window.h"
 
 struct pool {
     struct sal_window window;
@@ -27,129 +24,27 @@ static enum sal_status parse(struct sal_node *node, const struct sal_onnx_node *
     return status;
 }
 
-static enum sal_status pads_inside(const struct sal_node *node,
-                                   const struct sal_window *window, struct sal_error *err)
-{
-    for (int i = 0; i < window->rank; i++) {
-        int64_t reach = (window->kernel[i] - 1) * window->dilation[i] + 1;
-        if (window->pad_begin[i] >= reach || window->pad_end[i] >= reach)
-            return sal_node_fail(node, err, SAL_BAD_INPUT,
-                                 "pads must be smaller than the kernel, %" PRId64
-                                 " along spatial axis %d",
-                                 reach, i);
-    }
-    return SAL_OK;
-}
-
 static enum sal_status infer(const struct sal_infer *infer, struct sal_error *err)
 {
-    enum sal_status status = sal_infer_kind(infer, 0, SAL_REAL, err);
-    if (status)
-        return status;
     const struct pool *pool = infer->node->attr;
-    struct sal_shape shape = infer->in[0]->shape;
-    struct sal_window fitted;
-    int64_t *spatial = shape.dim + 2;
-    if (shape.rank < 3)
-        return sal_node_fail(infer->node, err, SAL_BAD_INPUT,
-                             "input has %d axes, must have 3 or more", shape.rank);
-    status = sal_window_output(infer->node, &pool->window, shape.rank - 2, NULL, spatial,
-                               &fitted, spatial, err);
-    if (status || (status = pads_inside(infer->node, &fitted, err)) ||
-        (status = sal_infer_like(infer, 0, infer->in[0], &shape, err)))
-        return status;
-    return sal_infer_set(infer, 1, SAL_INT, SAL_ONNX_INT64, &shape, err);
+    return sal_planes_infer(infer, &pool->window, err);
 }
 
-/* ---- windows of a plane -------------------------------------------------------- */
-
-enum { D, H, W };
-
-/* Every rank as depth, height and width. */
-struct geometry {
-    struct sal_window window;
-    int64_t in[SAL_WINDOW_AXES], out[SAL_WINDOW_AXES];
-    int64_t in_plane, out_plane, planes;
-};
-
-static struct geometry geometry_of(const struct sal_kernel *k)
+static struct sal_planes planes_of(const struct sal_kernel *k)
 {
     const struct pool *pool = k->node->attr;
-    const struct sal_shape *x = &k->in[0]->shape;
-    struct geometry g = {0};
-    for (int i = 2; i < x->rank; i++)
-        g.in[i - 2] = x->dim[i];
-    sal_window_output(k->node, &pool->window, x->rank - 2, NULL, g.in, &g.window, g.out,
-                      NULL);
-    sal_window_lift(&g.window, g.in, g.out);
-    g.in_plane = sal_shape_span(x, 2, x->rank);
-    g.out_plane = g.out[D] * g.out[H] * g.out[W];
-    g.planes = sal_shape_span(x, 0, 2);
-    return g;
+    return sal_planes_of(k, &pool->window);
 }
-
-/* What one window covers along one axis: input positions at, at + step, ... */
-struct taps {
-    int64_t at, n, step;
-    int64_t padded; /* taps on padding counted in */
-};
-
-/* Taps before `end`, of those that begin at start. */
-static int64_t taps_before(int64_t start, int64_t kernel, int64_t step, int64_t end)
-{
-    if (start + (kernel - 1) * step < end)
-        return kernel;
-    return end > start ? (end - start + step - 1) / step : 0;
-}
-
-static struct taps taps_of(const struct geometry *g, int axis, int64_t o)
-{
-    const struct sal_window *window = &g->window;
-    int64_t kernel = window->kernel[axis], step = window->dilation[axis];
-    int64_t start = o * window->stride[axis] - window->pad_begin[axis];
-    int64_t first = start < 0 ? (-start + step - 1) / step : 0;
-    int64_t past = taps_before(start, kernel, step, g->in[axis]);
-    return (struct taps){
-        .at = start + first * step,
-        .n = past > first ? past - first : 0,
-        .step = step,
-        .padded =
-            taps_before(start, kernel, step, g->in[axis] + window->pad_end[axis]),
-    };
-}
-
-/* Calls visit for every window of a plane, in order. */
-#define EACH_WINDOW(g, visit)                                                    \
-    for (int64_t od = 0, o = 0; od < (g)->out[D]; od++) {                        \
-        const struct taps d = taps_of(g, D, od);                                 \
-        for (int64_t oh = 0; oh < (g)->out[H]; oh++) {                           \
-            const struct taps h = taps_of(g, H, oh);                             \
-            for (int64_t ow = 0; ow < (g)->out[W]; ow++, o++) {                  \
-                const struct taps w = taps_of(g, W, ow);                         \
-                visit;                                                           \
-            }                                                                    \
-        }                                                                        \
-    }
-
-/* Calls visit for every input position i of a window, in order. */
-#define EACH_TAP(g, d, h, w, visit)                                              \
-    for (int64_t td = 0; td < (d).n; td++)                                       \
-        for (int64_t th = 0; th < (h).n; th++) {                                 \
-            int64_t row = ((d).at + td * (d).step) * (g)->in[H];                 \
-            int64_t i = (row + (h).at + th * (h).step) * (g)->in[W] + (w).at;    \
-            for (int64_t tw = 0; tw < (w).n; tw++, i += (w).step)                \
-                visit;                                                           \
-        }
 
 /* ---- MaxPool ------------------------------------------------------------------- */
 
 /* The first of equal maxima, or NaN; -1 where a window covers padding only. */
-static int64_t max_at(const struct geometry *g, const sal_real *x, struct taps d,
-                      struct taps h, struct taps w)
+static int64_t max_at(const struct sal_planes *g, const sal_real *x, struct sal_cover d,
+                      struct sal_cover h, struct sal_cover w)
 {
     int64_t best = -1;
     sal_real most = 0;
-    EACH_TAP(g, d, h, w, {
+    SAL_EACH_TAP(g, d, h, w, {
         if (best < 0 || x[i] > most || x[i] != x[i]) {
             best = i;
             most = x[i];
@@ -158,25 +53,26 @@ static int64_t max_at(const struct geometry *g, const sal_real *x, struct taps d
     return best;
 }
 
-static int64_t index_of(const struct geometry *g, int64_t i, int64_t column_major)
+static int64_t index_of(const struct sal_planes *g, int64_t i, int64_t column_major)
 {
     if (!column_major)
         return i;
-    int64_t w = i % g->in[W], h = i / g->in[W] % g->in[H], d = i / g->in[W] / g->in[H];
+    int64_t w = i % g->in[SAL_W], rows = i / g->in[SAL_W];
+    int64_t h = rows % g->in[SAL_H], d = rows / g->in[SAL_H];
     /* The first spatial axis runs fastest; leading axes of lower ranks are 1. */
-    return (w * g->in[H] + h) * g->in[D] + d;
+    return (w * g->in[SAL_H] + h) * g->in[SAL_D] + d;
 }
 
 static void max_planes(const struct sal_kernel *k, int64_t from, int64_t to, int worker)
 {
     (void)worker;
     const struct pool *pool = k->node->attr;
-    const struct geometry geometry = geometry_of(k), *g = &geometry;
+    const struct sal_planes planes = planes_of(k), *g = &planes;
     const struct sal_tensor *indices = sal_kernel_out(k, 1);
     for (int64_t plane = from; plane < to; plane++) {
         const sal_real *x = k->in[0]->real + plane * g->in_plane;
         sal_real *y = k->out[0]->real + plane * g->out_plane;
-        EACH_WINDOW(g, {
+        SAL_EACH_WINDOW(g, {
             int64_t best = max_at(g, x, d, h, w);
             y[o] = best < 0 ? -SAL_INFINITY : x[best];
             if (indices)
@@ -189,12 +85,12 @@ static void max_planes(const struct sal_kernel *k, int64_t from, int64_t to, int
 static void max_gradient(const struct sal_kernel *k, int64_t from, int64_t to, int worker)
 {
     (void)worker;
-    const struct geometry geometry = geometry_of(k), *g = &geometry;
+    const struct sal_planes planes = planes_of(k), *g = &planes;
     for (int64_t plane = from; plane < to; plane++) {
         const sal_real *x = k->in[0]->real + plane * g->in_plane;
         const sal_real *dy = k->dy[0] + plane * g->out_plane;
         sal_real *dx = k->dx[0] + plane * g->in_plane;
-        EACH_WINDOW(g, {
+        SAL_EACH_WINDOW(g, {
             int64_t best = max_at(g, x, d, h, w);
             if (best >= 0)
                 dx[best] += dy[o];
@@ -204,8 +100,8 @@ static void max_gradient(const struct sal_kernel *k, int64_t from, int64_t to, i
 
 /* ---- AveragePool --------------------------------------------------------------- */
 
-static sal_real divisor(const struct pool *pool, struct taps d, struct taps h,
-                        struct taps w)
+static sal_real divisor(const struct pool *pool, struct sal_cover d, struct sal_cover h,
+                        struct sal_cover w)
 {
     int64_t n = pool->include_pad ? d.padded * h.padded * w.padded : d.n * h.n * w.n;
     return (sal_real)(n ? n : 1);
@@ -216,13 +112,13 @@ static void average_planes(const struct sal_kernel *k, int64_t from, int64_t to,
 {
     (void)worker;
     const struct pool *pool = k->node->attr;
-    const struct geometry geometry = geometry_of(k), *g = &geometry;
+    const struct sal_planes planes = planes_of(k), *g = &planes;
     for (int64_t plane = from; plane < to; plane++) {
         const sal_real *x = k->in[0]->real + plane * g->in_plane;
         sal_real *y = k->out[0]->real + plane * g->out_plane;
-        EACH_WINDOW(g, {
+        SAL_EACH_WINDOW(g, {
             sal_real sum = 0;
-            EACH_TAP(g, d, h, w, sum += x[i])
+            SAL_EACH_TAP(g, d, h, w, sum += x[i])
             y[o] = sum / divisor(pool, d, h, w);
         })
     }
@@ -233,13 +129,13 @@ static void average_gradient(const struct sal_kernel *k, int64_t from, int64_t t
 {
     (void)worker;
     const struct pool *pool = k->node->attr;
-    const struct geometry geometry = geometry_of(k), *g = &geometry;
+    const struct sal_planes planes = planes_of(k), *g = &planes;
     for (int64_t plane = from; plane < to; plane++) {
         const sal_real *dy = k->dy[0] + plane * g->out_plane;
         sal_real *dx = k->dx[0] + plane * g->in_plane;
-        EACH_WINDOW(g, {
+        SAL_EACH_WINDOW(g, {
             sal_real share = dy[o] / divisor(pool, d, h, w);
-            EACH_TAP(g, d, h, w, dx[i] += share)
+            SAL_EACH_TAP(g, d, h, w, dx[i] += share)
         })
     }
 }
@@ -250,12 +146,8 @@ static void split(const struct sal_kernel *k,
                   void (*work)(const struct sal_kernel *k, int64_t from, int64_t to,
                                int worker))
 {
-    struct geometry g = geometry_of(k);
-    const int64_t *kernel = g.window.kernel;
-    double taps = (double)g.out_plane * (double)kernel[D] * (double)kernel[H] *
-                  (double)kernel[W];
-    int64_t cost = taps < (double)SAL_TILE ? (int64_t)taps : SAL_TILE;
-    sal_split(k->pool, g.planes, sal_grain(cost), work, k);
+    const struct sal_planes planes = planes_of(k);
+    sal_planes_split(k, &planes, work);
 }
 
 static void max_forward(const struct sal_kernel *k)

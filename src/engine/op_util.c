@@ -77,6 +77,35 @@ enum sal_status sal_attr_string(const struct sal_onnx_node *source, const char *
     return status;
 }
 
+/* "floor, ceil or round" */
+static void say_words(const char *const *words, int n, char *text, size_t size)
+{
+    size_t used = 0;
+    for (int i = 0; i < n && used < size; i++) {
+        const char *between = !i ? "" : i < n - 1 ? ", " : " or ";
+        int length = snprintf(text + used, size - used, "%s%s", between, words[i]);
+        used += length < 0 ? size : (size_t)length;
+    }
+}
+
+enum sal_status sal_attr_word(const struct sal_node *node,
+                              const struct sal_onnx_node *source, const char *name,
+                              const char *const *words, int n, int fallback, int *value,
+                              struct sal_error *err)
+{
+    char text[300];
+    const char *word;
+    enum sal_status status = sal_attr_string(source, name, words[fallback], &word, err);
+    if (status)
+        return status;
+    for (*value = 0; *value < n; ++*value)
+        if (strcmp(word, words[*value]) == 0)
+            return SAL_OK;
+    say_words(words, n, text, sizeof(text));
+    return sal_node_fail(node, err, SAL_BAD_INPUT, "%s is '%.40s', expected %s", name, word,
+                         text);
+}
+
 /* ---- failing --------------------------------------------------------------- */
 
 enum sal_status sal_node_fail(const struct sal_node *node, struct sal_error *err,

@@ -1,7 +1,8 @@
 #include "window.h"
 
 #include <inttypes.h>
-#include <string.h>
+
+#include "kernel.h"
 
 #define SIZE_MOST INT64_C(2147483647)
 
@@ -63,19 +64,8 @@ static enum sal_status read_auto_pad(const struct sal_node *node,
         [SAL_PAD_SAME_LOWER] = "SAME_LOWER",
         [SAL_PAD_VALID] = "VALID",
     };
-    const char *text;
-    enum sal_status status = sal_attr_string(source, "auto_pad", "NOTSET", &text, err);
-    if (status)
-        return status;
-    for (int i = 0; i < (int)(sizeof(names) / sizeof(names[0])); i++)
-        if (strcmp(text, names[i]) == 0) {
-            *auto_pad = i;
-            return SAL_OK;
-        }
-    return sal_node_fail(node, err, SAL_BAD_INPUT,
-                         "auto_pad is '%.40s', expected NOTSET, SAME_UPPER, SAME_LOWER "
-                         "or VALID",
-                         text);
+    return sal_attr_word(node, source, "auto_pad", names, sizeof(names) / sizeof(*names),
+                         SAL_PAD_NOTSET, auto_pad, err);
 }
 
 static void fill(int64_t *to, const int64_t *from, int n, int64_t fallback)
@@ -209,6 +199,74 @@ enum sal_status sal_window_output(const struct sal_node *node,
     fitted->ceil = false;
     return SAL_OK;
 }
+
+/* ---- transposed ---------------------------------------------------------------- */
+
+/* What the windows along one axis cover; SAL_COUNT_MAX where that is 2^40 or more. */
+static int64_t spread(const struct sal_window *window, int axis, int64_t in,
+                      int64_t padding)
+{
+    int64_t far = (in - 1) * window->stride[axis]; /* each below 2^31 */
+    int64_t covered;
+    if (__builtin_add_overflow(far, reach(window, axis) + padding, &covered))
+        return SAL_COUNT_MAX;
+    return sal_least(covered, SAL_COUNT_MAX);
+}
+
+/* Shares out the pads that make `covered` elements `out`. */
+static void share_pads(struct sal_window *window, int axis, int64_t covered, int64_t out)
+{
+    int64_t pads = covered > out ? covered - out : 0;
+    bool upper = window->auto_pad == SAL_PAD_SAME_UPPER;
+    window->pad_begin[axis] = upper ? pads / 2 : pads - pads / 2;
+    window->pad_end[axis] = pads - window->pad_begin[axis];
+}
+
+static int64_t spread_out(struct sal_window *window, int axis, int64_t in,
+                          struct sal_window_target target)
+{
+    int64_t covered = spread(window, axis, in, target.padding ? target.padding[axis] : 0);
+    bool same = window->auto_pad == SAL_PAD_SAME_UPPER ||
+                window->auto_pad == SAL_PAD_SAME_LOWER;
+    int64_t out = target.out ? target.out[axis] : in * window->stride[axis];
+    if (target.out || same) {
+        share_pads(window, axis, covered, out);
+        return out;
+    }
+    if (window->auto_pad == SAL_PAD_VALID)
+        window->pad_begin[axis] = window->pad_end[axis] = 0;
+    return covered - window->pad_begin[axis] - window->pad_end[axis];
+}
+
+enum sal_status sal_window_transpose(const struct sal_node *node,
+                                     const struct sal_window *window, int rank,
+                                     const int64_t *kernel, const int64_t *in,
+                                     struct sal_window_target target,
+                                     struct sal_window *fitted, int64_t *out,
+                                     struct sal_error *err)
+{
+    *fitted = *window;
+    enum sal_status status = take_kernel(node, rank, kernel, fitted, err);
+    for (int i = 0; i < rank && !status; i++) {
+        if (in[i] < 1 || in[i] > SIZE_MOST)
+            return sal_node_fail(node, err, SAL_BAD_INPUT,
+                                 "input has %" PRId64 " along spatial axis %d", in[i], i);
+        out[i] = spread_out(fitted, i, in[i], target);
+        if (out[i] < 1)
+            return sal_node_fail(node, err, SAL_BAD_INPUT,
+                                 "pads leave %" PRId64 " elements along spatial axis %d",
+                                 out[i], i);
+        if (out[i] > SIZE_MOST)
+            return sal_node_fail(node, err, SAL_LIMIT,
+                                 "output would have over 2^31 elements along spatial axis "
+                                 "%d",
+                                 i);
+    }
+    fitted->auto_pad = SAL_PAD_NOTSET;
+    return status;
+}
+
+/* ---- lifting ------------------------------------------------------------------- */
 
 static void shift(int64_t *list, int by, int64_t filler)
 {

@@ -57,6 +57,24 @@ enum sal_status sal_window_output(const struct sal_node *node,
                                   struct sal_window *fitted, int64_t *out,
                                   struct sal_error *err);
 
+/* What a transposed window may say beside itself, an entry for each axis; NULL: not. */
+struct sal_window_target {
+    const int64_t *padding; /* output_padding: more elements at the end */
+    const int64_t *out;     /* output_shape: the pads follow from it */
+};
+
+/* The other way, of ConvTranspose and MaxUnpool: `in` window positions spread over out
+ * elements, (in - 1) * stride + padding + reach less the pads. SAME gives in * stride.
+ * Where the size decides, the pads are shared out, the odd one at the end (UPPER) or at
+ * the beginning; they are never negative. Fitting the result to `out` gives at least
+ * `in` positions. */
+enum sal_status sal_window_transpose(const struct sal_node *node,
+                                     const struct sal_window *window, int rank,
+                                     const int64_t *kernel, const int64_t *in,
+                                     struct sal_window_target target,
+                                     struct sal_window *fitted, int64_t *out,
+                                     struct sal_error *err);
+
 /* Moves the axes to the back of three, with windows of one and dims of one in
  * front, so that a kernel written for depth, height and width serves all ranks. */
 void sal_window_lift(struct sal_window *window, int64_t in[SAL_WINDOW_AXES],
