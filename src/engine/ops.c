@@ -10,6 +10,7 @@
     OP(Acos)                                \
     OP(Acosh)                               \
     OP(Add)                                 \
+    OP(AffineGrid)                          \
     OP(And)                                 \
     OP(ArgMax)                              \
     OP(ArgMin)                              \
@@ -28,15 +29,19 @@
     OP(CastLike)                            \
     OP(Ceil)                                \
     OP(Celu)                                \
+    OP(CenterCropPad)                       \
     OP(Clip)                                \
+    OP(Col2Im)                              \
     OP(Compress)                            \
     OP(Concat)                              \
     OP(Constant)                            \
     OP(ConstantOfShape)                     \
     OP(conv)                                \
+    OP(ConvTranspose)                       \
     OP(Cos)                                 \
     OP(Cosh)                                \
     OP(CumSum)                              \
+    OP(DepthToSpace)                        \
     OP(Det)                                 \
     OP(Div)                                 \
     OP(Dropout)                             \
@@ -55,9 +60,11 @@
     OP(Gelu)                                \
     OP(gemm)                                \
     OP(GlobalAveragePool)                   \
+    OP(GlobalLpPool)                        \
     OP(GlobalMaxPool)                       \
     OP(Greater)                             \
     OP(GreaterOrEqual)                      \
+    OP(GridSample)                          \
     OP(GroupNormalization)                  \
     OP(HardSigmoid)                         \
     OP(HardSwish)                           \
@@ -74,9 +81,11 @@
     OP(Log)                                 \
     OP(LogSoftmax)                          \
     OP(LpNormalization)                     \
+    OP(LpPool)                              \
     OP(matmul)                              \
     OP(Max)                                 \
     OP(MaxPool)                             \
+    OP(MaxUnpool)                           \
     OP(Mean)                                \
     OP(MeanVarianceNormalization)           \
     OP(Min)                                 \
@@ -106,7 +115,9 @@
     OP(ReduceSumSquare)                     \
     OP(Relu)                                \
     OP(Reshape)                             \
+    OP(Resize)                              \
     OP(ReverseSequence)                     \
+    OP(RoiAlign)                            \
     OP(Round)                               \
     OP(Scatter)                             \
     OP(ScatterElements)                     \
@@ -123,6 +134,7 @@
     OP(Softmax)                             \
     OP(Softplus)                            \
     OP(Softsign)                            \
+    OP(SpaceToDepth)                        \
     OP(Split)                               \
     OP(Sqrt)                                \
     OP(Squeeze)                             \
@@ -138,98 +150,8 @@
     OP(Trilu)                               \
     OP(Unique)                              \
     OP(Unsqueeze)                           \
+    OP(Upsample)                            \
     OP(Where)                               \
-#define OPS(OP)                         \
-    OP(Abs)                              \
-    OP(Add)                              \
-    OP(AffineGrid)                       \
-    OP(And)                              \
-    OP(AveragePool)                      \
-    OP(BatchNormalization)               \
-    OP(Cast)                             \
-    OP(CastLike)                         \
-    OP(Ceil)                             \
-    OP(CenterCropPad)                    \
-    OP(Clip)                             \
-    OP(Col2Im)                           \
-    OP(Concat)                           \
-    OP(Constant)                         \
-    OP(ConstantOfShape)                  \
-    OP(conv)                             \
-    OP(ConvTranspose)                    \
-    OP(Cos)                              \
-    OP(DepthToSpace)                     \
-    OP(Div)                              \
-    OP(Dropout)                          \
-    OP(Elu)                              \
-    OP(Equal)                            \
-    OP(Erf)                              \
-    OP(Exp)                              \
-    OP(Expand)                           \
-    OP(Flatten)                          \
-    OP(Floor)                            \
-    OP(Gather)                           \
-    OP(gemm)                             \
-    OP(GlobalAveragePool)                \
-    OP(GlobalLpPool)                     \
-    OP(GlobalMaxPool)                    \
-    OP(Greater)                          \
-    OP(GreaterOrEqual)                   \
-    OP(GridSample)                       \
-    OP(HardSigmoid)                      \
-    OP(HardSwish)                        \
-    OP(Identity)                         \
-    OP(LRN)                              \
-    OP(LeakyRelu)                        \
-    OP(Less)                             \
-    OP(LessOrEqual)                      \
-    OP(Log)                              \
-    OP(LogSoftmax)                       \
-    OP(LpPool)                           \
-    OP(matmul)                           \
-    OP(Max)                              \
-    OP(MaxPool)                          \
-    OP(MaxUnpool)                        \
-    OP(Min)                              \
-    OP(Mish)                             \
-    OP(Mul)                              \
-    OP(Neg)                              \
-    OP(Not)                              \
-    OP(Or)                               \
-    OP(Pad)                              \
-    OP(Pow)                              \
-    OP(Reciprocal)                       \
-    OP(ReduceMax)                        \
-    OP(ReduceMean)                       \
-    OP(ReduceMin)                        \
-    OP(ReduceSum)                        \
-    OP(Relu)                             \
-    OP(Reshape)                          \
-    OP(Resize)                           \
-    OP(RoiAlign)                         \
-    OP(Round)                            \
-    OP(Selu)                             \
-    OP(Shape)                            \
-    OP(Sigmoid)                          \
-    OP(Sign)                             \
-    OP(Sin)                              \
-    OP(Size)                             \
-    OP(Slice)                            \
-    OP(Softmax)                          \
-    OP(Softplus)                         \
-    OP(Softsign)                         \
-    OP(SpaceToDepth)                     \
-    OP(Split)                            \
-    OP(Sqrt)                             \
-    OP(Squeeze)                          \
-    OP(Sub)                              \
-    OP(Sum)                              \
-    OP(Tanh)                             \
-    OP(ThresholdedRelu)                  \
-    OP(Transpose)                        \
-    OP(Unsqueeze)                        \
-    OP(Upsample)                         \
-    OP(Where)                            \
     OP(Xor)
 
 #define DECLARE(id) extern const struct sal_op sal_op_##id;
