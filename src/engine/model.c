@@ -302,7 +302,8 @@ static void collect_warnings(struct sal_model *model)
                                      "Sigmoid: logits are those before it, probabilities "
                                      "the output's; --score '%s' explains the output itself",
                                      model->graph.values[model->tail->to].name));
-    if (model->output.activation == SAL_ACTIVATION_NONE)
+    if (model->output.activation == SAL_ACTIVATION_NONE &&
+        strcmp(model->output.unit, "logit") == 0)
         warn(model, "neither the model nor the sidecar says how logits become "
                     "probabilities: only logits are shown");
 }

@@ -14,6 +14,7 @@ struct inliner {
     struct sal_naming prefixes;
     struct sal_buffer key;
     int nodes, graph_depth; /* nodes looked at so far, calls included */
+    bool told;              /* the innermost function has been named in err */
     struct sal_arena scratch;
     struct sal_error *err;
 };
@@ -385,10 +386,11 @@ static enum sal_status expand_nodes(struct inliner *in, struct scope *scope,
     while (i < n && status == SAL_OK)
         status = expand_node(in, scope, &nodes[i++], out);
     const struct sal_onnx_function *function = scope->call->function;
-    if (status != SAL_OK && function && !scope->outer)
-        return sal_fail_within(in->err, status, "function '" SAL_NAME "', node '" SAL_NAME "'",
-                               function->name, sal_onnx_node_label(&nodes[i - 1]));
-    return status;
+    if (status == SAL_OK || !function || scope->outer || in->told)
+        return status;
+    in->told = true;
+    return sal_fail_within(in->err, status, "function '" SAL_NAME "', node '" SAL_NAME "'",
+                           function->name, sal_onnx_node_label(&nodes[i - 1]));
 }
 
 /* ---- graphs ---- */
