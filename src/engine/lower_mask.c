@@ -112,6 +112,8 @@ static bool is_integer(const struct lowering *l, int i, int64_t value)
 
 static enum sal_status lower_nonzero(const struct lowering *l)
 {
+    if (selection(l, 0)->kind)
+        return refuse(l, "a selection cannot be a mask");
     return is(l, SAL_COORDINATES, plain_mask(l->b, l->in[0]), -1);
 }
 
