@@ -19,7 +19,9 @@ static void constants(struct onnx_build *b, int64_t rows)
     const int64_t dims[] = {rows, OP_NORM_CLASSES};
     for (int i = 0; i < rows * OP_NORM_CLASSES; i++) {
         t[i] = op_norm_thresholds[i % OP_NORM_CLASSES];
-        known[i] = isnan(t[i]) ? 0 : 1;
+        known[i] = 1;
+        if (isnan(t[i]))
+            known[i] = 0;
         half[i] = 0.5f;
     }
     onnx_build_weights(b, "t", 2, dims, t);
