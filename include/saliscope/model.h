@@ -27,7 +27,8 @@ struct sal_model;
 struct sal_model_options {
     const char *sidecar; /* path; NULL: look for one */
     const char *preset;  /* name; NULL: none */
-    const char *score;   /* "logit" (NULL), "prob", or "TENSOR[i]" */
+    const char *score;   /* "logit" (NULL), "prob", "TENSOR" or "TENSOR[i]" */
+    bool force_opset;    /* take operators of a newer opset as those of the newest known */
     size_t memory;       /* most bytes of live tensors; 0: half of RAM, 8 GiB */
     struct sal_pool *pool;
 };
@@ -81,6 +82,7 @@ struct sal_model_value {
     struct sal_shape shape;
     enum sal_kind kind;
     bool constant;
+    bool known; /* false: nothing that is explained needs it, the shape is not known */
 };
 
 int sal_model_n_values(const struct sal_model *model);
@@ -117,13 +119,16 @@ const struct sal_layer *sal_model_layer(const struct sal_model *model, int value
 /* ---- scores --------------------------------------------------------------- */
 
 /* What the outputs mean. The logits are the tensor before a trailing Softmax,
- * LogSoftmax or Sigmoid, which is by-passed for every explanation. */
+ * LogSoftmax or Sigmoid, which is by-passed for every explanation; or before a Sigmoid
+ * whose result is only rescaled, class by class. With a tensor of the user's (--score,
+ * the sidecar's output) nothing is built that it does not need. */
 struct sal_model_output {
     int value;      /* id of the logits, or of the tensor of --score */
     int n;          /* number of classes: its elements per image */
     enum sal_activation activation; /* from logits to probabilities */
     const char *activation_source;  /* "Softmax node", "sidecar", ...; never NULL */
     const char *bypassed; /* name of the operator by-passed; NULL: none */
+    int chosen; /* the element that --score TENSOR[i] names; -1: none */
     const char *unit;     /* of a score: "logit", or "score" where --score chose it */
 };
 
@@ -138,11 +143,12 @@ const char *sal_model_class(const struct sal_model *model, int index);
 int sal_model_class_find(const struct sal_model *model, const char *text);
 
 /* logits[n] to probabilities[n] by the activation, with the sidecar's
- * temperature; all NAN when the activation is none. */
+ * temperature, and whatever the model does to them after its Sigmoid; all NAN when the
+ * activation is none. */
 void sal_model_probabilities(const struct sal_model *model, const sal_real *logits,
                              double *probabilities);
 
-/* The class looked at when none is named: the highest probability or logit; for
+/* The class looked at when none is named: that of --score TENSOR[i]; the highest probability or logit; for
  * sigmoid outputs the highest above its threshold (0.5 where none is given), else
  * the highest. */
 int sal_model_top_class(const struct sal_model *model, const sal_real *logits);

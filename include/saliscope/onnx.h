@@ -1,12 +1,13 @@
 /*
  * ONNX description: a model file as plain structs, checked, not interpreted.
+ * Calls of model-local functions are replaced by what the functions do.
  *
  * Our own bounded reader over a read-only mapping: protobuf nesting, counts,
  * ranks, sizes and varints are limited (see the enum), arithmetic is checked,
  * nothing sized by the file is allocated before it is checked. Weights are
  * spans into the mapping or into external data files beside the model. Known:
- * IR 3..13. Read-only after loading; shared by threads. Source of the format:
- * onnx.proto and IR.md of onnx 1.22.
+ * IR 3..SAL_ONNX_IR_MAX; a newer one is read as if it were that. Read-only after
+ * loading; shared by threads. Source of the format: onnx.proto and IR.md of onnx 1.22.
  */
 #ifndef SALISCOPE_ONNX_H
 #define SALISCOPE_ONNX_H
@@ -20,9 +21,11 @@
 #include "saliscope/status.h"
 
 enum {
+    SAL_ONNX_IR_MAX = 13,           /* the newest that is known */
     SAL_ONNX_DEPTH_MAX = 32,        /* nested messages */
     SAL_ONNX_GRAPH_DEPTH_MAX = 8,   /* graphs inside attributes */
-    SAL_ONNX_NODES_MAX = 200000,
+    SAL_ONNX_CALL_DEPTH_MAX = 32,   /* local functions that call one another */
+    SAL_ONNX_NODES_MAX = 200000,    /* also once the functions are inlined */
     SAL_ONNX_RANK_MAX = 8,
     SAL_ONNX_STRING_MAX = 65536,    /* bytes */
 };
@@ -107,6 +110,8 @@ struct sal_onnx_attr {
 
 struct sal_onnx_node {
     const char *op, *domain, *name; /* domain "" is ai.onnx; name may be "" */
+    const char *overload;           /* "" but in the name of a local function */
+    int64_t opset; /* of its domain, where a local function says so; 0: the model's */
     const char *const *inputs;      /* "" is an absent optional input */
     const char *const *outputs;     /* "" is an unused output */
     int n_inputs, n_outputs;
@@ -151,7 +156,7 @@ struct sal_onnx {
     int64_t opset; /* of the default domain */
     const struct sal_onnx_property *properties; /* metadata_props */
     int n_properties;
-    int n_functions; /* model-local functions: counted, not yet read */
+    int n_functions; /* model-local ones; none is left in the graph */
     struct sal_onnx_graph graph;
     struct sal_span bytes; /* of the .onnx file */
     size_t file_size;
@@ -183,6 +188,12 @@ enum sal_status sal_onnx_parse_tensor(struct sal_onnx_tensor *tensor,
                                       struct sal_span bytes,
                                       struct sal_arena *arena,
                                       struct sal_error *err);
+
+/* A node's name, or its first output's where it has none. */
+const char *sal_onnx_node_label(const struct sal_onnx_node *node);
+
+/* The version a node's operator is taken from; 0: its domain is not imported. */
+int64_t sal_onnx_node_opset(const struct sal_onnx *onnx, const struct sal_onnx_node *node);
 
 /* The attribute of that name, or NULL. */
 const struct sal_onnx_attr *sal_onnx_node_attr(const struct sal_onnx_node *node,

@@ -30,6 +30,7 @@ struct sal_session_options {
     const char *sidecar, *preset, *score;
     uint64_t seed;
     bool show_phi, redact_paths;
+    bool force_opset; /* see sal_model_options */
     const char *program; /* the command line, for records; NULL: one that asks the
                             same is made from the case */
 };

@@ -14,7 +14,7 @@ static uint64_t process_key(void)
 
 bool sal_names_init(struct sal_names *names, struct sal_arena *arena, size_t most)
 {
-    size_t capacity = 16;
+    size_t capacity = 4;
     while (capacity / 2 < most && capacity < SIZE_MAX / 4)
         capacity *= 2;
     names->slots = sal_new(arena, struct sal_name, capacity);

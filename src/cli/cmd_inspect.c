@@ -111,10 +111,11 @@ static void print_outputs(const struct sal_model *model)
     for (int i = 0; i < graph->n_outputs; i++) {
         int id = sal_model_find(model, graph->outputs[i].name);
         struct sal_shape shape = {0};
-        if (id >= 0)
+        bool known = id >= 0 && sal_model_value(model, id).known;
+        if (known)
             shape = sal_model_value(model, id).shape;
         fact(&table, i ? "" : "outputs", graph->outputs[i].name,
-             id >= 0 ? sal_shape_text(&shape, dims, sizeof(dims)) : NULL);
+             known ? sal_shape_text(&shape, dims, sizeof(dims)) : "not computed");
     }
     snprintf(text, sizeof(text), "%d", output->n);
     fact(&table, "logits", sal_model_value(model, output->value).name, NULL);

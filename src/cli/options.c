@@ -25,6 +25,8 @@ const struct option option_table[OPT_N] = {
                     .help = "preprocessing by name; see 'list presets'"},
     [OPT_SCORE] = {"score", 0, OPTION_TEXT, "SCORE", .commands = MODELS,
                    .help = "what is explained: logit (default), prob, or TENSOR[i]"},
+    [OPT_FORCE_OPSET] = {"force-opset", 0, OPTION_FLAG, .commands = MODELS,
+                         .help = "try a model whose opset is newer than what is known"},
     [OPT_METHOD] = {"method", 'M', OPTION_TEXT, "METHOD", .commands = DRAWS,
                     .help = "saliency method; see 'list methods'"},
     [OPT_PARAM] = {"param", 'P', OPTION_TEXT, "KEY=VALUE", .many = true,

@@ -27,6 +27,7 @@ enum sal_status cli_open_session(struct cli *cli, const char *model,
         .seed = (uint64_t)option_number(given, OPT_SEED, 0),
         .show_phi = option_given(given, OPT_SHOW_PHI),
         .redact_paths = option_given(given, OPT_REDACT_PATHS),
+        .force_opset = option_given(given, OPT_FORCE_OPSET),
         .program = (const char *)cli->program.data,
     };
     enum sal_status status = sal_session_open(&cli->session, model, &options, err);

@@ -1,120 +1,33 @@
 #include "graph.h"
 
+#include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "binding.h"
-#include "saliscope/names.h"
+#include "builder.h"
 
-/* Everything that is only needed while building. */
-struct builder {
-    const struct sal_onnx *onnx;
-    const struct sal_graph_options *options;
-    struct sal_graph *graph;
-    struct sal_names names;
-    bool *node_live;
-    struct sal_arena scratch;
-    struct sal_error *err;
-};
-
-static enum sal_status no_memory(struct builder *b)
+enum sal_status sal_builder_no_memory(struct sal_builder *b)
 {
     return sal_fail(b->err, SAL_LIMIT, "the model needs more than the memory limit");
 }
 
-/* The id of a value by name; -1. */
-static int id_of(const struct builder *b, const char *name)
-{
-    const struct sal_name *found = sal_names_find(&b->names, name);
-    return found ? found->value : -1;
-}
-
-/* ---- values ------------------------------------------------------------- */
-
-static int count_values(const struct sal_onnx_graph *source)
-{
-    int n = source->n_inputs + source->n_initialisers;
-    for (int i = 0; i < source->n_nodes; i++)
-        n += source->nodes[i].n_outputs;
-    return n;
-}
-
-static void add_value(struct builder *b, const char *name, const char *made_by,
-                      const char *node_name)
-{
-    int id = b->graph->n_values++;
-    b->graph->values[id] = (struct sal_value){
-        .name = name, .made_by = made_by, .node_name = node_name, .producer = -1};
-    if (*name)
-        sal_names_add(&b->names, name, id);
-}
-
-static enum sal_status name_values(struct builder *b)
-{
-    const struct sal_onnx_graph *source = &b->onnx->graph;
-    int n = count_values(source);
-    b->graph->values = sal_new(&b->graph->arena, struct sal_value, n);
-    if (!b->graph->values || !sal_names_init(&b->names, &b->scratch, (size_t)n))
-        return no_memory(b);
-    for (int i = 0; i < source->n_inputs; i++)
-        add_value(b, source->inputs[i].name, "", "");
-    for (int i = 0; i < source->n_initialisers; i++)
-        add_value(b, source->initialisers[i].name, "", "");
-    for (int i = 0; i < source->n_nodes; i++) {
-        const struct sal_onnx_node *node = &source->nodes[i];
-        for (int j = 0; j < node->n_outputs; j++)
-            add_value(b, node->outputs[j], node->op, node->name);
-    }
-    return SAL_OK;
-}
-
-/* Marks what the outputs need, so that nothing else is read, checked or run. */
-static enum sal_status mark_live(struct builder *b)
-{
-    const struct sal_onnx_graph *source = &b->onnx->graph;
-    struct sal_graph *graph = b->graph;
-    b->node_live = sal_new(&b->scratch, bool, source->n_nodes);
-    graph->outputs = sal_new(&graph->arena, int, source->n_outputs);
-    if (!b->node_live || !graph->outputs)
-        return no_memory(b);
-    for (int i = 0; i < source->n_outputs; i++) {
-        int id = id_of(b, source->outputs[i].name);
-        if (id < 0)
-            return sal_fail(b->err, SAL_BAD_INPUT, "output '%s' is never made",
-                            source->outputs[i].name);
-        graph->outputs[graph->n_outputs++] = id;
-        graph->values[id].live = true;
-    }
-    for (int i = source->n_nodes - 1; i >= 0; i--) {
-        const struct sal_onnx_node *node = &source->nodes[i];
-        for (int j = 0; j < node->n_outputs; j++) {
-            int id = id_of(b, node->outputs[j]);
-            b->node_live[i] |= id >= 0 && graph->values[id].live;
-        }
-        for (int j = 0; b->node_live[i] && j < node->n_inputs; j++)
-            if (*node->inputs[j])
-                graph->values[id_of(b, node->inputs[j])].live = true;
-    }
-    return SAL_OK;
-}
-
 /* ---- inputs and initialisers ----------------------------------------------- */
 
-static enum sal_status add_input(struct builder *b, int i)
+static enum sal_status read_input(const struct sal_builder *b, int i,
+                                  struct sal_tensor *tensor, struct sal_error *err)
 {
     const struct sal_onnx_value *declared = &b->onnx->graph.inputs[i];
-    struct sal_tensor *tensor = &b->graph->values[i].tensor;
     if (!sal_type_kind(declared->type, &tensor->kind))
-        return sal_fail(b->err, SAL_UNSUPPORTED, "input '%s' is not a numeric tensor",
+        return sal_fail(err, SAL_UNSUPPORTED, "input '%s' is not a numeric tensor",
                         declared->name);
     tensor->type = declared->type;
-    b->graph->inputs[b->graph->n_inputs++] = i;
     if (b->options->shapes) {
         tensor->shape = b->options->shapes[i];
         return SAL_OK;
     }
     if (declared->rank < 0)
-        return sal_fail(b->err, SAL_UNSUPPORTED, "input '%s' has no declared shape",
+        return sal_fail(err, SAL_UNSUPPORTED, "input '%s' has no declared shape",
                         declared->name);
     tensor->shape.rank = declared->rank;
     for (int d = 0; d < declared->rank; d++)
@@ -122,46 +35,57 @@ static enum sal_status add_input(struct builder *b, int i)
     return SAL_OK;
 }
 
-static enum sal_status add_constants(struct builder *b)
+/* Whether an input can be read matters only where something needs it. */
+static void add_inputs(struct sal_builder *b)
 {
-    const struct sal_onnx_graph *source = &b->onnx->graph;
-    for (int i = 0; i < source->n_initialisers; i++) {
-        struct sal_value *value = &b->graph->values[source->n_inputs + i];
-        if (!value->live)
-            continue;
-        enum sal_status status = sal_tensor_from_onnx(
-            &value->tensor, &source->initialisers[i], &b->graph->arena, b->err);
-        if (status)
-            return status;
+    for (int i = 0; i < b->onnx->graph.n_inputs; i++) {
+        read_input(b, i, &b->graph->values[i].tensor, NULL);
+        b->graph->inputs[b->graph->n_inputs++] = i;
     }
-    return SAL_OK;
+}
+
+static enum sal_status need_given(struct sal_builder *b, int id)
+{
+    struct sal_tensor *tensor = &b->graph->values[id].tensor;
+    if (b->makers[id].stored)
+        return sal_tensor_from_onnx(tensor, b->makers[id].stored, &b->graph->arena, b->err);
+    return id < b->onnx->graph.n_inputs ? read_input(b, id, tensor, b->err) : SAL_OK;
 }
 
 /* ---- nodes ----------------------------------------------------------------- */
 
-static enum sal_status resolve_op(struct builder *b, const struct sal_onnx_node *source,
-                                  struct sal_node *node)
+/* A newer opset than we know is taken as ours only where that is forced. */
+enum sal_status sal_builder_operator(struct sal_builder *b, int place,
+                                     const struct sal_op **op, int *opset)
 {
-    bool ours = !*source->domain || strcmp(source->domain, "ai.onnx") == 0;
-    node->opset = (int)b->onnx->opset;
-    node->op = ours ? sal_op_find(source->op) : NULL;
-    node->name = *source->name ? source->name
-                 : source->n_outputs ? source->outputs[0] : source->op;
-    if (!node->op)
+    const struct sal_onnx_node *source = b->places[place].source;
+    const char *name = *sal_onnx_node_label(source) ? sal_onnx_node_label(source)
+                                                    : source->op;
+    bool ours = !*source->domain;
+    int64_t version = sal_onnx_node_opset(b->onnx, source);
+    *op = ours ? sal_op_find(source->op) : NULL;
+    if (ours && version > SAL_OPSET_MAX && b->options->force_opset)
+        version = SAL_OPSET_MAX;
+    if (ours && version > SAL_OPSET_MAX)
         return sal_fail(b->err, SAL_UNSUPPORTED,
-                        "operator %s%s%s (node '%s', opset %d) is not supported",
-                        source->domain, *source->domain ? "." : "", source->op,
-                        node->name, node->opset);
-    if (node->opset < node->op->since || node->opset > node->op->until)
+                        "operator %s (node '%s') is of opset %lld, the newest known is %d; "
+                        "--force-opset takes it as that",
+                        source->op, name, (long long)version, SAL_OPSET_MAX);
+    if (!*op)
+        return sal_fail(b->err, SAL_UNSUPPORTED,
+                        "operator %s%s%s (node '%s', opset %lld) is not supported",
+                        source->domain, *source->domain ? "." : "", source->op, name,
+                        (long long)version);
+    if (version < (*op)->since || version > (*op)->until)
         return sal_fail(b->err, SAL_UNSUPPORTED,
                         "operator %s (node '%s') is supported from opset %d to %d, "
-                        "the model has opset %d",
-                        source->op, node->name, node->op->since, node->op->until,
-                        node->opset);
+                        "the model has opset %lld",
+                        source->op, name, (*op)->since, (*op)->until, (long long)version);
+    *opset = (int)version;
     return SAL_OK;
 }
 
-static enum sal_status check_arity(struct builder *b, const struct sal_node *node)
+static enum sal_status check_arity(struct sal_builder *b, const struct sal_node *node)
 {
     const struct sal_op *op = node->op;
     if (node->n_in < op->min_in || (op->max_in >= 0 && node->n_in > op->max_in))
@@ -176,25 +100,28 @@ static enum sal_status check_arity(struct builder *b, const struct sal_node *nod
     return SAL_OK;
 }
 
-static enum sal_status connect(struct builder *b, const struct sal_onnx_node *source,
+/* The outputs of the place's node, or the one that an If makes there. */
+static enum sal_status connect(struct sal_builder *b, int place, const int *in, int n_in,
                                struct sal_node *node)
 {
-    int *in = sal_new(&b->graph->arena, int, source->n_inputs);
-    int *out = sal_new(&b->graph->arena, int, source->n_outputs);
-    if (!in || !out)
-        return no_memory(b);
-    for (int i = 0; i < source->n_inputs; i++)
-        in[i] = *source->inputs[i] ? id_of(b, source->inputs[i]) : -1;
+    const struct sal_place *at = &b->places[place];
+    const struct sal_onnx_node *source = at->source;
+    int *ins = sal_new(&b->graph->arena, int, n_in);
+    int *outs = sal_new(&b->graph->arena, int, source->n_outputs);
+    if (!ins || !outs)
+        return sal_builder_no_memory(b);
+    for (int i = 0; i < n_in; i++)
+        ins[i] = in[i];
     for (int i = 0; i < source->n_outputs; i++)
-        out[i] = *source->outputs[i] ? id_of(b, source->outputs[i]) : -1;
-    node->in = in;
-    node->out = out;
-    node->n_in = source->n_inputs;
-    node->n_out = source->n_outputs;
+        outs[i] = *source->outputs[i] ? at->first + i : -1;
+    node->in = ins;
+    node->out = sal_is_if(source) ? outs + at->only : outs;
+    node->n_in = n_in;
+    node->n_out = sal_is_if(source) ? 1 : source->n_outputs;
     return check_arity(b, node);
 }
 
-static enum sal_status check_shape(struct builder *b, const struct sal_node *node,
+static enum sal_status check_shape(struct sal_builder *b, const struct sal_node *node,
                                    const struct sal_tensor *tensor)
 {
     int64_t count = 1;
@@ -209,7 +136,7 @@ static enum sal_status check_shape(struct builder *b, const struct sal_node *nod
 }
 
 /* Runs a node whose inputs are all known, into the graph's arena. */
-static enum sal_status fold(struct builder *b, const struct sal_node *node,
+static enum sal_status fold(struct sal_builder *b, const struct sal_node *node,
                             struct sal_binding *binding)
 {
     for (int i = 0; i < node->n_out; i++) {
@@ -228,7 +155,7 @@ static enum sal_status fold(struct builder *b, const struct sal_node *node,
     kernel.scratch_stride = stride;
     kernel.scratch = stride ? calloc(stride * threads, sizeof(sal_real)) : NULL;
     if (stride && !kernel.scratch)
-        return no_memory(b);
+        return sal_builder_no_memory(b);
     node->op->forward(&kernel);
     free(kernel.scratch);
     return SAL_OK;
@@ -244,47 +171,218 @@ static bool foldable(const struct sal_binding *binding)
     return true;
 }
 
-static enum sal_status add_node(struct builder *b, const struct sal_onnx_node *source)
+static enum sal_status bind(struct sal_builder *b, const struct sal_node *node,
+                            struct sal_binding *binding)
 {
-    struct sal_graph *graph = b->graph;
-    struct sal_node *node = &graph->nodes[graph->n_nodes];
-    *node = (struct sal_node){0};
-    enum sal_status status = resolve_op(b, source, node);
-    if (status || (status = connect(b, source, node)))
-        return status;
-    if (node->op->parse && (status = node->op->parse(node, source, &graph->arena, b->err)))
-        return status;
-    struct sal_binding binding;
-    if (!sal_binding_init(&binding, node, &b->scratch))
-        return no_memory(b);
+    struct sal_value *values = b->graph->values;
+    if (!sal_binding_init(binding, node, &b->scratch))
+        return sal_builder_no_memory(b);
     for (int i = 0; i < node->n_in; i++)
-        binding.in[i] = node->in[i] < 0 ? NULL : &graph->values[node->in[i]].tensor;
+        binding->in[i] = node->in[i] < 0 ? NULL : &values[node->in[i]].tensor;
     for (int i = 0; i < node->n_out; i++)
-        binding.out[i] = node->out[i] < 0 ? NULL : &graph->values[node->out[i]].tensor;
-    const struct sal_infer infer = {.node = node,
-                                    .in = binding.in,
-                                    .out = binding.out,
-                                    .arena = &graph->arena,
-                                    .plan = &node->plan};
-    if ((status = node->op->infer(&infer, b->err)))
-        return status;
-    for (int i = 0; i < node->n_out; i++)
-        if (binding.out[i] && (status = check_shape(b, node, binding.out[i])))
-            return status;
-    if (foldable(&binding))
-        return fold(b, node, &binding);
-    for (int i = 0; i < node->n_out; i++)
-        if (node->out[i] >= 0)
-            graph->values[node->out[i]].producer = graph->n_nodes;
-    graph->n_nodes++;
+        binding->out[i] = node->out[i] < 0 ? NULL : &values[node->out[i]].tensor;
     return SAL_OK;
 }
 
-/* After folding only what live nodes still read, and the outputs, are live. */
-static void settle(struct sal_graph *graph)
+enum sal_status sal_builder_make(struct sal_builder *b, int place, const struct sal_op *op,
+                                 int opset, const int *in, int n_in)
 {
-    for (int i = 0; i < graph->n_values; i++)
-        graph->values[i].live = false;
+    const struct sal_onnx_node *source = b->places[place].source;
+    const char *label = sal_onnx_node_label(source);
+    struct sal_node node = {.op = op, .opset = opset, .name = *label ? label : source->op};
+    struct sal_binding binding;
+    enum sal_status status = connect(b, place, in, n_in, &node);
+    if (status ||
+        (op->parse && (status = op->parse(&node, source, &b->graph->arena, b->err))) ||
+        (status = bind(b, &node, &binding)))
+        return status;
+    const struct sal_infer infer = {.node = &node,
+                                    .in = binding.in,
+                                    .out = binding.out,
+                                    .arena = &b->graph->arena,
+                                    .plan = &node.plan};
+    if ((status = op->infer(&infer, b->err)))
+        return status;
+    for (int i = 0; i < node.n_out; i++)
+        if (binding.out[i] && (status = check_shape(b, &node, binding.out[i])))
+            return status;
+    if (foldable(&binding))
+        return fold(b, &node, &binding);
+    b->nodes[place] = node;
+    return SAL_OK;
+}
+
+/* Makes a node whose inputs are all known. */
+static enum sal_status make_node(struct sal_builder *b, int place)
+{
+    const struct sal_place *at = &b->places[place];
+    int n = at->source->n_inputs;
+    int *in = sal_new(&b->scratch, int, n);
+    if (!in)
+        return sal_builder_no_memory(b);
+    for (int i = 0; i < n; i++)
+        in[i] = *at->source->inputs[i]
+                    ? sal_scope_find(b, at->scope, place, at->source->inputs[i]) : -1;
+    bool done = false;
+    enum sal_status status = sal_lower_mask(b, place, in, n, &done);
+    if (status || done)
+        return status;
+    const struct sal_op *op;
+    int opset;
+    status = sal_builder_operator(b, place, &op, &opset);
+    return status ? status : sal_builder_make(b, place, op, opset, in, n);
+}
+
+/* ---- If -------------------------------------------------------------------------- */
+
+/* What the output of the branch that the condition takes is called inside, as an id. */
+static enum sal_status choose_branch(struct sal_builder *b, int value, int *chosen)
+{
+    const struct sal_maker *maker = &b->makers[value];
+    const struct sal_place *at = &b->places[maker->place];
+    const char *name = sal_onnx_node_label(at->source);
+    long long opset = (long long)sal_onnx_node_opset(b->onnx, at->source);
+    int id = sal_scope_find(b, at->scope, maker->place, at->source->inputs[0]);
+    const struct sal_tensor *condition = &b->graph->values[id].tensor;
+    if (!condition->data)
+        return sal_fail(b->err, SAL_UNSUPPORTED,
+                        "operator If (node '%s', opset %lld): its condition '%s' depends on "
+                        "the input; only a constant one is supported",
+                        name, opset, at->source->inputs[0]);
+    if (condition->kind != SAL_INT || sal_shape_count(&condition->shape) != 1)
+        return sal_fail(b->err, SAL_BAD_INPUT,
+                        "If '%s': its condition must be one boolean", name);
+    const struct sal_scope *branch = condition->i64[0] ? at->then : at->otherwise;
+    if (!branch)
+        return sal_fail(b->err, SAL_BAD_INPUT,
+                        "If '%s': its %s must be a graph without inputs and with %d outputs",
+                        name, condition->i64[0] ? "then_branch" : "else_branch",
+                        at->source->n_outputs);
+    *chosen = sal_scope_find(b, branch, maker->place,
+                             branch->graph->outputs[maker->output].name);
+    return SAL_OK;
+}
+
+/* ---- what is needed -------------------------------------------------------------- */
+
+/* A value being made: its place's inputs are walked first. */
+struct need {
+    int value;
+    int next;  /* input to look at next */
+    int taken; /* of an If: the branch's value; -1: not yet chosen */
+};
+
+struct needs {
+    struct need *stack;
+    int depth;
+};
+
+static void push(struct sal_builder *b, struct needs *needs, int value)
+{
+    if (value >= 0 && !b->ready[value])
+        needs->stack[needs->depth++] = (struct need){value, 0, -1};
+}
+
+static enum sal_status next_of_if(struct sal_builder *b, struct needs *needs)
+{
+    struct need *top = &needs->stack[needs->depth - 1];
+    const struct sal_maker *maker = &b->makers[top->value];
+    const struct sal_place *at = &b->places[maker->place];
+    if (at->source->n_inputs != 1 || !*at->source->inputs[0])
+        return sal_fail(b->err, SAL_BAD_INPUT, "If '%s' takes one input, has %d",
+                        sal_onnx_node_label(at->source), at->source->n_inputs);
+    if (top->next++ == 0) {
+        push(b, needs, sal_scope_find(b, at->scope, maker->place, at->source->inputs[0]));
+        return SAL_OK;
+    }
+    if (top->taken < 0) {
+        enum sal_status status = choose_branch(b, top->value, &top->taken);
+        if (!status)
+            push(b, needs, top->taken);
+        return status;
+    }
+    b->ready[top->value] = true;
+    needs->depth--;
+    return sal_builder_make(b, maker->place + maker->output, sal_op_find("Identity"),
+                            SAL_OPSET_MAX, &top->taken, 1);
+}
+
+static enum sal_status next_of_node(struct sal_builder *b, struct needs *needs)
+{
+    struct need *top = &needs->stack[needs->depth - 1];
+    int place = b->makers[top->value].place;
+    const struct sal_place *at = &b->places[place];
+    if (top->next < at->source->n_inputs) {
+        const char *name = at->source->inputs[top->next++];
+        push(b, needs, *name ? sal_scope_find(b, at->scope, place, name) : -1);
+        return SAL_OK;
+    }
+    for (int i = 0; i < at->source->n_outputs; i++)
+        b->ready[at->first + i] = true;
+    needs->depth--;
+    return make_node(b, place);
+}
+
+/* Makes a value and all it depends on, depth first without recursion. The check of the
+ * description has made sure that nothing depends on itself. */
+static enum sal_status need(struct sal_builder *b, struct needs *needs, int value)
+{
+    enum sal_status status = SAL_OK;
+    push(b, needs, value);
+    while (needs->depth && !status) {
+        assert(needs->depth <= b->graph->n_values);
+        int id = needs->stack[needs->depth - 1].value;
+        int place = b->makers[id].place;
+        if (b->ready[id]) {
+            needs->depth--;
+        } else if (place < 0) {
+            b->ready[id] = true;
+            needs->depth--;
+            status = need_given(b, id);
+        } else if (sal_is_if(b->places[place].source)) {
+            status = next_of_if(b, needs);
+        } else {
+            status = next_of_node(b, needs);
+        }
+    }
+    return status;
+}
+
+/* ---- the graph ------------------------------------------------------------------- */
+
+/* Drops nodes that only served to find out what is constant, and puts the others in
+ * their order. */
+static enum sal_status settle(struct sal_builder *b)
+{
+    struct sal_graph *graph = b->graph;
+    bool *wanted = sal_new(&b->scratch, bool, graph->n_values);
+    bool *kept = sal_new(&b->scratch, bool, b->n_places);
+    if (!wanted || !kept)
+        return sal_builder_no_memory(b);
+    for (int i = 0; i < graph->n_outputs; i++)
+        wanted[graph->outputs[i]] = true;
+    int n = 0;
+    for (int i = b->n_places - 1; i >= 0; i--) {
+        const struct sal_node *node = &b->nodes[i];
+        for (int j = 0; node->op && j < node->n_out; j++)
+            kept[i] |= node->out[j] >= 0 && wanted[node->out[j]];
+        for (int j = 0; kept[i] && j < node->n_in; j++)
+            if (node->in[j] >= 0)
+                wanted[node->in[j]] = true;
+        n += kept[i];
+    }
+    graph->nodes = sal_new(&graph->arena, struct sal_node, n);
+    if (!graph->nodes)
+        return sal_builder_no_memory(b);
+    for (int i = 0; i < b->n_places; i++)
+        if (kept[i])
+            graph->nodes[graph->n_nodes++] = b->nodes[i];
+    return SAL_OK;
+}
+
+/* What the nodes read and write is live. */
+static void mark_live(struct sal_graph *graph)
+{
     for (int i = 0; i < graph->n_nodes; i++) {
         const struct sal_node *node = &graph->nodes[i];
         for (int j = 0; j < node->n_in; j++) {
@@ -296,35 +394,70 @@ static void settle(struct sal_graph *graph)
             value->live = true;
         }
         for (int j = 0; j < node->n_out; j++)
-            if (node->out[j] >= 0)
+            if (node->out[j] >= 0) {
                 graph->values[node->out[j]].live = true;
+                graph->values[node->out[j]].producer = i;
+            }
     }
 }
 
-static enum sal_status build(struct builder *b)
+static enum sal_status find_outputs(struct sal_builder *b)
 {
     const struct sal_onnx_graph *source = &b->onnx->graph;
     struct sal_graph *graph = b->graph;
-    if (b->onnx->opset < 1 || b->onnx->opset > SAL_OPSET_MAX)
-        return sal_fail(b->err, SAL_UNSUPPORTED, "opset %lld is not supported (1 to %d)",
-                        (long long)b->onnx->opset, SAL_OPSET_MAX);
-    graph->nodes = sal_new(&graph->arena, struct sal_node, source->n_nodes);
-    graph->inputs = sal_new(&graph->arena, int, source->n_inputs);
-    if (!graph->nodes || !graph->inputs)
-        return no_memory(b);
-    enum sal_status status = name_values(b);
-    if (status || (status = mark_live(b)))
-        return status;
-    for (int i = 0; i < source->n_inputs && !status; i++)
-        status = add_input(b, i);
-    if (!status)
-        status = add_constants(b);
-    for (int i = 0; i < source->n_nodes && !status; i++)
-        if (b->node_live[i])
-            status = add_node(b, &source->nodes[i]);
-    if (!status)
-        settle(graph);
+    const char *chosen = b->options->output;
+    int n = chosen ? 1 : source->n_outputs;
+    graph->outputs = sal_new(&graph->arena, int, n);
+    if (!graph->outputs)
+        return sal_builder_no_memory(b);
+    for (int i = 0; i < n; i++) {
+        const char *name = chosen ? chosen : source->outputs[i].name;
+        int id = sal_graph_find(graph, name);
+        if (id < 0)
+            return sal_fail(b->err, chosen ? SAL_USAGE : SAL_BAD_INPUT,
+                            chosen ? "'%s' is not a tensor of this model"
+                                   : "output '%s' is never made",
+                            name);
+        graph->outputs[graph->n_outputs++] = id;
+    }
+    return SAL_OK;
+}
+
+static enum sal_status make_outputs(struct sal_builder *b)
+{
+    struct sal_graph *graph = b->graph;
+    struct needs needs = {.stack = sal_new(&b->scratch, struct need, graph->n_values + 1)};
+    if (!needs.stack)
+        return sal_builder_no_memory(b);
+    enum sal_status status = SAL_OK;
+    for (int i = 0; i < graph->n_outputs && !status; i++) {
+        int id = graph->outputs[i];
+        status = need(b, &needs, id);
+        if (!status && b->selections[id].kind)
+            status = sal_fail(b->err, SAL_UNSUPPORTED,
+                              "output '%s' has a size that depends on the input",
+                              graph->values[id].name);
+    }
     return status;
+}
+
+static enum sal_status build(struct sal_builder *b)
+{
+    struct sal_graph *graph = b->graph;
+    if (b->onnx->opset > SAL_OPSET_MAX && !b->options->force_opset)
+        return sal_fail(b->err, SAL_UNSUPPORTED,
+                        "opset %lld is newer than %d, the newest known; --force-opset takes "
+                        "it as that",
+                        (long long)b->onnx->opset, SAL_OPSET_MAX);
+    graph->inputs = sal_new(&graph->arena, int, b->onnx->graph.n_inputs);
+    enum sal_status status = graph->inputs ? sal_builder_name(b) : sal_builder_no_memory(b);
+    if (status)
+        return status;
+    add_inputs(b);
+    if ((status = find_outputs(b)) || (status = make_outputs(b)) || (status = settle(b)))
+        return status;
+    mark_live(graph);
+    return SAL_OK;
 }
 
 enum sal_status sal_graph_build(struct sal_graph *graph, const struct sal_onnx *onnx,
@@ -332,7 +465,7 @@ enum sal_status sal_graph_build(struct sal_graph *graph, const struct sal_onnx *
                                 struct sal_error *err)
 {
     *graph = (struct sal_graph){.arena.limit = options->memory};
-    struct builder b = {
+    struct sal_builder b = {
         .onnx = onnx, .options = options, .graph = graph, .err = err};
     enum sal_status status = build(&b);
     sal_arena_release(&b.scratch);

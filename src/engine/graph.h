@@ -1,10 +1,12 @@
 /*
  * The graph: a description made executable for one batch size.
  *
- * Building resolves every node to its operator row, infers all kinds and shapes,
- * runs whatever is constant, and drops what no output needs. Read-only
- * afterwards. Ids are given in the order of the description (inputs, initialisers,
- * outputs of nodes), so they are the same for every shape it is built for. Owns
+ * Building starts at the outputs and goes back over what they need: it resolves every
+ * such node to its operator row, infers kinds and shapes, runs whatever is constant,
+ * and takes the branch of an If whose condition is. What no output needs is not looked
+ * at. Read-only afterwards. Ids are given in the order of the description (inputs,
+ * initialisers, outputs of nodes; then the same for each branch of each If), so they
+ * are the same for every shape it is built for. Owns
  * its arena; names, attributes' lists and float32 weights are the sal_onnx's,
  * which must outlive it.
  */
@@ -20,7 +22,7 @@
 struct sal_value {
     const char *name;
     struct sal_tensor tensor; /* data set: constant */
-    int producer;             /* node index; -1: input, initialiser or folded */
+    int producer;             /* node index; -1: input, initialiser, folded or dead */
     const char *made_by;      /* operator name in the file; "" for an input */
     const char *node_name;    /* "" for an input */
     bool live;                /* an output depends on it, and it is not folded away */
@@ -43,6 +45,8 @@ struct sal_graph_options {
     const struct sal_shape *shapes; /* of the inputs, in order; NULL: as declared,
                                        free axes 1 */
     size_t memory; /* most bytes for constants; 0: no limit */
+    const char *output; /* a tensor to build instead of the model's outputs; NULL: none */
+    bool force_opset;   /* take operators of a newer opset as those of the newest known */
     struct sal_pool *pool;
 };
 

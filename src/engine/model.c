@@ -20,7 +20,10 @@ struct sal_model {
     struct sal_graph graph;
     struct sal_model_input input;
     struct sal_preprocessing preprocessing;
+    const char *wanted; /* the tensor to score instead of the model's output; or NULL */
+    bool force_opset;
     struct sal_model_output output;
+    const struct sal_tail *tail;
     struct sal_layer *layers;
     int n_layers, automatic;
     struct sal_model_figures figures;
@@ -198,7 +201,11 @@ enum sal_status sal_model_build_graph(const struct sal_model *model, int batch,
     shape.dim[last ? 2 : 3] = input->width;
     return sal_graph_build(graph, &model->onnx,
                            &(struct sal_graph_options){
-                               .shapes = &shape, .memory = model->memory, .pool = pool},
+                               .shapes = &shape,
+                               .memory = model->memory,
+                               .output = model->wanted,
+                               .force_opset = model->force_opset,
+                               .pool = pool},
                            err);
 }
 
@@ -279,9 +286,47 @@ static void collect_warnings(struct sal_model *model)
         strncmp(model->onnx.producer_version, "2.9", 3) == 0)
         warn(model, "exported by PyTorch 2.9, which is known to mis-fuse "
                     "BatchNormalization: compare its outputs with the original model's");
-    if (model->output.activation == SAL_ACTIVATION_NONE)
+    if (model->onnx.ir_version > SAL_ONNX_IR_MAX)
+        warn(model, sal_arena_format(&model->arena,
+                                     "IR version %lld is newer than %d, the newest known: "
+                                     "what is new in it is not looked at",
+                                     (long long)model->onnx.ir_version, SAL_ONNX_IR_MAX));
+    if (model->onnx.opset > SAL_OPSET_MAX)
+        warn(model, sal_arena_format(&model->arena,
+                                     "opset %lld is taken as %d, as --force-opset asks: "
+                                     "compare the outputs with the original model's",
+                                     (long long)model->onnx.opset, SAL_OPSET_MAX));
+    if (model->tail)
+        warn(model, sal_arena_format(&model->arena,
+                                     "the output rescales each probability after its "
+                                     "Sigmoid: logits are those before it, probabilities "
+                                     "the output's; --score '%s' explains the output itself",
+                                     model->graph.values[model->tail->to].name));
+    if (model->output.activation == SAL_ACTIVATION_NONE &&
+        strcmp(model->output.unit, "logit") == 0)
         warn(model, "neither the model nor the sidecar says how logits become "
                     "probabilities: only logits are shown");
+}
+
+/* Logits that only turn into the output through a Sigmoid and a tail behind it. */
+static enum sal_status find_tail(struct sal_model *model, struct sal_error *err)
+{
+    struct sal_model_output *output = &model->output;
+    const char *said = model->sidecar.activation_source;
+    if ((said && model->sidecar.activation != SAL_SIGMOID) || output->bypassed || output->value != model->graph.outputs[0] ||
+        strcmp(output->unit, "logit") != 0)
+        return SAL_OK;
+    enum sal_status status =
+        sal_tail_find(&model->graph, output->value, &model->tail, &model->arena, err);
+    if (status || !model->tail)
+        return status;
+    const struct sal_node *sigmoid =
+        &model->graph.nodes[model->graph.values[model->tail->from].producer];
+    output->value = sigmoid->in[0];
+    output->activation = SAL_SIGMOID;
+    output->activation_source = said ? said : "Sigmoid and what follows it";
+    output->bypassed = "Sigmoid and what follows it";
+    return SAL_OK;
 }
 
 /* Everything whose failure is the model's own. */
@@ -292,6 +337,8 @@ static enum sal_status make_ready(struct sal_model *model,
     enum sal_status status;
     if ((status = find_input(model, err)) ||
         (status = complete_preprocessing(model, err)) ||
+        (status = sal_output_wanted(&model->sidecar, options->score, &model->arena,
+                                    &model->wanted, err)) ||
         (status = sal_model_build_graph(model, 1, options->pool, &model->graph, err)))
         return status;
     if (!model->graph.values[model->input.value].live)
@@ -299,6 +346,7 @@ static enum sal_status make_ready(struct sal_model *model,
                         model->input.name);
     if ((status = sal_output_find(&model->graph, &model->onnx, &model->sidecar,
                                   options->score, &model->output, err)) ||
+        (status = find_tail(model, err)) ||
         (status = sal_output_layers(&model->graph, model->input.layout, &model->sidecar,
                                     &model->output, &model->layers, &model->n_layers,
                                     &model->automatic, &model->arena, err)) ||
@@ -328,6 +376,7 @@ enum sal_status sal_model_open(struct sal_model **out, const char *path,
     if (!model)
         return sal_fail(err, SAL_LIMIT, "no memory for the model");
     model->memory = options->memory ? options->memory : default_memory();
+    model->force_opset = options->force_opset;
     model->path = sal_arena_copy(&model->arena, path, strlen(path));
     enum sal_status status = model->path ? open_model(model, options, err)
                                          : sal_fail(err, SAL_LIMIT, "no memory");
@@ -420,6 +469,11 @@ const struct sal_graph *sal_model_graph(const struct sal_model *model)
     return &model->graph;
 }
 
+const struct sal_tail *sal_model_tail(const struct sal_model *model)
+{
+    return model->tail;
+}
+
 size_t sal_model_memory(const struct sal_model *model)
 {
     return model->memory;
@@ -440,6 +494,7 @@ struct sal_model_value sal_model_value(const struct sal_model *model, int id)
         .shape = value->tensor.shape,
         .kind = value->tensor.kind,
         .constant = value->tensor.data,
+        .known = value->tensor.type,
     };
 }
 
@@ -472,64 +527,6 @@ int sal_model_class_find(const struct sal_model *model, const char *text)
         if (strcasecmp(model->class_names[i], text) == 0)
             return i;
     return -1;
-}
-
-static double temperature_of(const struct sal_model *model)
-{
-    double t = model->sidecar.temperature;
-    return t > 0 ? t : 1;
-}
-
-void sal_model_probabilities(const struct sal_model *model, const sal_real *logits,
-                             double *probabilities)
-{
-    int n = model->output.n;
-    double t = temperature_of(model), top = -HUGE_VAL, sum = 0;
-    for (int i = 0; i < n; i++) {
-        probabilities[i] = (double)NAN;
-        top = fmax(top, (double)logits[i] / t);
-    }
-    if (model->output.activation == SAL_SIGMOID)
-        for (int i = 0; i < n; i++)
-            probabilities[i] = 1 / (1 + exp(-(double)logits[i] / t));
-    if (model->output.activation != SAL_SOFTMAX)
-        return;
-    for (int i = 0; i < n; i++)
-        sum += probabilities[i] = exp((double)logits[i] / t - top);
-    for (int i = 0; i < n; i++)
-        probabilities[i] /= sum;
-}
-
-static double threshold_of(const struct sal_model *model, int index)
-{
-    const struct sal_sidecar *sidecar = &model->sidecar;
-    double given =
-        index < sidecar->n_classes ? sidecar->classes[index].threshold : (double)NAN;
-    return isnan(given) && model->output.activation == SAL_SIGMOID ? 0.5 : given;
-}
-
-bool sal_model_flagged(const struct sal_model *model, int index, double probability)
-{
-    return probability >= threshold_of(model, index);
-}
-
-/* Multi-label: the finding furthest above its threshold counts by its probability;
- * where none is above, the highest probability. */
-int sal_model_top_class(const struct sal_model *model, const sal_real *logits)
-{
-    double t = temperature_of(model);
-    int best = 0;
-    bool best_flagged = false;
-    for (int i = 0; i < model->output.n; i++) {
-        bool flagged = model->output.activation == SAL_SIGMOID &&
-                       sal_model_flagged(model, i, 1 / (1 + exp(-(double)logits[i] / t)));
-        bool better = flagged != best_flagged ? flagged : logits[i] > logits[best];
-        if (i == 0 || better) {
-            best = i;
-            best_flagged = flagged;
-        }
-    }
-    return best;
 }
 
 /* ---- images ------------------------------------------------------------------------------ */

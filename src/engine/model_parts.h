@@ -6,6 +6,7 @@
 
 #include "graph.h"
 #include "saliscope/model.h"
+#include "tail.h"
 
 /* The graph at batch 1. */
 const struct sal_graph *sal_model_graph(const struct sal_model *model);
@@ -14,6 +15,9 @@ const struct sal_graph *sal_model_graph(const struct sal_model *model);
 enum sal_status sal_model_build_graph(const struct sal_model *model, int batch,
                                       struct sal_pool *pool, struct sal_graph *graph,
                                       struct sal_error *err);
+
+/* What it does after its Sigmoid; NULL: nothing. */
+const struct sal_tail *sal_model_tail(const struct sal_model *model);
 
 /* The limit on live tensors in bytes. */
 size_t sal_model_memory(const struct sal_model *model);

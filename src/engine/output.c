@@ -1,5 +1,6 @@
 #include "output.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 #include "axes.h"
@@ -75,19 +76,51 @@ static void look_ahead(const struct sal_onnx *onnx, const char *name,
     }
 }
 
-static enum sal_status named(const struct sal_graph *graph, const char *name,
-                             size_t size, const char *what, int *value,
-                             struct sal_error *err)
+/* ---- the user's tensor ------------------------------------------------------------ */
+
+static bool names_tensor(const char *score)
 {
-    for (int i = 0; i < graph->n_values; i++)
-        if (strncmp(graph->values[i].name, name, size) == 0 &&
-            !graph->values[i].name[size] && graph->values[i].live &&
-            !graph->values[i].tensor.data && graph->values[i].tensor.kind == SAL_REAL) {
-            *value = i;
-            return SAL_OK;
-        }
-    return sal_fail(err, SAL_USAGE, "%s '%.*s' is not a tensor this model computes", what,
-                    (int)size, name);
+    return score && strcmp(score, "logit") != 0 && strcmp(score, "prob") != 0;
+}
+
+/* Splits "TENSOR[i]"; *index -1 where there is none. A tensor's own name may hold
+ * brackets: only digits in the last ones are an index. */
+static size_t split_score(const char *score, int *index)
+{
+    size_t size = strlen(score), digits = 0;
+    *index = -1;
+    if (!size || score[size - 1] != ']')
+        return size;
+    while (digits + 1 < size && score[size - 2 - digits] >= '0' &&
+           score[size - 2 - digits] <= '9')
+        digits++;
+    if (digits < 1 || digits > 9 || digits + 2 >= size || score[size - 2 - digits] != '[')
+        return size;
+    *index = (int)strtol(&score[size - 1 - digits], NULL, 10);
+    return size - digits - 2;
+}
+
+enum sal_status sal_output_wanted(const struct sal_sidecar *sidecar, const char *score,
+                                  struct sal_arena *arena, const char **name,
+                                  struct sal_error *err)
+{
+    int index;
+    *name = sidecar->output;
+    if (!names_tensor(score))
+        return SAL_OK;
+    *name = sal_arena_copy(arena, score, split_score(score, &index));
+    return *name ? SAL_OK : sal_fail(err, SAL_LIMIT, "no memory for the model");
+}
+
+/* The tensor that was built because a user named it. */
+static enum sal_status check_named(const struct sal_graph *graph, const char *what,
+                                   struct sal_error *err)
+{
+    const struct sal_value *value = &graph->values[graph->outputs[0]];
+    if (value->live && !value->tensor.data && value->tensor.kind == SAL_REAL)
+        return SAL_OK;
+    return sal_fail(err, SAL_USAGE, "%s '%s' is not a tensor this model computes", what,
+                    value->name);
 }
 
 static enum sal_status check_scores(const struct sal_graph *graph,
@@ -109,37 +142,48 @@ static enum sal_status check_scores(const struct sal_graph *graph,
     return SAL_OK;
 }
 
+/* Explained as it is: nothing is by-passed, nothing applied. */
+static enum sal_status take_as_it_is(const struct sal_graph *graph, const char *score,
+                                     struct sal_model_output *output,
+                                     struct sal_error *err)
+{
+    output->value = graph->outputs[0];
+    output->activation_source = "--score";
+    output->unit = "score";
+    if (!names_tensor(score))
+        return check_scores(graph, output, err);
+    split_score(score, &output->chosen);
+    enum sal_status status = check_named(graph, "the score", err);
+    if (status || (status = check_scores(graph, output, err)))
+        return status;
+    if (output->chosen >= output->n)
+        return sal_fail(err, SAL_USAGE, "the score '%s': that tensor has %d elements", score,
+                        output->n);
+    return SAL_OK;
+}
+
 enum sal_status sal_output_find(const struct sal_graph *graph,
                                 const struct sal_onnx *onnx,
                                 const struct sal_sidecar *sidecar, const char *score,
                                 struct sal_model_output *output, struct sal_error *err)
 {
-    *output = (struct sal_model_output){.activation_source = "nothing says",
-                                        .unit = "logit"};
+    *output = (struct sal_model_output){
+        .activation_source = "nothing says", .unit = "logit", .chosen = -1};
+    if (score && strcmp(score, "logit") != 0)
+        return take_as_it_is(graph, score, output, err);
     int value = graph->outputs[0];
-    enum sal_status status = SAL_OK;
-    if (sidecar->output)
-        status = named(graph, sidecar->output, strlen(sidecar->output),
-                       "the sidecar's output", &value, err);
+    enum sal_status status =
+        sidecar->output ? check_named(graph, "the sidecar's output", err) : SAL_OK;
     if (status)
         return status;
-    int logits = bypass(graph, value, output);
+    output->value = bypass(graph, value, output);
     if (!output->bypassed)
         look_ahead(onnx, graph->values[value].name, output);
     if (sidecar->activation_source) {
         output->activation = sidecar->activation;
         output->activation_source = sidecar->activation_source;
     }
-    output->value = logits;
-    bool other = score && strcmp(score, "logit") != 0;
-    if (other) { /* explained as it is: nothing is by-passed, nothing applied */
-        *output = (struct sal_model_output){
-            .value = value, .activation_source = "--score", .unit = "score"};
-        if (strcmp(score, "prob") != 0)
-            status = named(graph, score, strcspn(score, "["), "the score",
-                           &output->value, err);
-    }
-    return status ? status : check_scores(graph, output, err);
+    return check_scores(graph, output, err);
 }
 
 /* ---- layers ---------------------------------------------------------------------- */

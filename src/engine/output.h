@@ -9,6 +9,12 @@
 #include "saliscope/model.h"
 #include "saliscope/sidecar.h"
 
+/* The one tensor that is to be built: of --score TENSOR, or the sidecar's output; NULL:
+ * the model's outputs. Lives in arena, or where it came from. */
+enum sal_status sal_output_wanted(const struct sal_sidecar *sidecar, const char *score,
+                                  struct sal_arena *arena, const char **name,
+                                  struct sal_error *err);
+
 /* Finds the scores: of the sidecar's output, or the graph's first, walking back
  * through reshapes and one trailing Softmax, LogSoftmax or Sigmoid; or the tensor
  * that --score names. A Softmax or Sigmoid that only reads the output tells the

@@ -231,8 +231,8 @@ static enum sal_status finish_attr(struct sal_reader *reader, struct attr *attr)
     return attr->out.s ? SAL_OK : sal_reader_no_memory(reader);
 }
 
-static enum sal_status read_attr(struct sal_reader *reader, void *at,
-                                 const struct sal_wire_field *field)
+enum sal_status sal_read_attr(struct sal_reader *reader, void *at,
+                              const struct sal_wire_field *field)
 {
     struct attr attr = {.out.name = ""};
     enum sal_status status = sal_message_read(reader, &attr_message, field->bytes, &attr);
@@ -258,28 +258,24 @@ static const struct sal_message node_message = {
              INPUTS_MAX, AT(n_outputs)),
         ONE(3, SAL_WIRE_BYTES, "name", sal_read_text, AT(name)),
         ONE(4, SAL_WIRE_BYTES, "op_type", sal_read_text, AT(op)),
-        MANY(5, SAL_WIRE_BYTES, "attribute", read_attr, AT(attrs), struct sal_onnx_attr,
+        MANY(5, SAL_WIRE_BYTES, "attribute", sal_read_attr, AT(attrs), struct sal_onnx_attr,
              ATTRS_MAX, AT(n_attrs)),
         ONE(7, SAL_WIRE_BYTES, "domain", sal_read_text, AT(domain)),
+        ONE(8, SAL_WIRE_BYTES, "overload", sal_read_text, AT(overload)),
         {0},
     },
 };
 #undef AT
 
-static const char *plain_domain(const char *domain)
-{
-    return strcmp(domain, "ai.onnx") == 0 ? "" : domain;
-}
-
-static enum sal_status read_node(struct sal_reader *reader, void *at,
-                                 const struct sal_wire_field *field)
+enum sal_status sal_read_node(struct sal_reader *reader, void *at,
+                              const struct sal_wire_field *field)
 {
     struct sal_onnx_node *node = at;
-    *node = (struct sal_onnx_node){.op = "", .domain = "", .name = ""};
+    *node = (struct sal_onnx_node){.op = "", .domain = "", .name = "", .overload = ""};
     if (++reader->nodes > SAL_ONNX_NODES_MAX)
         return sal_fail(reader->err, SAL_BAD_INPUT, "more than %d nodes", SAL_ONNX_NODES_MAX);
     enum sal_status status = sal_message_read(reader, &node_message, field->bytes, node);
-    node->domain = plain_domain(node->domain);
+    node->domain = sal_onnx_plain_domain(node->domain);
     if (status != SAL_OK && *node->name)
         sal_fail_within(reader->err, status, "node '" SAL_NAME "'", node->name);
     return status;
@@ -294,7 +290,7 @@ struct graph {
 static const struct sal_message graph_message = {
     "GraphProto",
     (const struct sal_field[]){
-        MANY(1, SAL_WIRE_BYTES, "node", read_node, AT(out.nodes), struct sal_onnx_node,
+        MANY(1, SAL_WIRE_BYTES, "node", sal_read_node, AT(out.nodes), struct sal_onnx_node,
              SAL_ONNX_NODES_MAX, AT(out.n_nodes)),
         ONE(2, SAL_WIRE_BYTES, "name", sal_read_text, AT(out.name)),
         MANY(5, SAL_WIRE_BYTES, "initializer", sal_read_tensor, AT(out.initialisers),
@@ -358,13 +354,13 @@ static const struct sal_message opset_message = {
 };
 #undef AT
 
-static enum sal_status read_opset(struct sal_reader *reader, void *at,
-                                  const struct sal_wire_field *field)
+enum sal_status sal_read_opset(struct sal_reader *reader, void *at,
+                               const struct sal_wire_field *field)
 {
     struct sal_onnx_opset *opset = at;
     opset->domain = "";
     enum sal_status status = sal_message_read(reader, &opset_message, field->bytes, opset);
-    opset->domain = plain_domain(opset->domain);
+    opset->domain = sal_onnx_plain_domain(opset->domain);
     return status;
 }
 
@@ -374,6 +370,7 @@ struct model {
     struct sal_onnx_graph graph;
     const struct sal_onnx_opset *opsets;
     const struct sal_onnx_property *properties;
+    const struct sal_onnx_function *functions;
     int has_graph, n_opsets, n_properties, n_functions;
 };
 
@@ -385,11 +382,12 @@ static const struct sal_message model_message = {
         ONE(2, SAL_WIRE_BYTES, "producer_name", sal_read_text, AT(producer)),
         ONE(3, SAL_WIRE_BYTES, "producer_version", sal_read_text, AT(producer_version)),
         ONE_SEEN(7, SAL_WIRE_BYTES, "graph", read_graph, AT(graph), AT(has_graph)),
-        MANY(8, SAL_WIRE_BYTES, "opset_import", read_opset, AT(opsets), struct sal_onnx_opset,
+        MANY(8, SAL_WIRE_BYTES, "opset_import", sal_read_opset, AT(opsets), struct sal_onnx_opset,
              OPSETS_MAX, AT(n_opsets)),
         MANY(14, SAL_WIRE_BYTES, "metadata_props", sal_read_property, AT(properties),
              struct sal_onnx_property, PROPERTIES_MAX, AT(n_properties)),
-        COUNT(25, SAL_WIRE_BYTES, "functions", AT(n_functions)),
+        MANY(25, SAL_WIRE_BYTES, "functions", sal_read_function, AT(functions),
+             struct sal_onnx_function, SAL_ONNX_FUNCTIONS_MAX, AT(n_functions)),
         {0},
     },
 };
@@ -429,7 +427,8 @@ static enum sal_status parse(struct sal_onnx *onnx, struct sal_span bytes,
     onnx->bytes = bytes;
     onnx->file_size = bytes.size;
     keep(onnx, &model);
-    return sal_onnx_check(onnx, err);
+    status = sal_onnx_inline(onnx, model.functions, model.n_functions, err);
+    return status == SAL_OK ? sal_onnx_check(onnx, err) : status;
 }
 
 static enum sal_status fail_closed(struct sal_onnx *onnx, enum sal_status status,
@@ -485,4 +484,30 @@ const struct sal_onnx_attr *sal_onnx_node_attr(const struct sal_onnx_node *node,
             return &node->attrs[i];
     }
     return NULL;
+}
+
+const char *sal_onnx_plain_domain(const char *domain)
+{
+    return strcmp(domain, "ai.onnx") == 0 ? "" : domain;
+}
+
+const char *sal_onnx_node_label(const struct sal_onnx_node *node)
+{
+    return *node->name || !node->n_outputs ? node->name : node->outputs[0];
+}
+
+int64_t sal_onnx_opset_find(const struct sal_onnx_opset *opsets, int n_opsets,
+                            const char *domain)
+{
+    for (int i = 0; i < n_opsets; i++) {
+        if (strcmp(opsets[i].domain, domain) == 0)
+            return opsets[i].version;
+    }
+    return 0;
+}
+
+int64_t sal_onnx_node_opset(const struct sal_onnx *onnx, const struct sal_onnx_node *node)
+{
+    return node->opset ? node->opset
+                       : sal_onnx_opset_find(onnx->opsets, onnx->n_opsets, node->domain);
 }

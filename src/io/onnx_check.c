@@ -20,7 +20,7 @@ struct scope {
 
 static const char *label(const struct sal_onnx_node *node)
 {
-    return *node->name || !node->n_outputs ? node->name : node->outputs[0];
+    return sal_onnx_node_label(node);
 }
 
 static enum sal_status no_memory(struct sal_error *err)
@@ -292,6 +292,10 @@ static enum sal_status check_opsets(struct sal_onnx *onnx, struct sal_error *err
                             (long long)opset->version);
         onnx->opset = opset->version;
     }
+    for (int i = 0; i < onnx->graph.n_nodes && !onnx->opset; i++) {
+        if (!*onnx->graph.nodes[i].domain) /* out of a function, which has its own */
+            onnx->opset = onnx->graph.nodes[i].opset;
+    }
     if (!onnx->opset)
         return sal_fail(err, SAL_BAD_INPUT, "no version of the default operator set is given");
     return SAL_OK;
@@ -299,9 +303,9 @@ static enum sal_status check_opsets(struct sal_onnx *onnx, struct sal_error *err
 
 enum sal_status sal_onnx_check(struct sal_onnx *onnx, struct sal_error *err)
 {
-    if (onnx->ir_version < 3 || onnx->ir_version > 13)
-        return sal_fail(err, SAL_UNSUPPORTED, "IR version %lld; 3 to 13 are read",
-                        (long long)onnx->ir_version);
+    if (onnx->ir_version < 3)
+        return sal_fail(err, SAL_UNSUPPORTED, "IR version %lld; 3 to %d are read",
+                        (long long)onnx->ir_version, SAL_ONNX_IR_MAX);
     enum sal_status status = check_opsets(onnx, err);
     if (status != SAL_OK)
         return status;

@@ -147,7 +147,7 @@ static void write_outputs(struct sal_json *json, const struct sal_model *model)
         int id = sal_model_find(model, graph->outputs[i].name);
         sal_json_object(json, NULL);
         sal_json_text(json, "name", graph->outputs[i].name);
-        if (id >= 0) {
+        if (id >= 0 && sal_model_value(model, id).known) {
             struct sal_shape shape = sal_model_value(model, id).shape;
             sal_record_shape(json, "shape", &shape);
         }

@@ -31,6 +31,7 @@ static enum sal_status open_model(struct sal_session *session, const char *model
     struct sal_model_options options = {.sidecar = own->sidecar,
                                         .preset = own->preset,
                                         .score = own->score,
+                                        .force_opset = own->force_opset,
                                         .memory = own->memory,
                                         .pool = session->pool};
     return sal_model_open(&session->model, model, &options, err);

@@ -5,10 +5,14 @@
 /* Field numbers of onnx.proto. */
 enum { VARINT = 0, BYTES = 2, FIXED32 = 5 };
 enum { MODEL_IR = 1, MODEL_PRODUCER = 2, MODEL_GRAPH = 7, MODEL_OPSET = 8 };
-enum { MODEL_PROPERTY = 14 };
+enum { MODEL_PROPERTY = 14, MODEL_FUNCTION = 25 };
 enum { GRAPH_NODE = 1, GRAPH_NAME = 2, GRAPH_INITIALISER = 5 };
 enum { GRAPH_INPUT = 11, GRAPH_OUTPUT = 12 };
 enum { NODE_INPUT = 1, NODE_OUTPUT, NODE_NAME, NODE_OP, NODE_ATTR, NODE_DOMAIN = 7 };
+enum { NODE_OVERLOAD = 8 };
+enum { FUNCTION_NAME = 1, FUNCTION_INPUT = 4, FUNCTION_OUTPUT, FUNCTION_ATTR };
+enum { FUNCTION_NODE = 7, FUNCTION_OPSET = 9, FUNCTION_DOMAIN, FUNCTION_DEFAULT };
+enum { FUNCTION_OVERLOAD = 13 };
 enum { TENSOR_DIMS = 1, TENSOR_TYPE = 2, TENSOR_NAME = 8, TENSOR_RAW = 9 };
 enum { TENSOR_EXTERNAL = 13, TENSOR_LOCATION = 14 };
 
@@ -76,6 +80,15 @@ static void put_pair(struct sal_buffer *out, unsigned field, const char *key,
     onnx_put_message(out, field, &pair);
 }
 
+static void put_opset(struct sal_buffer *out, unsigned field, const char *domain,
+                      int64_t version)
+{
+    struct sal_buffer opset = {0};
+    onnx_put_text(&opset, 1, domain);
+    onnx_put_int(&opset, 2, version);
+    onnx_put_message(out, field, &opset);
+}
+
 static size_t element_count(int rank, const int64_t *dims)
 {
     size_t count = 1;
@@ -88,7 +101,7 @@ static size_t element_count(int rank, const int64_t *dims)
 
 void onnx_build_init(struct onnx_build *b, int64_t opset)
 {
-    *b = (struct onnx_build){.ir_version = 8, .opset = opset};
+    *b = (struct onnx_build){.ir_version = 8, .opset = opset, .node_field = GRAPH_NODE};
     onnx_put_text(&b->graph, GRAPH_NAME, "test");
 }
 
@@ -103,7 +116,7 @@ void onnx_build_release(struct onnx_build *b)
 static void close_node(struct onnx_build *b)
 {
     if (b->node.size)
-        onnx_put_message(&b->graph, GRAPH_NODE, &b->node);
+        onnx_put_message(&b->graph, b->node_field, &b->node);
 }
 
 static struct sal_span finished(struct onnx_build *b)
@@ -126,12 +139,8 @@ struct sal_span onnx_build_finish(struct onnx_build *b)
     onnx_put_int(&b->bytes, MODEL_IR, b->ir_version);
     onnx_put_text(&b->bytes, MODEL_PRODUCER, "test");
     onnx_put_bytes(&b->bytes, MODEL_GRAPH, b->graph.data, b->graph.size);
-    if (b->opset) {
-        struct sal_buffer opset = {0};
-        onnx_put_text(&opset, 1, "");
-        onnx_put_int(&opset, 2, b->opset);
-        onnx_put_message(&b->bytes, MODEL_OPSET, &opset);
-    }
+    if (b->opset)
+        put_opset(&b->bytes, MODEL_OPSET, "", b->opset);
     sal_buffer_append(&b->bytes, b->model.data, b->model.size);
     return finished(b);
 }
@@ -145,10 +154,7 @@ struct sal_span onnx_build_finish_graph(struct onnx_build *b)
 
 void onnx_build_opset(struct onnx_build *b, const char *domain, int64_t version)
 {
-    struct sal_buffer opset = {0};
-    onnx_put_text(&opset, 1, domain);
-    onnx_put_int(&opset, 2, version);
-    onnx_put_message(&b->model, MODEL_OPSET, &opset);
+    put_opset(&b->model, MODEL_OPSET, domain, version);
 }
 
 void onnx_build_property(struct onnx_build *b, const char *key, const char *value)
@@ -342,4 +348,57 @@ void onnx_build_graph(struct onnx_build *b, const char *name, struct sal_span gr
     struct sal_buffer attr = begin_attr(name, SAL_ONNX_ATTR_GRAPH);
     onnx_put_bytes(&attr, 6, graph.data, graph.size);
     end_attr(b, &attr);
+}
+
+void onnx_build_overload(struct onnx_build *b, const char *name)
+{
+    onnx_put_text(&b->node, NODE_OVERLOAD, name);
+}
+
+void onnx_build_ref(struct onnx_build *b, const char *name, int type, const char *ref)
+{
+    struct sal_buffer attr = begin_attr(name, type);
+    onnx_put_text(&attr, 21, ref);
+    end_attr(b, &attr);
+}
+
+/* ---- local functions ---- */
+
+void onnx_build_function(struct onnx_build *f, const char *domain, const char *name,
+                         const char *inputs, const char *outputs)
+{
+    *f = (struct onnx_build){.node_field = FUNCTION_NODE};
+    onnx_put_text(&f->graph, FUNCTION_NAME, name);
+    onnx_put_text(&f->graph, FUNCTION_DOMAIN, domain);
+    put_names(&f->graph, FUNCTION_INPUT, inputs);
+    put_names(&f->graph, FUNCTION_OUTPUT, outputs);
+}
+
+void onnx_build_function_overload(struct onnx_build *f, const char *overload)
+{
+    onnx_put_text(&f->graph, FUNCTION_OVERLOAD, overload);
+}
+
+void onnx_build_function_opset(struct onnx_build *f, const char *domain, int64_t version)
+{
+    put_opset(&f->graph, FUNCTION_OPSET, domain, version);
+}
+
+void onnx_build_function_attr(struct onnx_build *f, const char *name)
+{
+    onnx_put_text(&f->graph, FUNCTION_ATTR, name);
+}
+
+void onnx_build_function_float(struct onnx_build *f, const char *name, float value)
+{
+    struct sal_buffer attr = begin_attr(name, SAL_ONNX_ATTR_FLOAT);
+    onnx_put_fixed32(&attr, 2, float_bits(value));
+    onnx_put_message(&f->graph, FUNCTION_DEFAULT, &attr);
+}
+
+void onnx_build_add_function(struct onnx_build *b, struct onnx_build *f)
+{
+    close_node(f);
+    onnx_put_message(&b->model, MODEL_FUNCTION, &f->graph);
+    onnx_build_release(f);
 }

@@ -32,6 +32,7 @@ struct onnx_build {
     struct sal_buffer graph; /* GraphProto fields so far */
     struct sal_buffer node;  /* the last node, still open for attributes */
     struct sal_buffer bytes; /* what finish returns */
+    unsigned node_field;     /* of a node in its graph or function */
 };
 
 void onnx_build_init(struct onnx_build *b, int64_t opset);
@@ -90,6 +91,28 @@ void onnx_build_strings(struct onnx_build *b, const char *name, int n,
 void onnx_build_tensor(struct onnx_build *b, const char *name, int type, int rank,
                        const int64_t *dims, const void *data, size_t size);
 void onnx_build_graph(struct onnx_build *b, const char *name, struct sal_span graph);
+
+void onnx_build_overload(struct onnx_build *b, const char *name);
+/* An attribute that refers to one of the function's. */
+void onnx_build_ref(struct onnx_build *b, const char *name, int type, const char *ref);
+
+/* ---- local functions ----
+ *
+ *     struct onnx_build f;
+ *     onnx_build_function(&f, "my", "Scale", "x", "y");
+ *     onnx_build_function_opset(&f, "", 13);
+ *     onnx_build_node(&f, "Mul", "x,x", "y");
+ *     onnx_build_add_function(&b, &f);
+ */
+void onnx_build_function(struct onnx_build *f, const char *domain, const char *name,
+                         const char *inputs, const char *outputs);
+void onnx_build_function_overload(struct onnx_build *f, const char *overload);
+void onnx_build_function_opset(struct onnx_build *f, const char *domain, int64_t version);
+/* An attribute that calls give; with a default, that they may give. */
+void onnx_build_function_attr(struct onnx_build *f, const char *name);
+void onnx_build_function_float(struct onnx_build *f, const char *name, float value);
+/* Into the model; releases f. */
+void onnx_build_add_function(struct onnx_build *b, struct onnx_build *f);
 
 /* ---- the wire itself, for what the calls above cannot say ---- */
 
