@@ -66,6 +66,25 @@ static void linear_operators_and_their_gradients_are_adjoint(void **state)
         }
 }
 
+/* ---- several outputs ------------------------------------------------------------------- */
+
+static void all_outputs_of_a_normalisation(struct onnx_build *b)
+{
+    onnx_build_input(b, "x", SAL_ONNX_FLOAT, 3, (int64_t[]){2, 3, 4});
+    onnx_build_input(b, "scale", SAL_ONNX_FLOAT, 1, (int64_t[]){4});
+    onnx_build_node(b, "LayerNormalization", "x,scale", "normal,mean,inverse");
+    onnx_build_node(b, "Mul", "normal,mean", "product");
+    onnx_build_node(b, "Mul", "product,inverse", "y");
+    onnx_build_output(b, "y", SAL_ONNX_FLOAT, -1, NULL);
+}
+
+static void gradients_arrive_through_all_outputs(void **state)
+{
+    (void)state;
+    check_gradient(&(struct gradient_case){"LayerNormalization by all its outputs",
+                                           all_outputs_of_a_normalisation, 17, 0, 0});
+}
+
 /* ---- kinks ----------------------------------------------------------------------------- */
 
 /* Runs a sentence of one input on x with a gradient of ones; dx must be as expected. */
@@ -122,6 +141,33 @@ static void a_product_has_a_gradient_where_factors_are_0(void **state)
                REALS(2, 0, -3, 0, 0, 4, 1, 2, -5), REALS(0, -6, 0, 0, 0, 0, -10, -5, 2), 9);
 }
 
+static void prelu_has_its_left_slope_at_0(void **state)
+{
+    (void)state;
+    check_kink(&(struct sentence)CASE("PRelu", 9, NULL, "3", "{0.25}"), REALS(-1, 0, 1),
+               REALS(0.25, 0.25, 1), 3);
+}
+
+static void the_first_of_equals_is_chosen(void **state)
+{
+    (void)state;
+    check_kink(&(struct sentence)CASE("TopK", 11, NULL, "5", "[2]"), REALS(1, 3, 2, 3, 3),
+               REALS(0, 1, 0, 1, 0), 5);
+    check_kink(&(struct sentence)CASE("Hardmax", 13, NULL, "3"), REALS(1, 3, 3),
+               REALS(0, 0, 0), 3);
+}
+
+static void rows_of_zeros_keep_slope_0(void **state)
+{
+    (void)state;
+    check_kink(&(struct sentence)CASE("LpNormalization", 1, "p=1", "3"), REALS(0, 0, 0),
+               REALS(0, 0, 0), 3);
+    check_kink(&(struct sentence)CASE("LpNormalization", 1, NULL, "3"), REALS(0, 0, 0),
+               REALS(0, 0, 0), 3);
+    check_kink(&(struct sentence)CASE("MeanVarianceNormalization", 13, "axes=1,", "1x3"),
+               REALS(0, 0, 0), REALS(0, 0, 0), 3);
+}
+
 static void a_norm_of_nothing_but_zeros_has_slope_0(void **state)
 {
     (void)state;
@@ -154,9 +200,11 @@ static void results_are_the_same_bits_for_any_number_of_threads(void **state)
 {
     (void)state;
     struct onnx_build b;
-    onnx_build_init(&b, 13);
+    onnx_build_init(&b, 17);
     onnx_build_input(&b, "x", SAL_ONNX_FLOAT, 4, (int64_t[]){1, 24, 61, 67});
     onnx_build_input(&b, "scale", SAL_ONNX_FLOAT, 3, (int64_t[]){24, 1, 1});
+    onnx_build_indices(&b, "most", 1, (int64_t[]){1}, (int64_t[]){40});
+    onnx_build_weights(&b, "half", 1, (int64_t[]){1}, (float[]){0.5f});
     onnx_build_node(&b, "Mul", "x,scale", "scaled");
     onnx_build_node(&b, "Sigmoid", "scaled", "soft");
     onnx_build_node(&b, "LRN", "soft", "normal");
@@ -166,7 +214,11 @@ static void results_are_the_same_bits_for_any_number_of_threads(void **state)
     onnx_build_node(&b, "Softmax", "pooled", "shares");
     onnx_build_int(&b, "axis", 1);
     onnx_build_node(&b, "Transpose", "shares", "turned");
-    onnx_build_node(&b, "ReduceMean", "turned", "y");
+    onnx_build_node(&b, "LayerNormalization", "turned,half", "layers");
+    onnx_build_int(&b, "axis", 2);
+    onnx_build_node(&b, "TopK", "layers,most", "top");
+    onnx_build_int(&b, "axis", 1);
+    onnx_build_node(&b, "ReduceMean", "top", "y");
     onnx_build_ints(&b, "axes", 1, (int64_t[]){0});
     onnx_build_output(&b, "y", SAL_ONNX_FLOAT, -1, NULL);
     struct sal_span model = onnx_build_finish(&b);
@@ -195,10 +247,14 @@ int main(void)
         cmocka_unit_test(gradients_are_those_of_the_double_twin),
         cmocka_unit_test(every_operator_with_a_gradient_has_a_case),
         cmocka_unit_test(linear_operators_and_their_gradients_are_adjoint),
+        cmocka_unit_test(gradients_arrive_through_all_outputs),
         cmocka_unit_test(relu_has_slope_0_at_0),
         cmocka_unit_test(clip_has_slope_1_on_its_bounds),
         cmocka_unit_test(the_first_of_equal_maxima_gets_the_gradient),
         cmocka_unit_test(a_product_has_a_gradient_where_factors_are_0),
+        cmocka_unit_test(prelu_has_its_left_slope_at_0),
+        cmocka_unit_test(the_first_of_equals_is_chosen),
+        cmocka_unit_test(rows_of_zeros_keep_slope_0),
         cmocka_unit_test(a_norm_of_nothing_but_zeros_has_slope_0),
         cmocka_unit_test(results_are_the_same_bits_for_any_number_of_threads),
     };

@@ -86,6 +86,18 @@ static void hostile_shapes_are_computed_or_refused(void **state)
         {"Transpose", "perm", {2, {2, 3}}, refused, {0, BIG}, 2},
         {"MaxPool", "kernel_shape", {4, {1, 1, 3, 3}}, refused, {BIG, BIG}, 2},
         {"AveragePool", "kernel_shape", {4, {1, 1, 3, 0}}, refused, {1, 1}, 2},
+        {"ReduceProd", "axes", {2, {2, 0}}, {2, {2, 1}}, {1}, 1},
+        {"ReduceLogSumExp", "axes", {2, {2, 0}}, {2, {2, 1}}, {1}, 1},
+        {"ReduceL2", "axes", {2, {0, 3}}, {2, {0, 1}}, {1}, 1},
+        {"ReduceMax", "axes", {2, {0, 3}}, {2, {1, 3}}, {0}, 1},
+        {"ReduceSumSquare", "axes", {2, {2, 3}}, refused, {INT64_MIN}, 1},
+        {"MeanVarianceNormalization", "axes", {2, {0, 3}}, {2, {0, 3}}, {1}, 1},
+        {"MeanVarianceNormalization", "axes", {2, {2, 0}}, refused, {1}, 1},
+        {"MeanVarianceNormalization", "axes", {0, {0}}, refused, {0}, 1},
+        {"TopK", NULL, {2, {2, 0}}, {2, {2, 0}}, {0}, 1},
+        {"TopK", NULL, {2, {0, 2}}, {2, {0, 1}}, {1}, 1},
+        {"TopK", NULL, {1, {3}}, refused, {INT64_MAX}, 1},
+        {"TopK", NULL, {0, {0}}, refused, {1}, 1},
         {"MaxPool", "kernel_shape", {4, {0, 1, 3, 3}}, {4, {0, 1, 1, 2}}, {3, 2}, 2},
     };
     for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++)

@@ -103,6 +103,16 @@ static void axes_twice(struct onnx_build *b)
     onnx_build_ints(b, "axes", 2, (int64_t[]){0, -2});
 }
 
+static void stash_int(struct onnx_build *b) { onnx_build_int(b, "stash_type", 7); }
+static void groups_3(struct onnx_build *b) { onnx_build_int(b, "num_groups", 3); }
+static void p_3(struct onnx_build *b) { onnx_build_int(b, "p", 3); }
+static void axis_1(struct onnx_build *b) { onnx_build_int(b, "axis", 1); }
+static void alpha_0(struct onnx_build *b) { onnx_build_float(b, "alpha", 0); }
+static void by_guess(struct onnx_build *b)
+{
+    onnx_build_string(b, "approximate", "guess");
+}
+
 static const struct refusal refusals[] = {
     {"Add", 13, 2, {2, 3}, NULL, "x,w", "y", SAL_BAD_INPUT, "2x3 and 5 do not broadcast"},
     {"Add", 6, 1, {1}, NULL, "x,w", "y", SAL_BAD_INPUT, "only the second input"},
@@ -135,6 +145,42 @@ static const struct refusal refusals[] = {
     {"ConstantOfShape", 9, 1, {3}, NULL, "x", "y", SAL_UNSUPPORTED, "input 0 is float"},
     {"ConstantOfShape", 9, 1, {3}, NULL, "h", "y", SAL_LIMIT, "2^40"},
     {"Constant", 13, 1, {3}, NULL, "", "y", SAL_UNSUPPORTED, "has neither value"},
+    {"LayerNormalization", 17, 2, {2, 3}, NULL, "x,w", "y", SAL_BAD_INPUT,
+     "scale is 5, which does not broadcast to the input's 2x3"},
+    {"LayerNormalization", 17, 2, {2, 0}, NULL, "x,w", "y", SAL_BAD_INPUT,
+     "2x0: there is nothing to normalise"},
+    {"LayerNormalization", 17, 1, {5}, axis_7, "x,w", "y", SAL_BAD_INPUT, "axis is 7"},
+    {"LayerNormalization", 17, 1, {5}, stash_int, "x,w", "y", SAL_BAD_INPUT,
+     "stash_type is 7, must be a floating type"},
+    {"LayerNormalization", 17, 1, {5}, NULL, "x,i", "y", SAL_UNSUPPORTED,
+     "input 1 is int64"},
+    {"RMSNormalization", 23, 2, {2, 3}, NULL, "x,w", "y", SAL_BAD_INPUT, "scale is 5"},
+    {"InstanceNormalization", 6, 3, {1, 4, 2}, NULL, "x,w,w", "y", SAL_BAD_INPUT,
+     "scale is 5, expected 4: one per channel"},
+    {"InstanceNormalization", 6, 1, {5}, NULL, "x,w,w", "y", SAL_BAD_INPUT, "2 or more"},
+    {"InstanceNormalization", 6, 3, {1, 5, 0}, NULL, "x,w,w", "y", SAL_BAD_INPUT,
+     "nothing to normalise"},
+    {"GroupNormalization", 21, 2, {1, 5}, groups_3, "x,w,w", "y", SAL_BAD_INPUT,
+     "num_groups is 3, must divide the 5 channels"},
+    {"GroupNormalization", 21, 2, {1, 5}, NULL, "x,w,w", "y", SAL_BAD_INPUT,
+     "num_groups is 0"},
+    {"GroupNormalization", 18, 3, {1, 6, 2}, groups_3, "x,w,w", "y", SAL_BAD_INPUT,
+     "expected 3: one per group (per channel from opset 21)"},
+    {"LpNormalization", 1, 1, {5}, p_3, "x", "y", SAL_BAD_INPUT, "p is 3, must be 1 or 2"},
+    {"MeanVarianceNormalization", 13, 3, {1, 2, 3}, NULL, "x", "y", SAL_BAD_INPUT,
+     "axis is 3"},
+    {"Gelu", 20, 1, {3}, by_guess, "x", "y", SAL_UNSUPPORTED,
+     "approximate is 'guess', must be none or tanh"},
+    {"Celu", 12, 1, {3}, alpha_0, "x", "y", SAL_BAD_INPUT, "alpha is 0"},
+    {"PRelu", 9, 1, {1}, NULL, "x,w", "y", SAL_BAD_INPUT, "only the second input"},
+    {"PRelu", 6, 3, {1, 4, 5}, NULL, "x,w", "y", SAL_BAD_INPUT, "do not broadcast"},
+    {"TopK", 11, 2, {2, 3}, NULL, "x,i", "y,z", SAL_BAD_INPUT, "k is 9, must be 0 to 3"},
+    {"TopK", 11, 2, {2, 3}, NULL, "x,h", "y,z", SAL_BAD_INPUT, "k has 2 values"},
+    {"TopK", 11, 2, {2, 3}, NULL, "x,d", "y,z", SAL_UNSUPPORTED, "k depends on the data"},
+    {"TopK", 11, 2, {2, 3}, NULL, "x", "y,z", SAL_BAD_INPUT, "input 1 is missing"},
+    {"TopK", 1, 2, {2, 3}, NULL, "x", "y,z", SAL_BAD_INPUT, "k is -1"},
+    {"ArgMax", 13, 2, {2, 0}, axis_1, "x", "y", SAL_BAD_INPUT, "no elements to choose"},
+    {"Mean", 13, 1, {3}, NULL, "x,i", "y", SAL_UNSUPPORTED, "input 1 is int64"},
     {"HardSwish", 13, 1, {3}, NULL, "x", "y", SAL_UNSUPPORTED, "from opset 14"},
 };
 
