@@ -20,6 +20,7 @@ static const struct sentence sentences[] = {
     CASE("LayerNormalization", 17, "axis=1 epsilon=0.01", "2x3x4", "3x4", "4"),
     CASE("LayerNormalization", 17, "axis=-2", "2x3x4", "3x1"),
     CASE("LayerNormalization", 17, "axis=0", "3x5", "1x5", "scalar"),
+    CASE("LayerNormalization", 17, "axis=0", "3x5", "1x5", "3x5"),
     CASE("LayerNormalization", 17, NULL, "2x3x4", "2x3x4", "2x1x1"),
     CASE("LayerNormalization", 17, NULL, "2x3x400", "{0.5}", "1"),
     OUTPUTS("u,y", "LayerNormalization", 17, "axis=1", "2x3x4", "4"),
