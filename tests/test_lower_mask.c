@@ -82,6 +82,29 @@ static void a_mask_that_is_never_or_always_true_is_fine(void **state)
     eval_expect(&b, (float[]){4, 3, 2, 1}, (float[]){-4, -3, -2, -1}, 4);
 }
 
+static void a_number_may_be_written(void **state)
+{
+    (void)state;
+    for (int scripted = 0; scripted < 2; scripted++) {
+        struct onnx_build b;
+        begin(&b);
+        if (scripted) {
+            onnx_build_indices(&b, "i0", 0, NULL, (int64_t[]){0});
+            onnx_build_node(&b, "Shape", "c", "sc");
+            onnx_build_node(&b, "Gather", "sc,i0", "g");
+            onnx_build_node(&b, "Unsqueeze", "g,l0", "count");
+        } else {
+            onnx_build_node(&b, "Reshape", "m,flat", "f");
+            onnx_build_node(&b, "Cast", "f", "i");
+            onnx_build_int(&b, "to", SAL_ONNX_INT64);
+            onnx_build_node(&b, "ReduceSum", "i", "count");
+        }
+        onnx_build_node(&b, "Expand", "three,count", "v");
+        onnx_build_node(&b, "ScatterND", "x,c,v", "y");
+        eval_expect(&b, x4, (float[]){-1, 3, 0, 3}, 4);
+    }
+}
+
 /* ---- what is refused ---- */
 
 static void another_use_of_a_selection_is_refused_by_name(void **state)
@@ -213,6 +236,7 @@ int main(void)
         cmocka_unit_test(op_norm_gives_what_it_must),
         cmocka_unit_test(elementwise_functions_of_a_selection_are_computed),
         cmocka_unit_test(a_mask_that_is_never_or_always_true_is_fine),
+        cmocka_unit_test(a_number_may_be_written),
         cmocka_unit_test(another_use_of_a_selection_is_refused_by_name),
         cmocka_unit_test(another_way_of_writing_back_is_refused),
         cmocka_unit_test(logits_are_before_the_sigmoid_and_probabilities_after_op_norm),

@@ -12,6 +12,7 @@
  *     GatherND(x, coordinates of m)              SELECTED(m, Where(m, x, 1/2))
  *     op(SELECTED(m, d), SELECTED(m, e))         SELECTED(m, op(d, e))
  *     Reshape, Expand, Slice to its own size     SELECTED(m, d)
+ *     Expand(number, how many m are true)        SELECTED(m, Where(m, number, 1/2))
  *     ScatterND(y, coordinates, SELECTED(m, d))  Where(m, d, y)
  *
  * Both Wheres are needed. Outside the mask op may divide by zero or meet the NaN that
@@ -28,12 +29,15 @@
 
 static const double FILLING = 0.5;
 
-/* Element-wise, and 0 or constant wherever nothing else is said about them. */
 static const char *const elementwise[] = {
-    "Abs",  "Add", "Cast", "Ceil", "Clip", "Cos", "Div",  "Elu",     "Erf",
-    "Exp",  "Floor", "Identity", "LeakyRelu", "Log", "Max", "Min", "Mul", "Neg",
-    "Pow",  "Reciprocal", "Relu", "Round", "Sigmoid", "Sign", "Sin", "Softplus",
-    "Sqrt", "Sub", "Sum", "Tanh", NULL,
+    "Abs",        "Acos",  "Acosh",    "Add",     "Asin",     "Asinh", "Atan",
+    "Atanh",      "Cast",  "Ceil",     "Celu",    "Clip",     "Cos",   "Cosh",
+    "Div",        "Elu",   "Erf",      "Exp",     "Floor",    "Gelu",  "HardSigmoid",
+    "HardSwish",  "Identity", "LeakyRelu", "Log", "Max",      "Mean",  "Min",
+    "Mish",       "Mul",   "Neg",      "Pow",     "Reciprocal", "Relu", "Round",
+    "Selu",       "Sigmoid", "Sign",   "Sin",     "Sinh",     "Softplus", "Softsign",
+    "Sqrt",       "Sub",   "Sum",      "Swish",   "Tan",      "Tanh",  "ThresholdedRelu",
+    NULL,
 };
 
 struct lowering {
@@ -225,11 +229,54 @@ static enum sal_status lower_reshape(const struct lowering *l)
     return is_as_before(l, selection(l, 0));
 }
 
+static const struct sal_node *node_of(const struct sal_builder *b, int id, const char *op)
+{
+    int place = b->makers[id].place;
+    const struct sal_node *node = place < 0 ? NULL : &b->nodes[place];
+    return node && node->op && strcmp(node->op->name, op) == 0 ? node : NULL;
+}
+
+/* The mask whose true elements a plain number counts, the other way to count them:
+ * ReduceSum of Cast of Reshape to a list. -1: none. */
+static int counted_mask(const struct lowering *l, int i)
+{
+    const struct sal_builder *b = l->b;
+    const struct sal_tensor *count = tensor(l, i);
+    if (selection(l, i)->kind == SAL_SELECTED_COUNT)
+        return selection(l, i)->mask;
+    if (!count || count->data || sal_shape_count(&count->shape) != 1)
+        return -1;
+    const struct sal_node *sum = node_of(b, l->in[i], "ReduceSum");
+    const struct sal_node *cast = sum ? node_of(b, sum->in[0], "Cast") : NULL;
+    const struct sal_node *list = cast ? node_of(b, cast->in[0], "Reshape") : NULL;
+    if (!list || b->graph->values[list->out[0]].tensor.shape.rank != 1 ||
+        b->graph->values[list->in[0]].tensor.type != SAL_ONNX_BOOL)
+        return -1;
+    return plain_mask(b, list->in[0]);
+}
+
+/* Expand of a number to as many as are selected: y[mask] = number. */
+static enum sal_status repeat_number(const struct lowering *l, int mask)
+{
+    enum sal_status status = make_filling(l->b);
+    if (status || (status = choose(l, mask, l->in[0], l->b->filling)))
+        return status;
+    return is(l, SAL_SELECTED, mask, l->b->places[l->place].first);
+}
+
+static bool is_repeated(const struct lowering *l)
+{
+    return l->n_in == 2 && strcmp(l->node->op, "Expand") == 0 && is_number(tensor(l, 0)) &&
+           tensor(l, 0)->kind == SAL_REAL && counted_mask(l, 1) >= 0;
+}
+
 /* To a list of some length: where that is not its own length, the ScatterND that must
  * follow has as many coordinates as there are selected elements, and the model is
  * wrong. */
 static enum sal_status lower_expand(const struct lowering *l)
 {
+    if (is_repeated(l))
+        return repeat_number(l, counted_mask(l, 1));
     const struct sal_tensor *shape = tensor(l, 1);
     bool list = selection(l, 1)->kind == SAL_SELECTED_COUNT ||
                 (shape && shape->shape.rank == 1 && shape->shape.dim[0] == 1);
@@ -308,7 +355,7 @@ static enum sal_status lower(const struct lowering *l)
     return refuse(l, "only y[mask] = f(x[mask]) with element-wise f is supported");
 }
 
-/* NonZero of what is not known is where a selection begins. */
+/* NonZero of what is not known is where most selections begin. */
 static bool begins(const struct lowering *l)
 {
     const struct sal_tensor *x = tensor(l, 0);
@@ -324,7 +371,7 @@ enum sal_status sal_lower_mask(struct sal_builder *b, int place, const int *in, 
     for (int i = 0; i < n_in; i++)
         any |= selection(&l, i)->kind != SAL_NOT_SELECTED;
     bool ours = !*l.node->domain && l.node->n_outputs == 1 && *l.node->outputs[0];
-    *done = any || (ours && begins(&l));
+    *done = any || (ours && (begins(&l) || is_repeated(&l)));
     if (!*done)
         return SAL_OK;
     return ours ? lower(&l) : refuse(&l, "it is not known how");
