@@ -1,5 +1,5 @@
-/* What exporters put into files beside the graph itself: passed over where nothing needs
- * it, refused with a clear word where something does. */
+/* What exporters put into files beside the graph itself: passed over where nothing
+ * needs it, refused with a clear word where something does. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -36,7 +36,12 @@ static void annotations_are_passed_over(void **state)
 {
     (void)state;
     enum { NODE_DOC = 6, NODE_METADATA = 9, NODE_DEVICES = 10 };
-    enum { GRAPH_DOC = 10, GRAPH_VALUE_INFO = 13, GRAPH_QUANTIZATION = 14, GRAPH_METADATA = 16 };
+    enum {
+        GRAPH_DOC = 10,
+        GRAPH_VALUE_INFO = 13,
+        GRAPH_QUANTIZATION = 14,
+        GRAPH_METADATA = 16
+    };
     enum { MODEL_TRAINING = 20, MODEL_CONFIGURATION = 26, UNKNOWN = 999 };
     struct onnx_build b;
     begin(&b);
@@ -113,7 +118,8 @@ static void sequences_and_optionals_are_refused_where_they_are_needed(void **sta
             if (needed)
                 onnx_build_output(&b, "z", SAL_ONNX_FLOAT, -1, NULL);
             if (needed)
-                eval_refuse(&b, SAL_UNSUPPORTED, "input 'many' is not a numeric tensor");
+                eval_refuse(&b, SAL_UNSUPPORTED,
+                            "input 'many' is not a numeric tensor");
             else
                 eval_expect(&b, x2, negated, 2);
         }
@@ -183,8 +189,9 @@ static void two_initialisers_of_one_name_are_refused_with_a_hint(void **state)
     begin(&b);
     onnx_build_weights(&b, "w", 1, two, x2);
     onnx_build_weights(&b, "w", 1, two, x2);
-    eval_refuse(&b, SAL_BAD_INPUT, "two initialisers are named 'w': some exporters (PyTorch "
-                                   "2.9) mix up weights like this, export again");
+    eval_refuse(&b, SAL_BAD_INPUT,
+                "two initialisers are named 'w': some exporters (PyTorch "
+                "2.9) mix up weights like this, export again");
 }
 
 static void a_bias_that_does_not_fit_is_refused_with_both_shapes(void **state)
@@ -199,7 +206,8 @@ static void a_bias_that_does_not_fit_is_refused_with_both_shapes(void **state)
     onnx_build_node(&b, "Conv", "x,w,b", "y");
     onnx_build_name(&b, "stem");
     onnx_build_output(&b, "y", SAL_ONNX_FLOAT, -1, NULL);
-    eval_refuse(&b, SAL_BAD_INPUT, "Conv 'stem': its bias is 4, its weight 5x3x1x1 needs 5");
+    eval_refuse(&b, SAL_BAD_INPUT,
+                "Conv 'stem': its bias is 4, its weight 5x3x1x1 needs 5");
     static const int64_t wrong[][2] = {{4, 0}, {2, 5}, {3, 1}};
     for (int i = 0; i < 3; i++) {
         onnx_build_init(&b, 17);

@@ -141,7 +141,9 @@ static void attributes_are_the_calls_or_the_default_or_left_out(void **state)
     static const struct {
         const char *function;
         float given, expected;
-    } cases[] = {{"Leak", 0.25f, -0.25f}, {"Leak", 0, -0.5f}, {"MayLeak", 0.25f, -0.25f},
+    } cases[] = {{"Leak", 0.25f, -0.25f},
+                 {"Leak", 0, -0.5f},
+                 {"MayLeak", 0.25f, -0.25f},
                  {"MayLeak", 0, -0.01f}};
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         struct onnx_build b;
@@ -213,7 +215,9 @@ static void only_functions_may_import_the_default_operators(void **state)
 static void overloads_are_told_apart(void **state)
 {
     (void)state;
-    static const char *const overloads[] = {"", "neg", "abs"}, *const ops[] = {"Relu", "Neg", "Abs"};
+    static const char *const overloads[] = {"", "neg", "abs"}, *const ops[] = {"Relu",
+                                                                               "Neg",
+                                                                               "Abs"};
     struct onnx_build b, f;
     begin(&b);
     b.ir_version = 10;
@@ -233,7 +237,8 @@ static void overloads_are_told_apart(void **state)
     add_twice(&b);
     call(&b, "c", "Twice", "x", "y");
     onnx_build_overload(&b, "other");
-    eval_refuse(&b, SAL_UNSUPPORTED, "operator my.Twice (node 'c', opset 1) is not supported");
+    eval_refuse(&b, SAL_UNSUPPORTED,
+                "operator my.Twice (node 'c', opset 1) is not supported");
 }
 
 /* ---- subgraphs ---- */
@@ -358,7 +363,8 @@ static void nodes_are_counted_as_functions_grow(void **state)
     onnx_build_release(&b);
     begin(&b);
     add_chain(&b, 18, 2);
-    eval_refuse(&b, SAL_BAD_INPUT, "more than 200000 nodes when its functions are inlined");
+    eval_refuse(&b, SAL_BAD_INPUT,
+                "more than 200000 nodes when its functions are inlined");
     begin(&b);
     add_chain(&b, 32, 2); /* a laugh of 2^31 */
     eval_refuse(&b, SAL_BAD_INPUT, "more than 200000 nodes");
@@ -529,7 +535,8 @@ static void changed_bytes_are_read_or_refused(void **state)
         memcpy(bytes, whole.data, whole.size);
         for (int k = 0; k <= i % 3; k++) {
             dice = dice * UINT64_C(6364136223846793005) + 1442695040888963407;
-            bytes[(dice >> 33) % whole.size] = (uint8_t)(dice >> 25 & (i % 2 ? 255 : 15));
+            bytes[(dice >> 33) % whole.size] =
+                (uint8_t)(dice >> 25 & (i % 2 ? 255 : 15));
         }
         struct sal_onnx onnx;
         struct sal_graph graph;
@@ -591,7 +598,8 @@ static void wrong_calls_are_named(void **state)
     begin(&b);
     add_twice(&b);
     call(&b, "c", "Twice", "x,x", "y");
-    eval_refuse(&b, SAL_BAD_INPUT, "'Twice' has 1 inputs and 1 outputs, the call 2 and 1");
+    eval_refuse(&b, SAL_BAD_INPUT,
+                "'Twice' has 1 inputs and 1 outputs, the call 2 and 1");
     begin(&b);
     add_twice(&b);
     call(&b, "c", "Twice", "x", "y,z");
@@ -600,21 +608,24 @@ static void wrong_calls_are_named(void **state)
     add_leaks(&b);
     call(&b, "c", "Leak", "x", "y");
     onnx_build_int(&b, "slope", 1);
-    eval_refuse(&b, SAL_BAD_INPUT, "function 'Leak', node 'r': attribute 'alpha' has type 1, "
-                                   "'slope' is given as type 2");
+    eval_refuse(&b, SAL_BAD_INPUT,
+                "function 'Leak', node 'r': attribute 'alpha' has type 1, "
+                "'slope' is given as type 2");
     begin(&b);
     function(&f, "Lost", "a", "r");
     onnx_build_node(&f, "LeakyRelu", "a", "r");
     onnx_build_ref(&f, "alpha", SAL_ONNX_ATTR_FLOAT, "slope");
     onnx_build_add_function(&b, &f);
     call(&b, "c", "Lost", "x", "y");
-    eval_refuse(&b, SAL_BAD_INPUT, "refers to 'slope', which is none of the function's");
+    eval_refuse(&b, SAL_BAD_INPUT,
+                "refers to 'slope', which is none of the function's");
     begin(&b);
     function(&f, "Twins", "a,a", "r");
     onnx_build_node(&f, "Relu", "a", "r");
     onnx_build_add_function(&b, &f);
     call(&b, "c", "Twins", "x,x", "y");
-    eval_refuse(&b, SAL_BAD_INPUT, "input 1 of function 'Twins' has no name of its own");
+    eval_refuse(&b, SAL_BAD_INPUT,
+                "input 1 of function 'Twins' has no name of its own");
     begin(&b);
     add_twice(&b);
     add_twice(&b);

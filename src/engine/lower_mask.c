@@ -30,14 +30,12 @@
 static const double FILLING = 0.5;
 
 static const char *const elementwise[] = {
-    "Abs",        "Acos",  "Acosh",    "Add",     "Asin",     "Asinh", "Atan",
-    "Atanh",      "Cast",  "Ceil",     "Celu",    "Clip",     "Cos",   "Cosh",
-    "Div",        "Elu",   "Erf",      "Exp",     "Floor",    "Gelu",  "HardSigmoid",
-    "HardSwish",  "Identity", "LeakyRelu", "Log", "Max",      "Mean",  "Min",
-    "Mish",       "Mul",   "Neg",      "Pow",     "Reciprocal", "Relu", "Round",
-    "Selu",       "Sigmoid", "Sign",   "Sin",     "Sinh",     "Softplus", "Softsign",
-    "Sqrt",       "Sub",   "Sum",      "Swish",   "Tan",      "Tanh",  "ThresholdedRelu",
-    NULL,
+    "Abs", "Acos", "Acosh", "Add", "Asin", "Asinh", "Atan", "Atanh", "Cast", "Ceil",
+    "Celu", "Clip", "Cos", "Cosh", "Div", "Elu", "Erf", "Exp", "Floor", "Gelu",
+    "HardSigmoid", "HardSwish", "Identity", "LeakyRelu", "Log", "Max", "Mean", "Min",
+    "Mish", "Mul", "Neg", "Pow", "Reciprocal", "Relu", "Round", "Selu", "Sigmoid",
+    "Sign", "Sin", "Sinh", "Softplus", "Softsign", "Sqrt", "Sub", "Sum", "Swish",
+    "Tan", "Tanh", "ThresholdedRelu", NULL,
 };
 
 struct lowering {
@@ -63,25 +61,26 @@ static const struct sal_tensor *tensor(const struct lowering *l, int i)
 static enum sal_status refuse(const struct lowering *l, const char *why)
 {
     const char *label = sal_onnx_node_label(l->node);
-    return sal_fail(l->b->err, SAL_UNSUPPORTED,
-                    "operator %s (node '%s', opset %lld) on elements that a mask selects: %s",
-                    l->node->op, *label ? label : l->node->op,
-                    (long long)sal_onnx_node_opset(l->b->onnx, l->node), why);
+    return sal_fail(
+        l->b->err, SAL_UNSUPPORTED,
+        "operator %s (node '%s', opset %lld) on elements that a mask selects: %s",
+        l->node->op, *label ? label : l->node->op,
+        (long long)sal_onnx_node_opset(l->b->onnx, l->node), why);
 }
 
-static enum sal_status is(const struct lowering *l, enum sal_selection_kind kind, int mask,
-                          int dense)
+static enum sal_status is(const struct lowering *l, enum sal_selection_kind kind,
+                          int mask, int dense)
 {
     l->b->selections[l->b->places[l->place].first] =
         (struct sal_selection){.kind = kind, .mask = mask, .dense = dense};
     return SAL_OK;
 }
 
-static enum sal_status is_as_before(const struct lowering *l, const struct sal_selection *s)
+static enum sal_status is_as_before(const struct lowering *l,
+                                    const struct sal_selection *s)
 {
     return is(l, s->kind, s->mask, s->dense);
 }
-
 
 /* The mask behind Expands to its own shape, which exporters put before NonZero. */
 static int plain_mask(const struct sal_builder *b, int id)
@@ -92,7 +91,8 @@ static int plain_mask(const struct sal_builder *b, int id)
         const struct sal_node *node = place < 0 ? NULL : &b->nodes[place];
         bool idle = node && node->op &&
                     (strcmp(node->op->name, "Expand") == 0 || node->op->passes) &&
-                    sal_shape_equal(&values[node->in[0]].tensor.shape, &values[id].tensor.shape) &&
+                    sal_shape_equal(&values[node->in[0]].tensor.shape,
+                                    &values[id].tensor.shape) &&
                     values[node->in[0]].tensor.type == values[id].tensor.type;
         if (!idle)
             return id;
@@ -147,7 +147,8 @@ static enum sal_status make_filling(struct sal_builder *b)
     return SAL_OK;
 }
 
-static enum sal_status choose(const struct lowering *l, int mask, int then, int otherwise)
+static enum sal_status choose(const struct lowering *l, int mask, int then,
+                              int otherwise)
 {
     return sal_builder_make(l->b, l->place, sal_op_find("Where"), SAL_OPSET_MAX,
                             (const int[]){mask, then, otherwise}, 3);
@@ -170,7 +171,8 @@ static enum sal_status lower_gather(const struct lowering *l)
         return status;
     if (where->kind != SAL_COORDINATES_TRANSPOSED || batch_dims != 0 ||
         !fits(l, tensor(l, 0), where->mask))
-        return refuse(l, "the mask must have the shape of the real tensor it selects from");
+        return refuse(
+            l, "the mask must have the shape of the real tensor it selects from");
     if ((status = make_filling(l->b)) ||
         (status = choose(l, where->mask, l->in[0], l->b->filling)))
         return status;
@@ -187,7 +189,8 @@ static enum sal_status lower_scatter(const struct lowering *l)
         return status;
     if (where->kind != SAL_COORDINATES_TRANSPOSED || strcmp(reduction, "none") != 0 ||
         !fits(l, tensor(l, 0), where->mask))
-        return refuse(l, "the mask must have the shape of the real tensor it writes to");
+        return refuse(l,
+                      "the mask must have the shape of the real tensor it writes to");
     if (what->kind != SAL_SELECTED || what->mask != where->mask)
         return refuse(l, "what is written must be selected by the same mask");
     return choose(l, where->mask, what->dense, l->in[0]);
@@ -206,7 +209,8 @@ static enum sal_status lower_elementwise(const struct lowering *l)
         if (s->kind == SAL_SELECTED && (mask < 0 || mask == s->mask))
             mask = s->mask;
         else if (s->kind || (in[i] >= 0 && !is_number(tensor(l, i))))
-            return refuse(l, "all inputs must be selected by one mask, or be constant numbers");
+            return refuse(
+                l, "all inputs must be selected by one mask, or be constant numbers");
     }
     const struct sal_op *op;
     int opset;
@@ -229,7 +233,8 @@ static enum sal_status lower_reshape(const struct lowering *l)
     return is_as_before(l, selection(l, 0));
 }
 
-static const struct sal_node *node_of(const struct sal_builder *b, int id, const char *op)
+static const struct sal_node *node_of(const struct sal_builder *b, int id,
+                                      const char *op)
 {
     int place = b->makers[id].place;
     const struct sal_node *node = place < 0 ? NULL : &b->nodes[place];
@@ -266,8 +271,9 @@ static enum sal_status repeat_number(const struct lowering *l, int mask)
 
 static bool is_repeated(const struct lowering *l)
 {
-    return l->n_in == 2 && strcmp(l->node->op, "Expand") == 0 && is_number(tensor(l, 0)) &&
-           tensor(l, 0)->kind == SAL_REAL && counted_mask(l, 1) >= 0;
+    return l->n_in == 2 && strcmp(l->node->op, "Expand") == 0 &&
+           is_number(tensor(l, 0)) && tensor(l, 0)->kind == SAL_REAL &&
+           counted_mask(l, 1) >= 0;
 }
 
 /* To a list of some length: where that is not its own length, the ScatterND that must
@@ -336,11 +342,11 @@ static const struct rule {
     int min_in;
     enum sal_status (*lower)(const struct lowering *l);
 } rules[] = {
-    {"Expand", 2, lower_expand},     {"Gather", 2, lower_pick},
-    {"GatherND", 2, lower_gather},   {"NonZero", 1, lower_nonzero},
-    {"Reshape", 2, lower_reshape},   {"ScatterND", 3, lower_scatter},
-    {"Shape", 1, lower_shape},       {"Slice", 3, lower_slice},
-    {"Squeeze", 1, lower_count},     {"Transpose", 1, lower_transpose},
+    {"Expand", 2, lower_expand},   {"Gather", 2, lower_pick},
+    {"GatherND", 2, lower_gather}, {"NonZero", 1, lower_nonzero},
+    {"Reshape", 2, lower_reshape}, {"ScatterND", 3, lower_scatter},
+    {"Shape", 1, lower_shape},     {"Slice", 3, lower_slice},
+    {"Squeeze", 1, lower_count},   {"Transpose", 1, lower_transpose},
     {"Unsqueeze", 1, lower_count},
 };
 
@@ -363,8 +369,8 @@ static bool begins(const struct lowering *l)
            x->kind == SAL_INT && x->shape.rank > 0;
 }
 
-enum sal_status sal_lower_mask(struct sal_builder *b, int place, const int *in, int n_in,
-                               bool *done)
+enum sal_status sal_lower_mask(struct sal_builder *b, int place, const int *in,
+                               int n_in, bool *done)
 {
     struct lowering l = {b, place, b->places[place].source, in, n_in};
     bool any = false;
