@@ -142,12 +142,14 @@ static void ids_do_not_depend_on_the_branch(void **state)
     onnx_build_output(&b, "y", SAL_ONNX_FLOAT, -1, NULL);
     struct sal_onnx onnx;
     struct sal_graph graph[2];
-    assert_int_equal(sal_onnx_parse(&onnx, onnx_build_finish(&b), "t.onnx", NULL), SAL_OK);
+    assert_int_equal(sal_onnx_parse(&onnx, onnx_build_finish(&b), "t.onnx", NULL),
+                     SAL_OK);
     static const char *const names[] = {"x", "two", "s", "c", "z", "y", "t", "u"};
     for (int i = 0; i < 2; i++) {
         struct sal_shape shape = {1, {2 + i}};
         assert_int_equal(sal_graph_build(&graph[i], &onnx,
-                                         &(struct sal_graph_options){.shapes = &shape}, NULL),
+                                         &(struct sal_graph_options){.shapes = &shape},
+                                         NULL),
                          SAL_OK);
         for (int k = 0; k < 8; k++)
             assert_int_equal(sal_graph_find(&graph[i], names[k]), k);
@@ -170,8 +172,9 @@ static void what_cannot_be_decided_is_refused_by_name(void **state)
     branch(&then, "Neg", "x", "t");
     branch(&otherwise, "Abs", "x", "t");
     add_if(&b, "gate", "c", "y", &then, &otherwise);
-    eval_refuse(&b, SAL_UNSUPPORTED, "operator If (node 'gate', opset 13): its condition 'c' "
-                                     "depends on the input");
+    eval_refuse(&b, SAL_UNSUPPORTED,
+                "operator If (node 'gate', opset 13): its condition 'c' "
+                "depends on the input");
     static const char *const loops[] = {"Loop", "Scan"};
     for (int i = 0; i < 2; i++) {
         begin(&b);
@@ -181,8 +184,8 @@ static void what_cannot_be_decided_is_refused_by_name(void **state)
         onnx_build_graph(&b, "body", onnx_build_finish_graph(&then));
         onnx_build_release(&then);
         char text[64];
-        snprintf(text, sizeof text, "operator %s (node 'again', opset 13) is not supported",
-                 loops[i]);
+        snprintf(text, sizeof text,
+                 "operator %s (node 'again', opset 13) is not supported", loops[i]);
         eval_refuse(&b, SAL_UNSUPPORTED, text);
     }
 }
@@ -196,8 +199,9 @@ static void malformed_ifs_are_refused_where_they_are_needed(void **state)
     onnx_build_output(&then, "x", SAL_ONNX_FLOAT, -1, NULL);
     branch(&otherwise, "Abs", "x", "t");
     add_if(&b, "if", "yes", "y", &then, &otherwise);
-    eval_refuse(&b, SAL_BAD_INPUT, "If 'if': its then_branch must be a graph without inputs "
-                                   "and with 1 outputs");
+    eval_refuse(&b, SAL_BAD_INPUT,
+                "If 'if': its then_branch must be a graph without inputs "
+                "and with 1 outputs");
     begin(&b);
     branch(&then, "Neg", "i", "t");
     onnx_build_input(&then, "i", SAL_ONNX_FLOAT, 1, two);
@@ -255,7 +259,8 @@ static void nodes_stand_in_the_order_of_the_file(void **state)
     onnx_build_node(&b, "Abs", "x", "b");
     onnx_build_node(&b, "Exp", "b", "c");
     onnx_build_node(&b, "Add", "c,a", "y"); /* c is needed first */
-    assert_int_equal(sal_onnx_parse(&onnx, onnx_build_finish(&b), "t.onnx", NULL), SAL_OK);
+    assert_int_equal(sal_onnx_parse(&onnx, onnx_build_finish(&b), "t.onnx", NULL),
+                     SAL_OK);
     assert_int_equal(
         sal_graph_build(&graph, &onnx, &(struct sal_graph_options){0}, NULL), SAL_OK);
     static const char *const order[] = {"Neg", "Abs", "Exp", "Add"};
@@ -283,7 +288,8 @@ static void depth_costs_no_stack(void **state)
     }
     struct sal_onnx onnx;
     struct sal_graph graph;
-    assert_int_equal(sal_onnx_parse(&onnx, onnx_build_finish(&b), "t.onnx", NULL), SAL_OK);
+    assert_int_equal(sal_onnx_parse(&onnx, onnx_build_finish(&b), "t.onnx", NULL),
+                     SAL_OK);
     assert_int_equal(
         sal_graph_build(&graph, &onnx, &(struct sal_graph_options){0}, NULL), SAL_OK);
     assert_int_equal(graph.n_nodes, DEEP);
@@ -307,8 +313,10 @@ static void newer_opsets_are_refused_unless_forced(void **state)
         assert_int_equal(e.status, SAL_OK);
         assert_true(e.y[0] == 1);
         char text[80];
-        snprintf(text, sizeof text, "opset %d is newer than 27, the newest known; "
-                                    "--force-opset", opset);
+        snprintf(text, sizeof text,
+                 "opset %d is newer than 27, the newest known; "
+                 "--force-opset",
+                 opset);
         if (opset == 27)
             eval_expect(&b, x2, (float[]){1, -3}, 2);
         else

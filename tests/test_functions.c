@@ -3,6 +3,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include <cmocka.h>
@@ -140,7 +141,9 @@ static void attributes_are_the_calls_or_the_default_or_left_out(void **state)
     static const struct {
         const char *function;
         float given, expected;
-    } cases[] = {{"Leak", 0.25f, -0.25f}, {"Leak", 0, -0.5f}, {"MayLeak", 0.25f, -0.25f},
+    } cases[] = {{"Leak", 0.25f, -0.25f},
+                 {"Leak", 0, -0.5f},
+                 {"MayLeak", 0.25f, -0.25f},
                  {"MayLeak", 0, -0.01f}};
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         struct onnx_build b;
@@ -212,7 +215,9 @@ static void only_functions_may_import_the_default_operators(void **state)
 static void overloads_are_told_apart(void **state)
 {
     (void)state;
-    static const char *const overloads[] = {"", "neg", "abs"}, *const ops[] = {"Relu", "Neg", "Abs"};
+    static const char *const overloads[] = {"", "neg", "abs"}, *const ops[] = {"Relu",
+                                                                               "Neg",
+                                                                               "Abs"};
     struct onnx_build b, f;
     begin(&b);
     b.ir_version = 10;
@@ -232,7 +237,8 @@ static void overloads_are_told_apart(void **state)
     add_twice(&b);
     call(&b, "c", "Twice", "x", "y");
     onnx_build_overload(&b, "other");
-    eval_refuse(&b, SAL_UNSUPPORTED, "operator my.Twice (node 'c', opset 1) is not supported");
+    eval_refuse(&b, SAL_UNSUPPORTED,
+                "operator my.Twice (node 'c', opset 1) is not supported");
 }
 
 /* ---- subgraphs ---- */
@@ -357,7 +363,8 @@ static void nodes_are_counted_as_functions_grow(void **state)
     onnx_build_release(&b);
     begin(&b);
     add_chain(&b, 18, 2);
-    eval_refuse(&b, SAL_BAD_INPUT, "more than 200000 nodes when its functions are inlined");
+    eval_refuse(&b, SAL_BAD_INPUT,
+                "more than 200000 nodes when its functions are inlined");
     begin(&b);
     add_chain(&b, 32, 2); /* a laugh of 2^31 */
     eval_refuse(&b, SAL_BAD_INPUT, "more than 200000 nodes");
@@ -461,6 +468,94 @@ static void graphs_in_functions_nest_8_deep_with_those_around(void **state)
     }
 }
 
+/* An If whose branches hold Ifs, and so on; the last ones hold the graph that the call
+ * gives. */
+static void add_tree(struct onnx_build *g, int depth)
+{
+    onnx_build_node(g, "If", "yes", "t");
+    if (depth == 0) {
+        onnx_build_ref(g, "then_branch", SAL_ONNX_ATTR_GRAPH, "g");
+        onnx_build_ref(g, "else_branch", SAL_ONNX_ATTR_GRAPH, "g");
+        return;
+    }
+    struct onnx_build inner;
+    onnx_build_init(&inner, 13);
+    add_tree(&inner, depth - 1);
+    onnx_build_output(&inner, "t", SAL_ONNX_FLOAT, -1, NULL);
+    onnx_build_graph(g, "then_branch", onnx_build_finish_graph(&inner));
+    onnx_build_graph(g, "else_branch", onnx_build_finish_graph(&inner));
+    onnx_build_release(&inner);
+}
+
+static void a_graph_given_to_many_ifs_counts_each_time(void **state)
+{
+    (void)state;
+    enum { NODES = 10000 };
+    for (int depth = 4; depth <= 5; depth++) { /* 2^5 and 2^6 branches of 10000 nodes */
+        struct onnx_build b, f, g;
+        begin(&b);
+        function(&f, "Tree", "yes", "t");
+        onnx_build_function_attr(&f, "g");
+        add_tree(&f, depth);
+        onnx_build_add_function(&b, &f);
+        onnx_build_init(&g, 13);
+        for (int i = 0; i < NODES; i++)
+            onnx_build_node(&g, "Neg", "x", "");
+        onnx_build_node(&g, "Abs", "x", "z");
+        onnx_build_output(&g, "z", SAL_ONNX_FLOAT, -1, NULL);
+        onnx_build_raw(&b, "on", SAL_ONNX_BOOL, 0, NULL, "\1", 1);
+        call(&b, "c", "Tree", "on", "y");
+        onnx_build_graph(&b, "g", onnx_build_finish_graph(&g));
+        onnx_build_release(&g);
+        if (depth == 4)
+            eval_expect(&b, x2, (float[]){1, 3}, 2);
+        else
+            eval_refuse(&b, SAL_LIMIT, "more than 400000 nodes");
+    }
+}
+
+/* Whatever a few changed bytes make of a model, it is read or refused. */
+static void changed_bytes_are_read_or_refused(void **state)
+{
+    (void)state;
+    struct onnx_build b;
+    begin(&b);
+    add_branching(&b);
+    add_twice(&b);
+    add_leaks(&b);
+    call(&b, "one", "Branch", "x", "p");
+    onnx_build_float(&b, "slope", -2);
+    call(&b, "two", "Leak", "p", "y");
+    struct sal_span whole = onnx_build_finish(&b);
+    uint8_t *bytes = malloc(whole.size);
+    assert_non_null(bytes);
+    uint64_t dice = 1;
+    int read = 0, refused = 0;
+    for (int i = 0; i < 20000; i++) {
+        memcpy(bytes, whole.data, whole.size);
+        for (int k = 0; k <= i % 3; k++) {
+            dice = dice * UINT64_C(6364136223846793005) + 1442695040888963407;
+            bytes[(dice >> 33) % whole.size] =
+                (uint8_t)(dice >> 25 & (i % 2 ? 255 : 15));
+        }
+        struct sal_onnx onnx;
+        struct sal_graph graph;
+        struct sal_error err;
+        if (sal_onnx_parse(&onnx, (struct sal_span){bytes, whole.size}, "m", &err)) {
+            refused++;
+            continue;
+        }
+        if (!sal_graph_build(&graph, &onnx, &(struct sal_graph_options){0}, &err)) {
+            sal_graph_release(&graph);
+            read++;
+        }
+        sal_onnx_close(&onnx);
+    }
+    assert_true(read > 100 && refused > 100);
+    free(bytes);
+    onnx_build_release(&b);
+}
+
 /* ---- what is refused ---- */
 
 static void a_function_does_not_see_the_model(void **state)
@@ -503,7 +598,8 @@ static void wrong_calls_are_named(void **state)
     begin(&b);
     add_twice(&b);
     call(&b, "c", "Twice", "x,x", "y");
-    eval_refuse(&b, SAL_BAD_INPUT, "'Twice' has 1 inputs and 1 outputs, the call 2 and 1");
+    eval_refuse(&b, SAL_BAD_INPUT,
+                "'Twice' has 1 inputs and 1 outputs, the call 2 and 1");
     begin(&b);
     add_twice(&b);
     call(&b, "c", "Twice", "x", "y,z");
@@ -512,21 +608,24 @@ static void wrong_calls_are_named(void **state)
     add_leaks(&b);
     call(&b, "c", "Leak", "x", "y");
     onnx_build_int(&b, "slope", 1);
-    eval_refuse(&b, SAL_BAD_INPUT, "function 'Leak', node 'r': attribute 'alpha' has type 1, "
-                                   "'slope' is given as type 2");
+    eval_refuse(&b, SAL_BAD_INPUT,
+                "function 'Leak', node 'r': attribute 'alpha' has type 1, "
+                "'slope' is given as type 2");
     begin(&b);
     function(&f, "Lost", "a", "r");
     onnx_build_node(&f, "LeakyRelu", "a", "r");
     onnx_build_ref(&f, "alpha", SAL_ONNX_ATTR_FLOAT, "slope");
     onnx_build_add_function(&b, &f);
     call(&b, "c", "Lost", "x", "y");
-    eval_refuse(&b, SAL_BAD_INPUT, "refers to 'slope', which is none of the function's");
+    eval_refuse(&b, SAL_BAD_INPUT,
+                "refers to 'slope', which is none of the function's");
     begin(&b);
     function(&f, "Twins", "a,a", "r");
     onnx_build_node(&f, "Relu", "a", "r");
     onnx_build_add_function(&b, &f);
     call(&b, "c", "Twins", "x,x", "y");
-    eval_refuse(&b, SAL_BAD_INPUT, "input 1 of function 'Twins' has no name of its own");
+    eval_refuse(&b, SAL_BAD_INPUT,
+                "input 1 of function 'Twins' has no name of its own");
     begin(&b);
     add_twice(&b);
     add_twice(&b);
@@ -571,6 +670,8 @@ int main(void)
         cmocka_unit_test(many_calls_of_one_name_are_quick),
         cmocka_unit_test(cycles_are_found),
         cmocka_unit_test(graphs_in_functions_nest_8_deep_with_those_around),
+        cmocka_unit_test(a_graph_given_to_many_ifs_counts_each_time),
+        cmocka_unit_test(changed_bytes_are_read_or_refused),
         cmocka_unit_test(a_function_does_not_see_the_model),
         cmocka_unit_test(wrong_calls_are_named),
         cmocka_unit_test(a_function_nobody_calls_is_not_looked_at),

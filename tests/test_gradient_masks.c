@@ -34,8 +34,10 @@ static void exported(struct onnx_build *b)
 static void gradients_pass_through_op_norm(void **state)
 {
     (void)state;
-    check_gradient(&(struct gradient_case){"op_norm from TorchScript", scripted, 17, -3, 3});
-    check_gradient(&(struct gradient_case){"op_norm from torch.export", exported, 18, -3, 3});
+    check_gradient(
+        &(struct gradient_case){"op_norm from TorchScript", scripted, 17, -3, 3});
+    check_gradient(
+        &(struct gradient_case){"op_norm from torch.export", exported, 18, -3, 3});
 }
 
 /* y[x > 0] = log(x[x > 0]): outside, neither the logarithm nor its slope is finite. */

@@ -1,9 +1,9 @@
 /* y[mask] = f(x[mask]) in the form exporters give it, and what else one could do with a
  * mask's coordinates, which is refused. */
+#include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
-#include <math.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -25,7 +25,8 @@ static void op_norm_gives_what_it_must(void **state)
     for (int script = 0; script < 2; script++) {
         struct onnx_build b;
         onnx_build_init(&b, 17);
-        onnx_build_input(&b, "p", SAL_ONNX_FLOAT, 2, (int64_t[]){ROWS, OP_NORM_CLASSES});
+        onnx_build_input(&b, "p", SAL_ONNX_FLOAT, 2,
+                         (int64_t[]){ROWS, OP_NORM_CLASSES});
         build_op_norm(&b, "p", ROWS, script);
         onnx_build_output(&b, "y", SAL_ONNX_FLOAT, -1, NULL);
         eval_expect(&b, p, y, N);
@@ -82,6 +83,29 @@ static void a_mask_that_is_never_or_always_true_is_fine(void **state)
     eval_expect(&b, (float[]){4, 3, 2, 1}, (float[]){-4, -3, -2, -1}, 4);
 }
 
+static void a_number_may_be_written(void **state)
+{
+    (void)state;
+    for (int scripted = 0; scripted < 2; scripted++) {
+        struct onnx_build b;
+        begin(&b);
+        if (scripted) {
+            onnx_build_indices(&b, "i0", 0, NULL, (int64_t[]){0});
+            onnx_build_node(&b, "Shape", "c", "sc");
+            onnx_build_node(&b, "Gather", "sc,i0", "g");
+            onnx_build_node(&b, "Unsqueeze", "g,l0", "count");
+        } else {
+            onnx_build_node(&b, "Reshape", "m,flat", "f");
+            onnx_build_node(&b, "Cast", "f", "i");
+            onnx_build_int(&b, "to", SAL_ONNX_INT64);
+            onnx_build_node(&b, "ReduceSum", "i", "count");
+        }
+        onnx_build_node(&b, "Expand", "three,count", "v");
+        onnx_build_node(&b, "ScatterND", "x,c,v", "y");
+        eval_expect(&b, x4, (float[]){-1, 3, 0, 3}, 4);
+    }
+}
+
 /* ---- what is refused ---- */
 
 static void another_use_of_a_selection_is_refused_by_name(void **state)
@@ -91,25 +115,30 @@ static void another_use_of_a_selection_is_refused_by_name(void **state)
         const char *op, *inputs, *text;
     } cases[] = {
         {"Relu", "s", "output 'y' has a size that depends on the input"},
-        {"ReduceSum", "s", "operator ReduceSum (node 'y', opset 17) on elements that a mask "
-                           "selects: only y[mask] = f(x[mask])"},
+        {"ReduceSum", "s",
+         "operator ReduceSum (node 'y', opset 17) on elements that a mask "
+         "selects: only y[mask] = f(x[mask])"},
         {"Softmax", "s", "operator Softmax"},
         {"Concat", "s,s", "operator Concat"},
         {"MatMul", "s,s", "operator MatMul"},
         {"Relu", "c", "operator Relu (node 'y', opset 17)"},
         {"Transpose", "c", "only a list of coordinates is transposed"},
-        {"Add", "s,w", "all inputs must be selected by one mask, or be constant numbers"},
+        {"Add", "s,w",
+         "all inputs must be selected by one mask, or be constant numbers"},
         {"Add", "s,x", "all inputs must be selected by one mask"},
         {"Add", "s,s2", "all inputs must be selected by one mask"},
         {"Reshape", "s,column", "it can only be reshaped to a list"},
         {"Slice", "s,l0,l1", "only a slice of all of them is supported"},
-        {"GatherND", "square,c", "the mask must have the shape of the real tensor it selects"},
+        {"GatherND", "square,c",
+         "the mask must have the shape of the real tensor it selects"},
         {"GatherND", "x,n", "the mask must have the shape of the real tensor"},
         {"GatherND", "s,c", "the mask must have the shape of the real tensor"},
-        {"ScatterND", "square,c,s", "the mask must have the shape of the real tensor it writes"},
+        {"ScatterND", "square,c,s",
+         "the mask must have the shape of the real tensor it writes"},
         {"ScatterND", "x,c2,s", "what is written must be selected by the same mask"},
         {"ScatterND", "x,c,w", "what is written must be selected by the same mask"},
-        {"ScatterND", "s,c,s", "the mask must have the shape of the real tensor it writes"},
+        {"ScatterND", "s,c,s",
+         "the mask must have the shape of the real tensor it writes"},
         {"Gather", "c,l0", "only how many there are can be asked"},
         {"Expand", "s,column", "it can only be expanded to its own size"},
         {"NonZero", "s", "operator NonZero"},
@@ -184,24 +213,27 @@ static void logits_are_before_the_sigmoid_and_probabilities_after_op_norm(void *
     sal_model_probabilities(model, logits, probabilities);
     for (int i = 0; i < OP_NORM_CLASSES; i++) {
         float p = 1 / (1 + expf(-logits[i]));
-        assert_true(fabs(probabilities[i] - (double)op_norm(p, op_norm_thresholds[i])) < 1e-6);
+        assert_true(fabs(probabilities[i] - (double)op_norm(p, op_norm_thresholds[i])) <
+                    1e-6);
     }
     int n, told = 0;
     const char *const *warnings = sal_model_warnings(model, &n);
     for (int i = 0; i < n; i++)
-        told += strstr(warnings[i], "rescales each probability after its Sigmoid") != NULL;
+        told +=
+            strstr(warnings[i], "rescales each probability after its Sigmoid") != NULL;
     assert_int_equal(told, 1);
     sal_model_close(model);
-    if (sal_model_open(&model, path, &(struct sal_model_options){.score = "y[4]"}, &err))
+    if (sal_model_open(&model, path, &(struct sal_model_options){.score = "y[4]"},
+                       &err))
         fail_msg("%s", err.text);
     output = sal_model_output(model);
     assert_string_equal(sal_model_value(model, output->value).name, "y");
     assert_string_equal(output->unit, "score");
     assert_int_equal(sal_model_top_class(model, logits), 4);
     sal_model_close(model);
-    assert_int_equal(
-        sal_model_open(&model, path, &(struct sal_model_options){.score = "y[6]"}, &err),
-        SAL_USAGE);
+    assert_int_equal(sal_model_open(&model, path,
+                                    &(struct sal_model_options){.score = "y[6]"}, &err),
+                     SAL_USAGE);
     assert_non_null(strstr(err.text, "that tensor has 6 elements"));
     remove(path);
     onnx_build_release(&b);
@@ -213,6 +245,7 @@ int main(void)
         cmocka_unit_test(op_norm_gives_what_it_must),
         cmocka_unit_test(elementwise_functions_of_a_selection_are_computed),
         cmocka_unit_test(a_mask_that_is_never_or_always_true_is_fine),
+        cmocka_unit_test(a_number_may_be_written),
         cmocka_unit_test(another_use_of_a_selection_is_refused_by_name),
         cmocka_unit_test(another_way_of_writing_back_is_refused),
         cmocka_unit_test(logits_are_before_the_sigmoid_and_probabilities_after_op_norm),

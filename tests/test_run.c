@@ -321,11 +321,91 @@ static void scores_can_be_chosen(void **state)
     struct onnx_build b;
     struct sal_model *model;
     struct sal_error err;
+    static const char *const wrong[] = {"w1", "nowhere", "pooled[999]"};
+    for (size_t i = 0; i < 3; i++) {
+        network(&b, false);
+        save(&b);
+        assert_int_equal(
+            open_saved(&model, &(struct sal_model_options){.score = wrong[i]}, &err), SAL_USAGE);
+        assert_non_null(strstr(err.text, wrong[i]));
+    }
+}
+
+/* A sidecar beside the model that names its output. */
+static void say_output(const char *sidecar, const char *tensor)
+{
+    FILE *file = fopen(sidecar, "w");
+    assert_non_null(file);
+    fprintf(file, "{\"output\": \"%s\"}", tensor);
+    fclose(file);
+}
+
+static void what_the_chosen_score_does_not_need_may_be_anything(void **state)
+{
+    (void)state;
+    static const struct sal_model_options by_score = {.score = "logits[2]"};
+    char sidecar[512];
+    snprintf(sidecar, sizeof sidecar, "%s-output.json", path);
+    for (int way = 0; way < 3; way++) { /* none; --score; the sidecar */
+        struct onnx_build b;
+        struct sal_model *model;
+        struct sal_error err;
+        onnx_build_init(&b, 17);
+        onnx_build_input(&b, "x", SAL_ONNX_FLOAT, 4, DIMS(1, 1, 2, 2));
+        onnx_build_node(&b, "Flatten", "x", "flat");
+        onnx_build_node(&b, "Neg", "flat", "logits");
+        onnx_build_node(&b, "Wavelet", "logits", "y");
+        onnx_build_output(&b, "y", SAL_ONNX_FLOAT, -1, NULL);
+        save(&b);
+        say_output(sidecar, "logits");
+        struct sal_model_options options = way == 1 ? by_score : (struct sal_model_options){0};
+        options.sidecar = way == 2 ? sidecar : NULL;
+        enum sal_status status = open_saved(&model, &options, &err);
+        assert_int_equal(status, way ? SAL_OK : SAL_UNSUPPORTED);
+        if (status)
+            continue;
+        const struct sal_model_output *output = sal_model_output(model);
+        assert_string_equal(sal_model_value(model, output->value).name, "logits");
+        assert_string_equal(output->unit, way == 1 ? "score" : "logit");
+        assert_int_equal(sal_model_top_class(model, (const float[]){3, 1, 2, 0}),
+                         way == 1 ? 2 : 0);
+        assert_false(sal_model_value(model, sal_model_find(model, "y")).known);
+        sal_model_close(model);
+    }
+    unlink(sidecar);
+}
+
+static bool is_warned(const struct sal_model *model, const char *text)
+{
+    int n;
+    const char *const *warnings = sal_model_warnings(model, &n);
+    for (int i = 0; i < n; i++)
+        if (strstr(warnings[i], text))
+            return true;
+    return false;
+}
+
+static void newer_formats_are_warned_of(void **state)
+{
+    (void)state;
+    struct onnx_build b;
+    struct sal_model *model;
+    struct sal_error err;
     network(&b, false);
+    b.ir_version = 14;
+    b.opset = 28;
     save(&b);
-    assert_int_equal(open_saved(&model, &(struct sal_model_options){.score = "w1"}, &err),
-                     SAL_USAGE);
-    assert_non_null(strstr(err.text, "w1"));
+    assert_int_equal(open_saved(&model, &(struct sal_model_options){0}, &err), SAL_UNSUPPORTED);
+    assert_non_null(strstr(err.text, "--force-opset"));
+    network(&b, false);
+    b.ir_version = 14;
+    b.opset = 28;
+    save(&b);
+    assert_int_equal(
+        open_saved(&model, &(struct sal_model_options){.force_opset = true}, &err), SAL_OK);
+    assert_true(is_warned(model, "IR version 14 is newer than 13"));
+    assert_true(is_warned(model, "opset 28 is taken as 27"));
+    sal_model_close(model);
 }
 
 static void what_is_not_supported_is_named(void **state)
@@ -430,6 +510,8 @@ int main(void)
         cmocka_unit_test(a_model_is_read_as_a_person_would),
         cmocka_unit_test(nhwc_and_nchw_see_the_same_image),
         cmocka_unit_test(scores_can_be_chosen),
+        cmocka_unit_test(what_the_chosen_score_does_not_need_may_be_anything),
+        cmocka_unit_test(newer_formats_are_warned_of),
         cmocka_unit_test(what_is_not_supported_is_named),
         cmocka_unit_test(every_method_gives_a_finite_map),
         cmocka_unit_test(channel_weights_are_those_of_a_bump),

@@ -1,7 +1,8 @@
 /*
- * What the files that build a graph share: graph.c (nodes and their order), scope.c
- * (names and ids), lower_mask.c (selections by a mask). Everything here lives only
- * while a graph is built.
+ * What the files that build a graph share: graph.c (the whole), scope.c (names, ids,
+ * places), demand.c (what is needed, in which order), builder.c (one node),
+ * lower_mask.c (selections by a mask). Everything here lives only while a graph is
+ * built.
  *
  * A place is a spot in the order of the finished graph, one for every node of the
  * description and of the branches of its If nodes, which stand before the If. Nodes
@@ -68,8 +69,6 @@ struct sal_builder {
     struct sal_error *err;
 };
 
-enum sal_status sal_builder_no_memory(struct sal_builder *b);
-
 /* ---- scope.c ---- */
 
 /* Gives ids to all values and places to all nodes. */
@@ -82,13 +81,24 @@ int sal_scope_find(const struct sal_builder *b, const struct sal_scope *scope, i
 
 bool sal_is_if(const struct sal_onnx_node *node);
 
-/* ---- graph.c ---- */
+/* ---- demand.c ---- */
+
+/* Makes values and all that they depend on. */
+enum sal_status sal_builder_need(struct sal_builder *b, const int *values, int n);
+
+/* Kind, type and shape of the model's input i. */
+enum sal_status sal_builder_input(const struct sal_builder *b, int i,
+                                  struct sal_tensor *tensor, struct sal_error *err);
+
+/* ---- builder.c ---- */
 
 /* Makes a node at a place, with the outputs and attributes of the node that stands
  * there, but of any operator and inputs: infers it, and runs it where everything it
  * needs is constant. */
 enum sal_status sal_builder_make(struct sal_builder *b, int place, const struct sal_op *op,
                                  int opset, const int *in, int n_in);
+
+enum sal_status sal_builder_no_memory(struct sal_builder *b);
 
 /* The operator of the node at a place; SAL_UNSUPPORTED names it. */
 enum sal_status sal_builder_operator(struct sal_builder *b, int place,

@@ -12,6 +12,7 @@
  *     GatherND(x, coordinates of m)              SELECTED(m, Where(m, x, 1/2))
  *     op(SELECTED(m, d), SELECTED(m, e))         SELECTED(m, op(d, e))
  *     Reshape, Expand, Slice to its own size     SELECTED(m, d)
+ *     Expand(number, how many m are true)        SELECTED(m, Where(m, number, 1/2))
  *     ScatterND(y, coordinates, SELECTED(m, d))  Where(m, d, y)
  *
  * Both Wheres are needed. Outside the mask op may divide by zero or meet the NaN that
@@ -28,12 +29,13 @@
 
 static const double FILLING = 0.5;
 
-/* Element-wise, and 0 or constant wherever nothing else is said about them. */
 static const char *const elementwise[] = {
-    "Abs",  "Add", "Cast", "Ceil", "Clip", "Cos", "Div",  "Elu",     "Erf",
-    "Exp",  "Floor", "Identity", "LeakyRelu", "Log", "Max", "Min", "Mul", "Neg",
-    "Pow",  "Reciprocal", "Relu", "Round", "Sigmoid", "Sign", "Sin", "Softplus",
-    "Sqrt", "Sub", "Sum", "Tanh", NULL,
+    "Abs", "Acos", "Acosh", "Add", "Asin", "Asinh", "Atan", "Atanh", "Cast", "Ceil",
+    "Celu", "Clip", "Cos", "Cosh", "Div", "Elu", "Erf", "Exp", "Floor", "Gelu",
+    "HardSigmoid", "HardSwish", "Identity", "LeakyRelu", "Log", "Max", "Mean", "Min",
+    "Mish", "Mul", "Neg", "Pow", "Reciprocal", "Relu", "Round", "Selu", "Sigmoid",
+    "Sign", "Sin", "Sinh", "Softplus", "Softsign", "Sqrt", "Sub", "Sum", "Swish",
+    "Tan", "Tanh", "ThresholdedRelu", NULL,
 };
 
 struct lowering {
@@ -59,25 +61,26 @@ static const struct sal_tensor *tensor(const struct lowering *l, int i)
 static enum sal_status refuse(const struct lowering *l, const char *why)
 {
     const char *label = sal_onnx_node_label(l->node);
-    return sal_fail(l->b->err, SAL_UNSUPPORTED,
-                    "operator %s (node '%s', opset %lld) on elements that a mask selects: %s",
-                    l->node->op, *label ? label : l->node->op,
-                    (long long)sal_onnx_node_opset(l->b->onnx, l->node), why);
+    return sal_fail(
+        l->b->err, SAL_UNSUPPORTED,
+        "operator %s (node '%s', opset %lld) on elements that a mask selects: %s",
+        l->node->op, *label ? label : l->node->op,
+        (long long)sal_onnx_node_opset(l->b->onnx, l->node), why);
 }
 
-static enum sal_status is(const struct lowering *l, enum sal_selection_kind kind, int mask,
-                          int dense)
+static enum sal_status is(const struct lowering *l, enum sal_selection_kind kind,
+                          int mask, int dense)
 {
     l->b->selections[l->b->places[l->place].first] =
         (struct sal_selection){.kind = kind, .mask = mask, .dense = dense};
     return SAL_OK;
 }
 
-static enum sal_status is_as_before(const struct lowering *l, const struct sal_selection *s)
+static enum sal_status is_as_before(const struct lowering *l,
+                                    const struct sal_selection *s)
 {
     return is(l, s->kind, s->mask, s->dense);
 }
-
 
 /* The mask behind Expands to its own shape, which exporters put before NonZero. */
 static int plain_mask(const struct sal_builder *b, int id)
@@ -88,7 +91,8 @@ static int plain_mask(const struct sal_builder *b, int id)
         const struct sal_node *node = place < 0 ? NULL : &b->nodes[place];
         bool idle = node && node->op &&
                     (strcmp(node->op->name, "Expand") == 0 || node->op->passes) &&
-                    sal_shape_equal(&values[node->in[0]].tensor.shape, &values[id].tensor.shape) &&
+                    sal_shape_equal(&values[node->in[0]].tensor.shape,
+                                    &values[id].tensor.shape) &&
                     values[node->in[0]].tensor.type == values[id].tensor.type;
         if (!idle)
             return id;
@@ -143,7 +147,8 @@ static enum sal_status make_filling(struct sal_builder *b)
     return SAL_OK;
 }
 
-static enum sal_status choose(const struct lowering *l, int mask, int then, int otherwise)
+static enum sal_status choose(const struct lowering *l, int mask, int then,
+                              int otherwise)
 {
     return sal_builder_make(l->b, l->place, sal_op_find("Where"), SAL_OPSET_MAX,
                             (const int[]){mask, then, otherwise}, 3);
@@ -166,7 +171,8 @@ static enum sal_status lower_gather(const struct lowering *l)
         return status;
     if (where->kind != SAL_COORDINATES_TRANSPOSED || batch_dims != 0 ||
         !fits(l, tensor(l, 0), where->mask))
-        return refuse(l, "the mask must have the shape of the real tensor it selects from");
+        return refuse(
+            l, "the mask must have the shape of the real tensor it selects from");
     if ((status = make_filling(l->b)) ||
         (status = choose(l, where->mask, l->in[0], l->b->filling)))
         return status;
@@ -183,7 +189,8 @@ static enum sal_status lower_scatter(const struct lowering *l)
         return status;
     if (where->kind != SAL_COORDINATES_TRANSPOSED || strcmp(reduction, "none") != 0 ||
         !fits(l, tensor(l, 0), where->mask))
-        return refuse(l, "the mask must have the shape of the real tensor it writes to");
+        return refuse(l,
+                      "the mask must have the shape of the real tensor it writes to");
     if (what->kind != SAL_SELECTED || what->mask != where->mask)
         return refuse(l, "what is written must be selected by the same mask");
     return choose(l, where->mask, what->dense, l->in[0]);
@@ -202,7 +209,8 @@ static enum sal_status lower_elementwise(const struct lowering *l)
         if (s->kind == SAL_SELECTED && (mask < 0 || mask == s->mask))
             mask = s->mask;
         else if (s->kind || (in[i] >= 0 && !is_number(tensor(l, i))))
-            return refuse(l, "all inputs must be selected by one mask, or be constant numbers");
+            return refuse(
+                l, "all inputs must be selected by one mask, or be constant numbers");
     }
     const struct sal_op *op;
     int opset;
@@ -225,11 +233,56 @@ static enum sal_status lower_reshape(const struct lowering *l)
     return is_as_before(l, selection(l, 0));
 }
 
+static const struct sal_node *node_of(const struct sal_builder *b, int id,
+                                      const char *op)
+{
+    int place = b->makers[id].place;
+    const struct sal_node *node = place < 0 ? NULL : &b->nodes[place];
+    return node && node->op && strcmp(node->op->name, op) == 0 ? node : NULL;
+}
+
+/* The mask whose true elements a plain number counts, the other way to count them:
+ * ReduceSum of Cast of Reshape to a list. -1: none. */
+static int counted_mask(const struct lowering *l, int i)
+{
+    const struct sal_builder *b = l->b;
+    const struct sal_tensor *count = tensor(l, i);
+    if (selection(l, i)->kind == SAL_SELECTED_COUNT)
+        return selection(l, i)->mask;
+    if (!count || count->data || sal_shape_count(&count->shape) != 1)
+        return -1;
+    const struct sal_node *sum = node_of(b, l->in[i], "ReduceSum");
+    const struct sal_node *cast = sum ? node_of(b, sum->in[0], "Cast") : NULL;
+    const struct sal_node *list = cast ? node_of(b, cast->in[0], "Reshape") : NULL;
+    if (!list || b->graph->values[list->out[0]].tensor.shape.rank != 1 ||
+        b->graph->values[list->in[0]].tensor.type != SAL_ONNX_BOOL)
+        return -1;
+    return plain_mask(b, list->in[0]);
+}
+
+/* Expand of a number to as many as are selected: y[mask] = number. */
+static enum sal_status repeat_number(const struct lowering *l, int mask)
+{
+    enum sal_status status = make_filling(l->b);
+    if (status || (status = choose(l, mask, l->in[0], l->b->filling)))
+        return status;
+    return is(l, SAL_SELECTED, mask, l->b->places[l->place].first);
+}
+
+static bool is_repeated(const struct lowering *l)
+{
+    return l->n_in == 2 && strcmp(l->node->op, "Expand") == 0 &&
+           is_number(tensor(l, 0)) && tensor(l, 0)->kind == SAL_REAL &&
+           counted_mask(l, 1) >= 0;
+}
+
 /* To a list of some length: where that is not its own length, the ScatterND that must
  * follow has as many coordinates as there are selected elements, and the model is
  * wrong. */
 static enum sal_status lower_expand(const struct lowering *l)
 {
+    if (is_repeated(l))
+        return repeat_number(l, counted_mask(l, 1));
     const struct sal_tensor *shape = tensor(l, 1);
     bool list = selection(l, 1)->kind == SAL_SELECTED_COUNT ||
                 (shape && shape->shape.rank == 1 && shape->shape.dim[0] == 1);
@@ -289,11 +342,11 @@ static const struct rule {
     int min_in;
     enum sal_status (*lower)(const struct lowering *l);
 } rules[] = {
-    {"Expand", 2, lower_expand},     {"Gather", 2, lower_pick},
-    {"GatherND", 2, lower_gather},   {"NonZero", 1, lower_nonzero},
-    {"Reshape", 2, lower_reshape},   {"ScatterND", 3, lower_scatter},
-    {"Shape", 1, lower_shape},       {"Slice", 3, lower_slice},
-    {"Squeeze", 1, lower_count},     {"Transpose", 1, lower_transpose},
+    {"Expand", 2, lower_expand},   {"Gather", 2, lower_pick},
+    {"GatherND", 2, lower_gather}, {"NonZero", 1, lower_nonzero},
+    {"Reshape", 2, lower_reshape}, {"ScatterND", 3, lower_scatter},
+    {"Shape", 1, lower_shape},     {"Slice", 3, lower_slice},
+    {"Squeeze", 1, lower_count},   {"Transpose", 1, lower_transpose},
     {"Unsqueeze", 1, lower_count},
 };
 
@@ -308,7 +361,7 @@ static enum sal_status lower(const struct lowering *l)
     return refuse(l, "only y[mask] = f(x[mask]) with element-wise f is supported");
 }
 
-/* NonZero of what is not known is where a selection begins. */
+/* NonZero of what is not known is where most selections begin. */
 static bool begins(const struct lowering *l)
 {
     const struct sal_tensor *x = tensor(l, 0);
@@ -316,15 +369,15 @@ static bool begins(const struct lowering *l)
            x->kind == SAL_INT && x->shape.rank > 0;
 }
 
-enum sal_status sal_lower_mask(struct sal_builder *b, int place, const int *in, int n_in,
-                               bool *done)
+enum sal_status sal_lower_mask(struct sal_builder *b, int place, const int *in,
+                               int n_in, bool *done)
 {
     struct lowering l = {b, place, b->places[place].source, in, n_in};
     bool any = false;
     for (int i = 0; i < n_in; i++)
         any |= selection(&l, i)->kind != SAL_NOT_SELECTED;
     bool ours = !*l.node->domain && l.node->n_outputs == 1 && *l.node->outputs[0];
-    *done = any || (ours && begins(&l));
+    *done = any || (ours && (begins(&l) || is_repeated(&l)));
     if (!*done)
         return SAL_OK;
     return ours ? lower(&l) : refuse(&l, "it is not known how");

@@ -341,12 +341,13 @@ static enum sal_status make_ready(struct sal_model *model,
                                     &model->wanted, err)) ||
         (status = sal_model_build_graph(model, 1, options->pool, &model->graph, err)))
         return status;
+    if ((status = sal_output_find(&model->graph, &model->onnx, &model->sidecar,
+                                  options->score, &model->output, err)))
+        return status;
     if (!model->graph.values[model->input.value].live)
         return sal_fail(err, SAL_BAD_INPUT, "the outputs do not depend on input '%s'",
                         model->input.name);
-    if ((status = sal_output_find(&model->graph, &model->onnx, &model->sidecar,
-                                  options->score, &model->output, err)) ||
-        (status = find_tail(model, err)) ||
+    if ((status = find_tail(model, err)) ||
         (status = sal_output_layers(&model->graph, model->input.layout, &model->sidecar,
                                     &model->output, &model->layers, &model->n_layers,
                                     &model->automatic, &model->arena, err)) ||

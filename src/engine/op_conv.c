@@ -49,11 +49,15 @@ static enum sal_status check_channels(const struct sal_infer *infer,
         return sal_node_fail(infer->node, err, SAL_BAD_INPUT,
                              "%lld output channels do not divide into %lld groups",
                              (long long)w->dim[0], (long long)conv->group);
-    if (infer->node->n_in > 2 && infer->in[2] &&
-        (infer->in[2]->kind != SAL_REAL || infer->in[2]->shape.rank != 1 ||
-         infer->in[2]->shape.dim[0] != w->dim[0]))
+    const struct sal_tensor *bias = sal_infer_in(infer, 2);
+    char dims[128], weight[128];
+    if (bias && (bias->kind != SAL_REAL || bias->shape.rank != 1 ||
+                 bias->shape.dim[0] != w->dim[0]))
         return sal_node_fail(infer->node, err, SAL_BAD_INPUT,
-                             "bias must have %lld elements, one per output channel",
+                             "its bias is %s, its weight %s needs %lld: some exporters mix "
+                             "up weights like this, export again",
+                             sal_shape_text(&bias->shape, dims, sizeof(dims)),
+                             sal_shape_text(w, weight, sizeof(weight)),
                              (long long)w->dim[0]);
     return SAL_OK;
 }

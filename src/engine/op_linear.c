@@ -64,15 +64,20 @@ static enum sal_status gemm_infer(const struct sal_infer *infer, struct sal_erro
     out->shape = (struct sal_shape){.rank = 2, .dim = {m, n}};
     if (infer->node->n_in < 3 || !infer->in[2])
         return SAL_OK;
-    struct sal_shape both;
-    status = sal_infer_kind(infer, 2, SAL_REAL, err);
-    if (status || (status = sal_infer_broadcast(infer, &infer->in[2]->shape, &out->shape,
-                                                &both, err)))
+    if ((status = sal_infer_kind(infer, 2, SAL_REAL, err)))
         return status;
-    if (!sal_shape_equal(&both, &out->shape))
+    const struct sal_shape *c = &infer->in[2]->shape;
+    bool fits = c->rank <= 2;
+    for (int i = 0; fits && i < c->rank; i++)
+        fits = c->dim[i] == 1 || c->dim[i] == out->shape.dim[2 - c->rank + i];
+    char bias[128], weight[128];
+    if (!fits)
         return sal_node_fail(infer->node, err, SAL_BAD_INPUT,
-                             "C does not broadcast to the product's %lld x %lld",
-                             (long long)m, (long long)n);
+                             "its bias is %s, its weight %s makes %lldx%lld: some exporters "
+                             "mix up weights like this, export again",
+                             sal_shape_text(c, bias, sizeof(bias)),
+                             sal_shape_text(b, weight, sizeof(weight)), (long long)m,
+                             (long long)n);
     return SAL_OK;
 }
 

@@ -38,10 +38,11 @@ static bool count(const struct sal_onnx_graph *graph, struct count *n)
         n->places += places_of(node);
         if (n->values > VALUES_MAX || n->places > PLACES_MAX)
             return false;
+        if (!sal_is_if(node))
+            continue;
         const struct sal_onnx_graph *then = branch(node, "then_branch");
         const struct sal_onnx_graph *otherwise = branch(node, "else_branch");
-        if (sal_is_if(node) && ((then && !count(then, n)) ||
-                                (otherwise && !count(otherwise, n))))
+        if ((then && !count(then, n)) || (otherwise && !count(otherwise, n)))
             return false;
     }
     return n->values <= VALUES_MAX;
@@ -86,12 +87,14 @@ static enum sal_status add_values(struct sal_builder *b, struct sal_scope *scope
     return SAL_OK;
 }
 
-static enum sal_status open_scope(struct sal_builder *b, const struct sal_onnx_graph *graph,
+static enum sal_status open_scope(struct sal_builder *b,
+                                  const struct sal_onnx_graph *graph,
                                   const struct sal_scope *outer,
                                   const struct sal_scope **out);
 
 /* A branch that is no such thing is left out: whoever needs the If says so. */
-static enum sal_status open_branches(struct sal_builder *b, const struct sal_scope *scope,
+static enum sal_status open_branches(struct sal_builder *b,
+                                     const struct sal_scope *scope,
                                      struct sal_place *place)
 {
     static const char *const names[] = {"then_branch", "else_branch"};
@@ -111,12 +114,12 @@ static enum sal_status add_places(struct sal_builder *b, const struct sal_scope 
     for (int i = 0; i < scope->graph->n_nodes; i++) {
         const struct sal_onnx_node *node = &scope->graph->nodes[i];
         struct sal_place place = {.source = node, .scope = scope, .first = id};
-        enum sal_status status = sal_is_if(node) ? open_branches(b, scope, &place) : SAL_OK;
+        enum sal_status status =
+            sal_is_if(node) ? open_branches(b, scope, &place) : SAL_OK;
         if (status)
             return status;
         for (int j = 0; j < node->n_outputs; j++)
-            b->makers[id + j] =
-                (struct sal_maker){.place = b->n_places, .output = j};
+            b->makers[id + j] = (struct sal_maker){.place = b->n_places, .output = j};
         for (place.only = 0; place.only < places_of(node); place.only++)
             b->places[b->n_places++] = place;
         id += node->n_outputs;
@@ -124,7 +127,8 @@ static enum sal_status add_places(struct sal_builder *b, const struct sal_scope 
     return SAL_OK;
 }
 
-static enum sal_status open_scope(struct sal_builder *b, const struct sal_onnx_graph *graph,
+static enum sal_status open_scope(struct sal_builder *b,
+                                  const struct sal_onnx_graph *graph,
                                   const struct sal_scope *outer,
                                   const struct sal_scope **out)
 {
@@ -142,8 +146,9 @@ enum sal_status sal_builder_name(struct sal_builder *b)
 {
     struct count n = {.values = 1}; /* one for lower_mask.c */
     if (!count(&b->onnx->graph, &n))
-        return sal_fail(b->err, SAL_LIMIT, "more than %d nodes or %d values, those in "
-                                           "branches included",
+        return sal_fail(b->err, SAL_LIMIT,
+                        "more than %d nodes or %d values, those in "
+                        "branches included",
                         PLACES_MAX, VALUES_MAX);
     struct sal_graph *graph = b->graph;
     graph->values = sal_new(&graph->arena, struct sal_value, n.values);
@@ -159,14 +164,14 @@ enum sal_status sal_builder_name(struct sal_builder *b)
     if (status)
         return status;
     b->filling = graph->n_values++;
-    graph->values[b->filling] = (struct sal_value){
-        .name = "", .made_by = "", .node_name = "", .producer = -1};
+    graph->values[b->filling] =
+        (struct sal_value){.name = "", .made_by = "", .node_name = "", .producer = -1};
     b->makers[b->filling].place = -1;
     return SAL_OK;
 }
 
-int sal_scope_find(const struct sal_builder *b, const struct sal_scope *scope, int place,
-                   const char *name)
+int sal_scope_find(const struct sal_builder *b, const struct sal_scope *scope,
+                   int place, const char *name)
 {
     for (; scope; scope = scope->outer) {
         const struct sal_name *found = sal_names_find(&scope->names, name);

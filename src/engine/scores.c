@@ -46,7 +46,8 @@ static double threshold_of(const struct sal_model *model, int index)
     const struct sal_sidecar *sidecar = sal_model_sidecar(model);
     double given =
         index < sidecar->n_classes ? sidecar->classes[index].threshold : (double)NAN;
-    return isnan(given) && sal_model_output(model)->activation == SAL_SIGMOID ? 0.5 : given;
+    return isnan(given) && sal_model_output(model)->activation == SAL_SIGMOID ? 0.5
+                                                                              : given;
 }
 
 bool sal_model_flagged(const struct sal_model *model, int index, double probability)

@@ -16,7 +16,8 @@ static enum sal_status run(struct eval *e, const struct sal_graph *graph)
         &run, graph, &(struct sal_run_options){.memory = (size_t)1 << 26}, &e->err);
     if (status)
         return status;
-    const struct sal_tensor *x = graph->n_inputs ? sal_run_tensor(run, graph->inputs[0]) : NULL;
+    const struct sal_tensor *x =
+        graph->n_inputs ? sal_run_tensor(run, graph->inputs[0]) : NULL;
     if (x && x->data && x->kind == SAL_REAL)
         for (int64_t i = 0; i < sal_shape_count(&x->shape); i++)
             x->real[i] = (sal_real)(e->x ? e->x[i] : 0);

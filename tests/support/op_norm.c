@@ -74,8 +74,8 @@ static void select_both(struct onnx_build *b, char letter, bool script)
 }
 
 /* #v back into `before`, giving `after`. */
-static void write_back(struct onnx_build *b, char letter, bool script, const char *before,
-                       const char *after)
+static void write_back(struct onnx_build *b, char letter, bool script,
+                       const char *before, const char *after)
 {
     char inputs[64];
     if (script) {
