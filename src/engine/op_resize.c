@@ -449,20 +449,34 @@ static const sal_real *mix_rows(const struct reading *r, const sal_real *from,
     return line;
 }
 
-/* Along the last axis; outside is what stands where nothing is read. */
-static void mix_line(const struct pass *p, const sal_real *line, sal_real outside,
-                     bool add, sal_real *to)
+/* Along the last axis, one element to each position. Outside is what stands where
+ * nothing is read. */
+static void mix_elements(const struct sal_resize_table *table, const sal_real *line,
+                         sal_real outside, bool add, sal_real *to)
 {
-    const struct sal_resize_table *table = &p->table[p->last];
-    for (int64_t o = 0; o < table->out; o++, to += p->inner) {
-        const struct sal_resize_run *run = &table->run[o];
-        const sal_real *weight = table->weight + run->weight;
-        const sal_real *from = line + run->first * p->inner;
-        for (int64_t i = 0; i < p->inner; i++) {
-            sal_real sum = run->n ? 0 : outside;
-            for (int64_t t = 0; t < run->n; t++)
-                sum += weight[t] * from[t * p->inner + i];
-            to[i] = add ? to[i] + sum : sum;
+    for (int64_t o = 0; o < table->out; o++) {
+        const struct sal_resize_run run = table->run[o];
+        const sal_real *weight = table->weight + run.weight, *from = line + run.first;
+        sal_real sum = run.n ? weight[0] * from[0] : outside;
+        for (int64_t t = 1; t < run.n; t++)
+            sum += weight[t] * from[t];
+        to[o] = add ? to[o] + sum : sum;
+    }
+}
+
+/* The same with `inner` elements to each position. */
+static void mix_vectors(const struct sal_resize_table *table, int64_t inner,
+                        const sal_real *line, sal_real outside, bool add, sal_real *to)
+{
+    for (int64_t o = 0; o < table->out; o++, to += inner) {
+        const struct sal_resize_run run = table->run[o];
+        const sal_real *from = line + run.first * inner;
+        for (int64_t i = 0; i < inner && !add; i++)
+            to[i] = run.n ? 0 : outside;
+        for (int64_t t = 0; t < run.n; t++, from += inner) {
+            sal_real weight = table->weight[run.weight + t];
+            for (int64_t i = 0; i < inner; i++)
+                to[i] += weight * from[i];
         }
     }
 }
@@ -475,11 +489,14 @@ static void mix(const struct sal_kernel *k, const struct pass *p, const sal_real
     int64_t width = p->to->dim[p->last] * p->inner;
     for (; row < end; row++) {
         struct reading r = reading_of(p, row);
-        if (r.rows)
-            mix_line(p, mix_rows(&r, from, line_of(p), line), outside, add, to + row * width);
-        else
-            for (int64_t i = 0; i < width && !add; i++)
-                to[row * width + i] = outside;
+        sal_real *y = to + row * width;
+        for (int64_t i = 0; i < width && !r.rows && !add; i++)
+            y[i] = outside;
+        const sal_real *mixed = r.rows ? mix_rows(&r, from, line_of(p), line) : NULL;
+        if (mixed && p->inner == 1)
+            mix_elements(&p->table[p->last], mixed, outside, add, y);
+        else if (mixed)
+            mix_vectors(&p->table[p->last], p->inner, mixed, outside, add, y);
     }
 }
 
