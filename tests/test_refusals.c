@@ -17,7 +17,10 @@ struct refusal {
     const char *text; /* a part of the message */
 };
 
-#define REFUSED(status, text, ...) {CASE(__VA_ARGS__), status, text}
+#define REFUSED(status, text, ...)                                                     \
+    {                                                                                  \
+        CASE(__VA_ARGS__), status, text                                                \
+    }
 #define BAD(text, ...) REFUSED(SAL_BAD_INPUT, text, __VA_ARGS__)
 #define UNSUPPORTED(text, ...) REFUSED(SAL_UNSUPPORTED, text, __VA_ARGS__)
 #define LIMIT(text, ...) REFUSED(SAL_LIMIT, text, __VA_ARGS__)
@@ -31,7 +34,8 @@ static const struct refusal refusals[] = {
     BAD("both scales and sizes are given", "Resize", 13, NULL, "2x3", "", "{1,2}",
         "[2,6]"),
     BAD("scales has 3 entries, expected 2", "Resize", 13, NULL, "2x3", "", "{1,2,3}"),
-    BAD("scales has 2 entries, expected 1", "Resize", 18, "axes=1,", "2x3", "", "{1,2}"),
+    BAD("scales has 2 entries, expected 1", "Resize", 18, "axes=1,", "2x3", "",
+        "{1,2}"),
     BAD("sizes has 1 entries, expected 2", "Resize", 13, NULL, "2x3", "", "", "[5]"),
     BAD("scales[1] is -2", "Resize", 13, NULL, "2x3", "", "{1,-2}"),
     BAD("scales[0] is 0", "Resize", 10, NULL, "2x3", "{0,1}"),
@@ -39,8 +43,8 @@ static const struct refusal refusals[] = {
     BAD("scales is not finite", "Resize", 10, NULL, "2x3", "{nan,1}"),
     BAD("sizes[0] is -1", "Resize", 13, NULL, "2x3", "", "", "[-1,2]"),
     BAD("axis 0 is empty", "Resize", 13, NULL, "0x3", "", "", "[4,3]"),
-    BAD("has no aspect ratio", "Resize", 18, "keep_aspect_ratio_policy=not_larger", "0x3",
-        "", "", "[4,3]"),
+    BAD("has no aspect ratio", "Resize", 18, "keep_aspect_ratio_policy=not_larger",
+        "0x3", "", "", "[4,3]"),
     BAD("axis 1 is named twice", "Resize", 18, "axes=1,-1", "2x3", "", "{2,2}"),
     BAD("axis is 2", "Resize", 18, "axes=2,", "2x3", "", "{2}"),
     BAD("roi is missing", "Resize", 13,
@@ -63,18 +67,19 @@ static const struct refusal refusals[] = {
         "~4x2x3x3"),
     BAD("do not divide into 2 groups", "ConvTranspose", 11, "group=2", "1x3x4x4",
         "~3x2x3x3"),
-    BAD("group must be at least 1", "ConvTranspose", 11, "group=0", "1x3x4x4", "~3x2x3x3"),
-    BAD("bias must have 4 elements", "ConvTranspose", 11, "group=2", "1x2x4x4", "~2x2x3x3",
-        "~2"),
+    BAD("group must be at least 1", "ConvTranspose", 11, "group=0", "1x3x4x4",
+        "~3x2x3x3"),
+    BAD("bias must have 4 elements", "ConvTranspose", 11, "group=2", "1x2x4x4",
+        "~2x2x3x3", "~2"),
     BAD("weight must have 4 axes", "ConvTranspose", 11, NULL, "1x3x4x4", "~3x2x3"),
     BAD("input must have 3 to 5 axes", "ConvTranspose", 11, NULL, "3x4", "~3x2"),
     BAD("strides[0] is 0", "ConvTranspose", 11, "strides=0,1", "1x3x4x4", "~3x2x3x3"),
-    BAD("output_padding[1] is -1", "ConvTranspose", 11, "output_padding=0,-1", "1x3x4x4",
-        "~3x2x3x3"),
+    BAD("output_padding[1] is -1", "ConvTranspose", 11, "output_padding=0,-1",
+        "1x3x4x4", "~3x2x3x3"),
     BAD("output_padding has 1 entries", "ConvTranspose", 11, "output_padding=1,",
         "1x3x4x4", "~3x2x3x3"),
-    BAD("output_shape has 3 entries", "ConvTranspose", 11, "output_shape=1,2,3", "1x3x4x4",
-        "~3x2x3x3"),
+    BAD("output_shape has 3 entries", "ConvTranspose", 11, "output_shape=1,2,3",
+        "1x3x4x4", "~3x2x3x3"),
     BAD("output_shape[0] is 0", "ConvTranspose", 11, "output_shape=0,2", "1x3x4x4",
         "~3x2x3x3"),
     BAD("pads leave -2 elements", "ConvTranspose", 11, "pads=9,0,9,0", "1x1x14x4",
@@ -93,11 +98,12 @@ static const struct refusal refusals[] = {
     BAD("axis 3 has 0 elements", "GridSample", 16, NULL, "1x2x3x0", "1x5x5x2"),
     BAD("expected nearest, bilinear or bicubic", "GridSample", 16, "mode=linear",
         "1x2x3x4", "1x5x5x2"),
-    BAD("expected nearest, linear or cubic", "GridSample", 20, "mode=bilinear", "1x2x3x4",
-        "1x5x5x2"),
+    BAD("expected nearest, linear or cubic", "GridSample", 20, "mode=bilinear",
+        "1x2x3x4", "1x5x5x2"),
     BAD("expected zeros, border or reflection", "GridSample", 20, "padding_mode=wrap",
         "1x2x3x4", "1x5x5x2"),
-    UNSUPPORTED("input has 6 axes", "GridSample", 20, NULL, "1x2x3x4x5x6", "1x1x1x1x1x4"),
+    UNSUPPORTED("input has 6 axes", "GridSample", 20, NULL, "1x2x3x4x5x6",
+                "1x1x1x1x1x4"),
     BAD("size has 3 entries", "AffineGrid", 20, NULL, "1x2x3", "[1,2,3]"),
     BAD("theta must be 2x2x3", "AffineGrid", 20, NULL, "1x2x3", "[2,1,4,4]"),
     BAD("output axis 1 would have -4", "AffineGrid", 20, NULL, "1x2x3", "[1,1,-4,4]"),
@@ -119,22 +125,24 @@ static const struct refusal refusals[] = {
         "1x3x2x2"),
     BAD("input has 3 axes, must have 4", "DepthToSpace", 13, "blocksize=2", "4x2x2"),
     BAD("expected DCR or CRD", "DepthToSpace", 13, "blocksize=2 mode=RDC", "1x4x2x2"),
-    BAD("2 x 3 pixels are not blocks of 2", "SpaceToDepth", 13, "blocksize=2", "1x4x2x3"),
+    BAD("2 x 3 pixels are not blocks of 2", "SpaceToDepth", 13, "blocksize=2",
+        "1x4x2x3"),
     LIMIT("too many channels", "SpaceToDepth", 13, "blocksize=2147483647", "1x4x0x0"),
     BAD("shape has 1 entries, expected 2", "CenterCropPad", 18, NULL, "2x3", "[4]"),
     BAD("output axis 0 would have -4", "CenterCropPad", 18, NULL, "2x3", "[-4,3]"),
     LIMIT("2^40", "CenterCropPad", 18, NULL, "2x3", "[2147483647,2147483647]"),
     UNSUPPORTED("input 1 is float", "CenterCropPad", 18, NULL, "2x3", "2"),
 
-    BAD("image_shape has 2 entries, block_shape 1", "Col2Im", 18, NULL, "1x4x9", "[4,4]",
-        "[2]"),
+    BAD("image_shape has 2 entries, block_shape 1", "Col2Im", 18, NULL, "1x4x9",
+        "[4,4]", "[2]"),
     BAD("blocks have 4 elements and 9 positions", "Col2Im", 18, NULL, "1x4x8", "[4,4]",
         "[2,2]"),
     BAD("blocks have 4 elements and 9 positions", "Col2Im", 18, NULL, "1x5x9", "[4,4]",
         "[2,2]"),
     BAD("input has 2 axes", "Col2Im", 18, NULL, "4x9", "[4,4]", "[2,2]"),
     BAD("kernel is 0", "Col2Im", 18, NULL, "1x4x9", "[4,4]", "[0,2]"),
-    UNSUPPORTED("4 spatial axes", "Col2Im", 18, NULL, "1x4x9", "[4,4,4,4]", "[2,2,2,2]"),
+    UNSUPPORTED("4 spatial axes", "Col2Im", 18, NULL, "1x4x9", "[4,4,4,4]",
+                "[2,2,2,2]"),
     LIMIT("2^40", "Col2Im", 18, NULL, "1x0x9", "[2147483647,2147483647]",
           "[2147483647,2147483647]"),
 
@@ -169,7 +177,7 @@ static void what_cannot_be_is_refused_and_said(void **state)
     }
 }
 
-/* ---- what is odd and yet allowed ----------------------------------------------------- */
+/* ---- what is odd and yet allowed --------------------------------------------- */
 
 struct odd {
     struct sentence s;
@@ -189,7 +197,8 @@ static const struct odd odds[] = {
           "2x3", "{-1e38,0,1e38,1}", "", "[4,3]"),
      {2, {4, 3}}},
     {CASE("ConvTranspose", 11, NULL, "0x3x4x4", "~3x2x3x3"), {4, {0, 2, 6, 6}}},
-    {CASE("ConvTranspose", 11, "strides=3,3", "1x3x2x2", "~3x2x1x1"), {4, {1, 2, 4, 4}}},
+    {CASE("ConvTranspose", 11, "strides=3,3", "1x3x2x2", "~3x2x1x1"),
+     {4, {1, 2, 4, 4}}},
     {CASE("GridSample", 16, NULL, "1x2x3x4", "1x0x5x2"), {4, {1, 2, 0, 5}}},
     {CASE("GridSample", 16, NULL, "0x2x3x4", "0x1x5x2"), {4, {0, 2, 1, 5}}},
     {CASE("GridSample", 20, "padding_mode=reflection align_corners=1", "1x1x1x1",

@@ -16,7 +16,8 @@ static const struct sal_node node = {.op = &op, .name = "n"};
 
 static struct sal_resize_axis axis_of(int64_t in, int64_t out)
 {
-    return (struct sal_resize_axis){.in = in, .out = out, .length = (double)out, .end = 1};
+    return (struct sal_resize_axis){
+        .in = in, .out = out, .length = (double)out, .end = 1};
 }
 
 static struct sal_resize_axis scaled_axis(int64_t in, float scale)
@@ -45,14 +46,14 @@ static double weight_at(const struct sal_resize_table *table, int64_t o, int64_t
     return inside ? (double)table->weight[run->weight + i - run->first] : 0;
 }
 
-/* ---- by hand ----------------------------------------------------------------------- */
+/* ---- by hand ----------------------------------------------------------------- */
 
-#define ROW(table, o, ...)                                                       \
-    check_row(table, o, (const double[]){__VA_ARGS__},                           \
+#define ROW(table, o, ...)                                                             \
+    check_row(table, o, (const double[]){__VA_ARGS__},                                 \
               (int)(sizeof((const double[]){__VA_ARGS__}) / sizeof(double)))
 
-static void check_row(const struct sal_resize_table *table, int64_t o, const double *row,
-                      int n)
+static void check_row(const struct sal_resize_table *table, int64_t o,
+                      const double *row, int n)
 {
     assert_int_equal(table->in, n);
     for (int i = 0; i < n; i++)
@@ -98,7 +99,8 @@ static void cubic_weights_are_those_of_keys(void **state)
     struct sal_resize_table table = table_of(&rule, &axis, &arena);
     ROW(&table, 4, 0, 0, 1, 0, 0);
     ROW(&table, 5, 0, -1 / 16., 9 / 16., 9 / 16., -1 / 16.);
-    ROW(&table, 9, 0, 0, 0, -1 / 16., 17 / 16.); /* the edge stands for what is outside */
+    ROW(&table, 9, 0, 0, 0, -1 / 16.,
+        17 / 16.); /* the edge stands for what is outside */
     sal_arena_release(&arena);
 }
 
@@ -106,8 +108,8 @@ static void a_crop_reads_nothing_outside(void **state)
 {
     (void)state;
     struct sal_arena arena = {0};
-    const struct sal_resize_rule rule = {
-        .mode = SAL_RESIZE_LINEAR, .place = SAL_RESIZE_TF_CROP};
+    const struct sal_resize_rule rule = {.mode = SAL_RESIZE_LINEAR,
+                                         .place = SAL_RESIZE_TF_CROP};
     struct sal_resize_axis axis = axis_of(5, 5);
     axis.start = -0.25;
     axis.end = 0.75;
@@ -126,8 +128,8 @@ static void a_ragged_scale_reaches_its_own_corners(void **state)
 {
     (void)state;
     struct sal_arena arena = {0};
-    const struct sal_resize_rule rule = {
-        .mode = SAL_RESIZE_LINEAR, .place = SAL_RESIZE_ALIGN_CORNERS};
+    const struct sal_resize_rule rule = {.mode = SAL_RESIZE_LINEAR,
+                                         .place = SAL_RESIZE_ALIGN_CORNERS};
     const struct sal_resize_axis axis = scaled_axis(4, 0.6f); /* 2.4 long, 2 kept */
     struct sal_resize_table table = table_of(&rule, &axis, &arena);
     ROW(&table, 0, 1, 0, 0, 0);
@@ -148,7 +150,7 @@ static void a_quotient_that_is_whole_in_float_is_whole(void **state)
     sal_arena_release(&arena);
 }
 
-/* ---- nearest, in integers ---------------------------------------------------------- */
+/* ---- nearest, in integers ---------------------------------------------------- */
 
 static int64_t floor_div(int64_t a, int64_t b)
 {
@@ -201,7 +203,7 @@ static void nearest_is_exact_for_every_pair_of_sizes(void **state)
             }
 }
 
-/* ---- filters, densely --------------------------------------------------------------- */
+/* ---- filters, densely -------------------------------------------------------- */
 
 static double place_of(int place, const struct sal_resize_axis *a, double x)
 {
@@ -210,8 +212,8 @@ static double place_of(int place, const struct sal_resize_axis *a, double x)
     case SAL_RESIZE_HALF_PIXEL:
         return (x + 0.5) / scale - 0.5;
     case SAL_RESIZE_HALF_PIXEL_SYMMETRIC:
-        return (double)a->in / 2 * (1 - (double)a->out / a->length) + (x + 0.5) / scale -
-               0.5;
+        return (double)a->in / 2 * (1 - (double)a->out / a->length) +
+               (x + 0.5) / scale - 0.5;
     case SAL_RESIZE_PYTORCH_HALF_PIXEL:
         return a->out > 1 ? (x + 0.5) / scale - 0.5 : 0;
     case SAL_RESIZE_ALIGN_CORNERS:
@@ -234,8 +236,8 @@ static double filter(int mode, double x, double a)
 }
 
 /* Every input, and as many outside of it, asked in turn. */
-static void dense_row(const struct sal_resize_rule *rule, const struct sal_resize_axis *a,
-                      int64_t o, double *row)
+static void dense_row(const struct sal_resize_rule *rule,
+                      const struct sal_resize_axis *a, int64_t o, double *row)
 {
     double x = place_of(rule->place, a, (double)o), sum = 0;
     double scale = a->length / (double)a->in;
@@ -259,7 +261,8 @@ static void check_dense(const struct sal_resize_rule *rule,
 {
     struct sal_arena arena = {0};
     struct sal_resize_table table = table_of(rule, axis, &arena), back;
-    assert_int_equal(sal_resize_table_transpose(&back, &node, &table, &arena, NULL), SAL_OK);
+    assert_int_equal(sal_resize_table_transpose(&back, &node, &table, &arena, NULL),
+                     SAL_OK);
     double row[64];
     for (int64_t o = 0; o < axis->out; o++) {
         dense_row(rule, axis, o, row);
@@ -302,7 +305,7 @@ static void filters_are_their_formulas_for_every_rule(void **state)
                     }
 }
 
-/* ---- limits ------------------------------------------------------------------------- */
+/* ---- limits ------------------------------------------------------------------ */
 
 static void what_is_too_long_is_refused(void **state)
 {
@@ -311,10 +314,11 @@ static void what_is_too_long_is_refused(void **state)
     struct sal_resize_table table;
     struct sal_error err = {0};
     struct sal_resize_rule rule = {.mode = SAL_RESIZE_CUBIC, .antialias = true};
-    const struct sal_resize_axis axes[] = {axis_of(1, INT64_C(1) << 40),
-                                           axis_of(INT64_C(1) << 40, 1),
-                                           axis_of(1 << 20, 1 << 20),
-                                           {.in = 9, .out = 9, .length = 1e-300, .end = 1}};
+    const struct sal_resize_axis axes[] = {
+        axis_of(1, INT64_C(1) << 40),
+        axis_of(INT64_C(1) << 40, 1),
+        axis_of(1 << 20, 1 << 20),
+        {.in = 9, .out = 9, .length = 1e-300, .end = 1}};
     for (size_t i = 0; i < sizeof(axes) / sizeof(*axes); i++) {
         assert_int_equal(
             sal_resize_table_build(&table, &node, &rule, &axes[i], &arena, &err),

@@ -8,8 +8,8 @@ static const struct sentence sentences[] = {
     CASE("Resize", 10, NULL, "1x2x3x4", "{1,1,1.5,2.5}"),
     CASE("Resize", 10, "mode=linear", "1x2x5x4", "{1,1,0.6,2.5}"),
     CASE("Resize", 11, "mode=linear", "2x1x4x3", "{}", "{1,1,2,2}"),
-    CASE("Resize", 11, "mode=cubic exclude_outside=1 cubic_coeff_a=-0.5", "1x1x4x5", "{}",
-         "{1,1,0.8,1.7}"),
+    CASE("Resize", 11, "mode=cubic exclude_outside=1 cubic_coeff_a=-0.5", "1x1x4x5",
+         "{}", "{1,1,0.8,1.7}"),
     CASE("Resize", 11,
          "mode=linear coordinate_transformation_mode=tf_crop_and_resize "
          "extrapolation_value=3.5",
@@ -18,8 +18,8 @@ static const struct sentence sentences[] = {
          "{}", "{}", "[1,1,3,7]"),
     CASE("Resize", 13, "mode=linear coordinate_transformation_mode=pytorch_half_pixel",
          "1x2x3x5", "", "", "[1,2,1,8]"),
-    CASE("Resize", 13, "mode=cubic coordinate_transformation_mode=align_corners", "2x4x3",
-         "", "", "[2,7,5]"),
+    CASE("Resize", 13, "mode=cubic coordinate_transformation_mode=align_corners",
+         "2x4x3", "", "", "[2,7,5]"),
     CASE("Resize", 13, "nearest_mode=ceil coordinate_transformation_mode=asymmetric",
          "1x1x4x5", "", "{1,1,1.5,0.7}"),
     CASE("Resize", 18, "mode=linear antialias=1", "1x2x9x7", "", "", "[1,2,3,4]"),
@@ -38,7 +38,8 @@ static const struct sentence sentences[] = {
 
     CASE("GridSample", 16, NULL, "2x3x4x5", "2x3x2x2"),
     CASE("GridSample", 16, "mode=bicubic align_corners=1", "1x2x4x5", "1x3x3x2"),
-    CASE("GridSample", 16, "mode=bicubic padding_mode=reflection", "1x2x4x5", "1x3x3x2"),
+    CASE("GridSample", 16, "mode=bicubic padding_mode=reflection", "1x2x4x5",
+         "1x3x3x2"),
     CASE("GridSample", 16, "mode=bicubic padding_mode=border", "1x2x4x5", "1x3x3x2"),
     CASE("GridSample", 16, "mode=nearest padding_mode=border", "1x2x4x5", "1x3x3x2"),
     CASE("GridSample", 20, "padding_mode=border", "1x2x4x5", "1x3x3x2"),
@@ -59,7 +60,7 @@ static const struct sentence sentences[] = {
          "2x4{0.7,1.1,4.3,3.9,1.2,0.1,2.5,4.6}", "[0,0]"),
 };
 
-/* ---- linear ------------------------------------------------------------------------ */
+/* ---- linear ------------------------------------------------------------------ */
 
 static void say_dims(struct random_sentence *r, int i, const int *dim, int n)
 {
@@ -78,7 +79,8 @@ static void say_targets(struct random_sentence *r, int n)
     for (int d = 0; d < n; d++) {
         size_t at = strlen(text);
         if (sizes)
-            snprintf(text + at, sizeof(text) - at, "%s%d", d ? "," : "", roll(r, 1, 12));
+            snprintf(text + at, sizeof(text) - at, "%s%d", d ? "," : "",
+                     roll(r, 1, 12));
         else
             snprintf(text + at, sizeof(text) - at, "%s%.1f", d ? "," : "",
                      0.1 * roll(r, 5, 25));
@@ -90,9 +92,9 @@ static void say_targets(struct random_sentence *r, int n)
 
 static void resize(struct random_sentence *r, const char *mode)
 {
-    static const char *const places[] = {
-        "half_pixel",    "half_pixel_symmetric", "pytorch_half_pixel",
-        "align_corners", "asymmetric",           "tf_crop_and_resize"};
+    static const char *const places[] = {"half_pixel",         "half_pixel_symmetric",
+                                         "pytorch_half_pixel", "align_corners",
+                                         "asymmetric",         "tf_crop_and_resize"};
     static const char *const roundings[] = {"floor", "ceil", "round_prefer_floor",
                                             "round_prefer_ceil"};
     static const char *const policies[] = {"stretch", "not_larger", "not_smaller"};
@@ -105,9 +107,10 @@ static void resize(struct random_sentence *r, const char *mode)
     say_dims(r, 0, dim, rank);
     say_input(r, 1, "%s", "");
     if (strcmp(place, "tf_crop_and_resize") == 0)
-        say_input(r, 1, rank == 1   ? "{0.1,0.8}"
-                        : rank == 2 ? "{0.1,0,0.8,1}"
-                                    : "{0.3,-0.1,0,0.1,0.7,1.1}");
+        say_input(r, 1,
+                  rank == 1   ? "{0.1,0.8}"
+                  : rank == 2 ? "{0.1,0,0.8,1}"
+                              : "{0.3,-0.1,0,0.1,0.7,1.1}");
     say_targets(r, rank);
     say_attributes(r,
                    "mode=%s coordinate_transformation_mode=%s nearest_mode=%s "

@@ -9,7 +9,8 @@ static const struct sentence sentences[] = {
     CASE("ConvTranspose", 11, "pads=1,0,0,2 strides=2,3 output_padding=1,2", "1x2x4x3",
          "~2x3x3x2"),
     CASE("ConvTranspose", 11, "group=2 dilations=2,1", "1x4x3x4", "~4x3x2x3", "~6"),
-    CASE("ConvTranspose", 11, "group=3", "2x3x3x4", "~3x1x3x3"), /* channel by channel */
+    CASE("ConvTranspose", 11, "group=3", "2x3x3x4",
+         "~3x1x3x3"), /* channel by channel */
     CASE("ConvTranspose", 11, NULL, "2x3x3x4", "~3x5x1x1"),
     CASE("ConvTranspose", 11, "auto_pad=SAME_UPPER strides=2,2", "1x2x3x4", "~2x3x3x3"),
     CASE("ConvTranspose", 11, "auto_pad=SAME_LOWER strides=2,2", "1x2x3x4", "~2x3x3x3"),
@@ -28,14 +29,14 @@ static const struct sentence sentences[] = {
 
     CASE("MaxUnpool", 11, "kernel_shape=2,2 strides=2,2", "1x1x2x2",
          "1x1x2x2[5,7,13,15]"),
-    CASE("MaxUnpool", 11, "kernel_shape=2,2 strides=2,2", "1x1x2x2", "1x1x2x2[5,7,13,15]",
-         "[1,2,5,6]"),
+    CASE("MaxUnpool", 11, "kernel_shape=2,2 strides=2,2", "1x1x2x2",
+         "1x1x2x2[5,7,13,15]", "[1,2,5,6]"),
     /* one index twice, others nowhere */
     CASE("MaxUnpool", 22, "kernel_shape=2, strides=2, pads=1,0", "2x1x2",
          "2x1x2[0,0,7,-1]"),
 };
 
-/* ---- linear ------------------------------------------------------------------------ */
+/* ---- linear ------------------------------------------------------------------ */
 
 static void conv_transpose(struct random_sentence *r)
 {
@@ -43,19 +44,20 @@ static void conv_transpose(struct random_sentence *r)
     int kernel[2] = {roll(r, 1, 4), roll(r, 1, 4)};
     r->s.op = "ConvTranspose";
     r->s.opset = 11;
-    say_input(r, 0, "%dx%dx%dx%d", roll(r, 1, 2), group * c, roll(r, 4, 7), roll(r, 4, 7));
+    say_input(r, 0, "%dx%dx%dx%d", roll(r, 1, 2), group * c, roll(r, 4, 7),
+              roll(r, 4, 7));
     say_input(r, 1, "~%dx%dx%dx%d", group * c, k, kernel[0], kernel[1]);
     if (roll(r, 0, 1))
         say_attributes(r,
                        "group=%d strides=%d,%d dilations=%d,%d pads=%d,%d,%d,%d "
                        "output_padding=%d,%d",
-                       group, roll(r, 1, 3), roll(r, 1, 4), roll(r, 1, 2), roll(r, 1, 3),
-                       roll(r, 0, 1), roll(r, 0, 1), roll(r, 0, 1), roll(r, 0, 1),
-                       roll(r, 0, 2), roll(r, 0, 2));
+                       group, roll(r, 1, 3), roll(r, 1, 4), roll(r, 1, 2),
+                       roll(r, 1, 3), roll(r, 0, 1), roll(r, 0, 1), roll(r, 0, 1),
+                       roll(r, 0, 1), roll(r, 0, 2), roll(r, 0, 2));
     else
-        say_attributes(r, "group=%d strides=%d,%d output_shape=%d,%d auto_pad=%s", group,
-                       roll(r, 1, 3), roll(r, 1, 3), roll(r, 1, 20), roll(r, 1, 20),
-                       roll(r, 0, 1) ? "SAME_UPPER" : "NOTSET");
+        say_attributes(r, "group=%d strides=%d,%d output_shape=%d,%d auto_pad=%s",
+                       group, roll(r, 1, 3), roll(r, 1, 3), roll(r, 1, 20),
+                       roll(r, 1, 20), roll(r, 0, 1) ? "SAME_UPPER" : "NOTSET");
 }
 
 static void depth_to_space(struct random_sentence *r)

@@ -37,7 +37,7 @@ struct sentence {
 struct gradient_case sentence_case(const struct sentence *sentence, char *name,
                                    size_t size);
 
-/* ---- random sentences ---------------------------------------------------------------- */
+/* ---- random sentences -------------------------------------------------------- */
 
 struct random_sentence {
     struct sentence s; /* outputs is "y" */
@@ -55,7 +55,7 @@ void say_input(struct random_sentence *r, int i, const char *format, ...)
 void say_attributes(struct random_sentence *r, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
 
-/* ---- families ------------------------------------------------------------------------ */
+/* ---- families ---------------------------------------------------------------- */
 
 struct family {
     const struct sentence *sentences;
