@@ -91,12 +91,12 @@ static void affine_gradient(const struct sal_kernel *k, int64_t from, int64_t to
     int axes = y->rank - 2;
     int64_t points = sal_shape_span(y, 1, y->rank - 1);
     for (int64_t index = from * points; index < to * points; index++) {
-        sal_real *theta = k->dx[0] + index / points * axes * (axes + 1);
+        sal_real *dx = k->dx[0] + index / points * axes * (axes + 1);
         sal_real at[AXES + 1];
         place_point(k, index % points, at);
         for (int row = 0; row < axes; row++)
             for (int i = 0; i <= axes; i++)
-                theta[row * (axes + 1) + i] += k->dy[0][index * axes + row] * at[i];
+                dx[row * (axes + 1) + i] += k->dy[0][index * axes + row] * at[i];
     }
 }
 
