@@ -97,6 +97,7 @@ static enum sal_status upsample_parse(struct sal_node *node,
                                           &resize->rule.mode, err)))
         return status;
     be_old(resize);
+    resize->grows = true;
     const struct sal_onnx_attr *scales = sal_onnx_node_attr(source, "scales");
     if (node->opset >= 9)
         return SAL_OK;

@@ -2,7 +2,6 @@
 
 #include <inttypes.h>
 #include <math.h>
-#include <string.h>
 
 static enum sal_status choose_axes(const struct sal_infer *infer,
                                    struct sal_resize_request *request,
@@ -95,13 +94,15 @@ static enum sal_status take_scales(const struct sal_infer *infer, const float *s
                                    struct sal_resize_request *request,
                                    struct sal_error *err)
 {
+    const struct sal_resize *resize = infer->node->attr;
     enum sal_status status = SAL_OK;
     for (int i = 0; i < request->n && !status; i++) {
         struct sal_resize_axis *axis = &request->axis[request->at[i]];
-        float least = strcmp(infer->node->op->name, "Upsample") ? 0 : 1;
-        if (!(scales[i] > 0 && scales[i] >= least) || !isfinite(scales[i]))
-            return sal_node_fail(infer->node, err, SAL_BAD_INPUT, "scales[%d] is %g", i,
-                                 (double)scales[i]);
+        if (!(scales[i] > 0 && (scales[i] >= 1 || !resize->grows)) ||
+            !isfinite(scales[i]))
+            return sal_node_fail(infer->node, err, SAL_BAD_INPUT,
+                                 "scales[%d] is %g, must be %s", i, (double)scales[i],
+                                 resize->grows ? "1 or more" : "more than 0");
         axis->length = (double)scales[i] * (double)axis->in;
         status =
             set_out(infer, axis, floor((double)((float)axis->in * scales[i])), err);

@@ -23,6 +23,7 @@ struct sal_resize {
     sal_real extrapolation;
     const float *scales; /* Upsample 7's attribute */
     int n_scales;
+    bool grows; /* Upsample: scales are 1 or more */
 };
 
 struct sal_resize_request {
