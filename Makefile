@@ -139,6 +139,9 @@ $(addprefix $B/tests/,test_layout test_keys test_prompt test_frame test_raster):
 $(filter $B/tests/test_gradient%,$(TEST_BINS)): $B/twin_double.o \
     $(call obj,$(wildcard tests/twin/*.c tests/gradient/*.c))
 
+# Refusals are told in the same words as gradient cases.
+$B/tests/test_refusals: $(call obj,tests/gradient/sentence.c)
+
 # RUNNER runs each test inside another program, say valgrind.
 check: all $(TEST_BINS)
 	@tests/run $B $(TEST_BINS) $(SCRIPTS)

@@ -151,6 +151,96 @@ static void same_puts_the_odd_pad_where_it_says(void **state)
     assert_int_equal(fitted.pad_end[0], 1);
 }
 
+/* ---- transposed ------------------------------------------------------------------- */
+
+struct transposed_case {
+    int64_t kernel, stride, dilation, pads[2];
+    int auto_pad;
+    int64_t padding, target; /* 0: not said */
+    int64_t in, out, begin;
+};
+
+/* Along one axis; sizes and leading pads are those of onnxruntime 1.32's ConvTranspose
+ * (which under SAME gives less than in * stride where windows leave gaps). */
+static const struct transposed_case transposed[] = {
+    {1, 2, 3, {0, 1}, SAL_PAD_NOTSET, 1, 0, 2, 3, 0},
+    {1, 4, 2, {0, 0}, SAL_PAD_NOTSET, 0, 10, 4, 10, 2},
+    {2, 1, 2, {1, 1}, SAL_PAD_NOTSET, 0, 0, 5, 5, 1},
+    {2, 2, 2, {0, 0}, SAL_PAD_SAME_UPPER, 0, 0, 3, 6, 0},
+    {2, 2, 3, {0, 0}, SAL_PAD_VALID, 1, 0, 2, 7, 0},
+    {2, 2, 3, {0, 1}, SAL_PAD_NOTSET, 0, 0, 4, 9, 0},
+    {2, 3, 2, {0, 0}, SAL_PAD_NOTSET, 2, 18, 6, 18, 1},
+    {2, 4, 2, {0, 0}, SAL_PAD_NOTSET, 1, 11, 3, 11, 1},
+    {2, 4, 2, {1, 1}, SAL_PAD_NOTSET, 0, 0, 2, 5, 1},
+    {2, 4, 3, {0, 0}, SAL_PAD_NOTSET, 1, 2, 1, 2, 2},
+    {3, 1, 2, {0, 0}, SAL_PAD_NOTSET, 0, 8, 6, 8, 1},
+    {3, 2, 1, {0, 0}, SAL_PAD_SAME_UPPER, 0, 0, 6, 12, 0},
+    {3, 2, 2, {0, 0}, SAL_PAD_NOTSET, 0, 0, 2, 7, 0},
+    {3, 3, 2, {2, 2}, SAL_PAD_NOTSET, 1, 0, 3, 8, 2},
+    {3, 3, 3, {0, 0}, SAL_PAD_SAME_LOWER, 0, 0, 4, 12, 2},
+    {3, 3, 3, {0, 0}, SAL_PAD_SAME_UPPER, 0, 22, 6, 22, 0},
+    {3, 4, 1, {0, 0}, SAL_PAD_SAME_UPPER, 0, 17, 5, 17, 1},
+    {3, 4, 1, {0, 2}, SAL_PAD_NOTSET, 0, 0, 6, 21, 0},
+    {3, 4, 2, {2, 2}, SAL_PAD_NOTSET, 0, 0, 6, 21, 2},
+    {4, 1, 1, {0, 0}, SAL_PAD_NOTSET, 0, 6, 6, 6, 2},
+    {4, 2, 1, {0, 0}, SAL_PAD_NOTSET, 0, 0, 1, 4, 0},
+    {4, 2, 1, {1, 1}, SAL_PAD_NOTSET, 0, 0, 3, 6, 1},
+    {4, 2, 1, {1, 1}, SAL_PAD_NOTSET, 0, 0, 6, 12, 1},
+    {4, 3, 1, {0, 0}, SAL_PAD_NOTSET, 0, 9, 4, 9, 2},
+    {4, 3, 1, {0, 0}, SAL_PAD_VALID, 0, 0, 4, 13, 0},
+    {4, 3, 3, {0, 0}, SAL_PAD_SAME_UPPER, 0, 23, 6, 23, 1},
+    {4, 4, 1, {0, 0}, SAL_PAD_VALID, 0, 0, 1, 4, 0},
+    {4, 4, 3, {0, 0}, SAL_PAD_SAME_LOWER, 2, 0, 6, 24, 4},
+};
+
+static void transposed_sizes_and_pads_are_those_of_onnxruntime(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < sizeof(transposed) / sizeof(*transposed); i++) {
+        const struct transposed_case *c = &transposed[i];
+        const struct sal_window window = {
+            .rank = 1,
+            .kernel = {c->kernel},
+            .stride = {c->stride},
+            .dilation = {c->dilation},
+            .pad_begin = {c->pads[0]},
+            .pad_end = {c->pads[1]},
+            .auto_pad = c->auto_pad,
+        };
+        const struct sal_window_target target = {
+            .padding = c->padding ? &c->padding : NULL,
+            .out = c->target ? &c->target : NULL,
+        };
+        struct sal_window fitted;
+        int64_t out = 0;
+        struct sal_error err = {0};
+        if (sal_window_transpose(&node, &window, 1, NULL, &c->in, target, &fitted, &out,
+                                 &err))
+            fail_msg("case %d: %s", (int)i, err.text);
+        if (out != c->out || fitted.pad_begin[0] != c->begin)
+            fail_msg("case %d: %d elements and %d pads, expected %d and %d", (int)i,
+                     (int)out, (int)fitted.pad_begin[0], (int)c->out, (int)c->begin);
+    }
+}
+
+static void same_transposed_gives_a_stride_for_each_input(void **state)
+{
+    (void)state;
+    const struct sal_window window = {.rank = 1, .kernel = {1}, .stride = {3},
+                                      .dilation = {1}, .auto_pad = SAL_PAD_SAME_LOWER};
+    struct sal_window fitted;
+    int64_t out = 0;
+    assert_int_equal(sal_window_transpose(&node, &window, 1, NULL, (int64_t[]){4},
+                                          (struct sal_window_target){0}, &fitted, &out,
+                                          NULL),
+                     SAL_OK);
+    assert_int_equal(out, 12);
+    assert_int_equal(fitted.pad_begin[0], 0);
+    assert_int_equal(fitted.pad_end[0], 0);
+}
+
+/* ---- refusals ----------------------------------------------------------------------- */
+
 static void a_window_that_is_too_large_is_refused(void **state)
 {
     (void)state;
@@ -279,6 +369,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(output_sizes_are_those_of_onnxruntime),
         cmocka_unit_test(same_puts_the_odd_pad_where_it_says),
+        cmocka_unit_test(transposed_sizes_and_pads_are_those_of_onnxruntime),
+        cmocka_unit_test(same_transposed_gives_a_stride_for_each_input),
         cmocka_unit_test(a_window_that_is_too_large_is_refused),
         cmocka_unit_test(the_largest_numbers_do_not_overflow),
         cmocka_unit_test(lists_left_out_are_ones_and_zeros),

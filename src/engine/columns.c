@@ -19,12 +19,12 @@ void sal_columns_init(struct sal_columns *columns, const struct sal_window *fitt
     columns->pixels_out = columns->out[0] * columns->out[1] * columns->out[2];
 }
 
-/* ---- taps ----------------------------------------------------------------------- */
+/* ---- taps -------------------------------------------------------------------- */
 
 /* Positions lo..hi-1 along one axis for which a tap at `offset` (dilated) reads inside
  * the input. */
-static void valid_range(const struct sal_columns *c, int axis, int64_t offset, int64_t *lo,
-                        int64_t *hi)
+static void valid_range(const struct sal_columns *c, int axis, int64_t offset,
+                        int64_t *lo, int64_t *hi)
 {
     int64_t shift = c->window.pad_begin[axis] - offset, stride = c->window.stride[axis];
     *lo = shift > 0 ? (shift + stride - 1) / stride : 0;
@@ -45,8 +45,8 @@ struct sal_tap sal_columns_tap(const struct sal_columns *c, int64_t index)
     return tap;
 }
 
-int64_t sal_columns_row(const struct sal_columns *c, const struct sal_tap *tap, int64_t z,
-                        int64_t y)
+int64_t sal_columns_row(const struct sal_columns *c, const struct sal_tap *tap,
+                        int64_t z, int64_t y)
 {
     const struct sal_window *w = &c->window;
     int64_t iz = z * w->stride[0] - w->pad_begin[0] + tap->at[0];
@@ -54,7 +54,7 @@ int64_t sal_columns_row(const struct sal_columns *c, const struct sal_tap *tap, 
     return (iz * c->in[1] + iy) * c->in[2] - w->pad_begin[2] + tap->at[2];
 }
 
-/* ---- rows ------------------------------------------------------------------------- */
+/* ---- rows -------------------------------------------------------------------- */
 
 /* A stretch of positions x0..x1-1 of row (z, y), of which lo..hi-1 read inside. */
 struct stretch {
@@ -69,8 +69,8 @@ static struct stretch stretch_at(const struct sal_columns *c, const struct sal_t
     int64_t x = p % c->out[2], row = p / c->out[2];
     int64_t y = row % c->out[1], z = row / c->out[1];
     struct stretch s = {.x0 = x, .x1 = sal_least(c->out[2], x + p1 - p)};
-    bool outside = z < tap->lo[0] || z >= tap->hi[0] || y < tap->lo[1] ||
-                   y >= tap->hi[1];
+    bool outside =
+        z < tap->lo[0] || z >= tap->hi[0] || y < tap->lo[1] || y >= tap->hi[1];
     s.lo = tap->lo[2] < s.x0 ? s.x0 : sal_least(tap->lo[2], s.x1);
     s.hi = outside ? s.lo : sal_least(tap->hi[2], s.x1);
     if (s.hi <= s.lo)
@@ -80,7 +80,8 @@ static struct stretch stretch_at(const struct sal_columns *c, const struct sal_t
     return s;
 }
 
-static void gather(const sal_real *plane, int64_t stride, struct stretch s, sal_real *line)
+static void gather(const sal_real *plane, int64_t stride, struct stretch s,
+                   sal_real *line)
 {
     memset(line, 0, sizeof(*line) * (size_t)(s.lo - s.x0));
     line += s.lo - s.x0;
@@ -93,8 +94,8 @@ static void gather(const sal_real *plane, int64_t stride, struct stretch s, sal_
     memset(line + n, 0, sizeof(*line) * (size_t)(s.x1 - s.hi));
 }
 
-void sal_columns_gather(const struct sal_columns *c, int64_t index, const sal_real *plane,
-                        int64_t p0, int64_t p1, sal_real *line)
+void sal_columns_gather(const struct sal_columns *c, int64_t index,
+                        const sal_real *plane, int64_t p0, int64_t p1, sal_real *line)
 {
     const struct sal_tap tap = sal_columns_tap(c, index);
     for (int64_t p = p0; p < p1;) {

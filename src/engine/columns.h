@@ -38,7 +38,7 @@ void sal_columns_gather(const struct sal_columns *columns, int64_t tap,
                         const sal_real *plane, int64_t p0, int64_t p1, sal_real *line);
 
 /* Adds line back to where sal_columns_gather reads it. */
-void sal_columns_scatter(const struct sal_columns *columns, int64_t tap, sal_real *plane,
-                         int64_t p0, int64_t p1, const sal_real *line);
+void sal_columns_scatter(const struct sal_columns *columns, int64_t tap,
+                         sal_real *plane, int64_t p0, int64_t p1, const sal_real *line);
 
 #endif

@@ -37,7 +37,7 @@ static bool is_depthwise(const struct sal_convolution *g)
     return g->c == 1 && g->group > 1;
 }
 
-/* ---- forward ------------------------------------------------------------------- */
+/* ---- forward ----------------------------------------------------------------- */
 
 struct forward {
     const struct sal_kernel *kernel;
@@ -79,8 +79,8 @@ static void fill_base(const struct forward *f, int64_t channel, sal_real *y, int
 }
 
 /* Columns of pixels p0..p1-1 of all channels; colours tap by tap. */
-static void gather_columns(const struct sal_convolution *g, const sal_real *x, int64_t p0,
-                           int64_t p1, sal_real *columns)
+static void gather_columns(const struct sal_convolution *g, const sal_real *x,
+                           int64_t p0, int64_t p1, sal_real *columns)
 {
     int64_t taps = g->columns.taps;
     for (int64_t c = 0; c < g->c; c++)
@@ -92,8 +92,8 @@ static void gather_columns(const struct sal_convolution *g, const sal_real *x, i
 }
 
 /* Weights [k][c][taps] to [k][taps][c], as the columns of colours lie. */
-static struct sal_matrix turn_weights(const struct sal_convolution *g, const sal_real *w,
-                                      int64_t k, sal_real *turned)
+static struct sal_matrix turn_weights(const struct sal_convolution *g,
+                                      const sal_real *w, int64_t k, sal_real *turned)
 {
     int64_t taps = g->columns.taps;
     for (int64_t i = 0; i < k; i++)
@@ -160,8 +160,8 @@ static void depthwise_plane(void *context, int tile, int worker)
 }
 
 void sal_convolve(const struct sal_kernel *kernel, const struct sal_convolution *g,
-                  const sal_real *x, const sal_real *w, struct sal_convolution_base base,
-                  sal_real *y)
+                  const sal_real *x, const sal_real *w,
+                  struct sal_convolution_base base, sal_real *y)
 {
     struct forward f = {.kernel = kernel, .x = x, .w = w, .base = base, .y = y};
     cut_forward(&f, g);
@@ -173,7 +173,7 @@ void sal_convolve(const struct sal_kernel *kernel, const struct sal_convolution 
                      forward_tile, &f);
 }
 
-/* ---- backward ------------------------------------------------------------------- */
+/* ---- backward ---------------------------------------------------------------- */
 
 struct backward {
     const struct sal_kernel *kernel;

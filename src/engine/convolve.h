@@ -15,9 +15,9 @@
 struct sal_convolution {
     struct sal_columns columns; /* input and output of one channel */
     int64_t n, group;
-    int64_t c, k;    /* input and output channels of one group */
-    int64_t rows;    /* c * taps */
-    bool colours;    /* few channels: sum over them first, tap by tap */
+    int64_t c, k; /* input and output channels of one group */
+    int64_t rows; /* c * taps */
+    bool colours; /* few channels: sum over them first, tap by tap */
 };
 
 /* weight: K x C/group x taps, K = group * k. fitted, in and out as for columns. */
@@ -33,8 +33,8 @@ struct sal_convolution_base {
 
 /* y = base + w * x. k has pool and scratch, as for sal_convolve_scratch. */
 void sal_convolve(const struct sal_kernel *k, const struct sal_convolution *g,
-                  const sal_real *x, const sal_real *w, struct sal_convolution_base base,
-                  sal_real *y);
+                  const sal_real *x, const sal_real *w,
+                  struct sal_convolution_base base, sal_real *y);
 
 /* x += w transposed * y */
 void sal_convolve_back(const struct sal_kernel *k, const struct sal_convolution *g,

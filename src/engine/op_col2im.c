@@ -20,7 +20,8 @@ static bool product(const int64_t *dims, int64_t n, int64_t *result)
 {
     *result = 1;
     for (int64_t i = 0; i < n; i++)
-        if (__builtin_mul_overflow(*result, dims[i], result) || *result >= SAL_COUNT_MAX)
+        if (__builtin_mul_overflow(*result, dims[i], result) ||
+            *result >= SAL_COUNT_MAX)
             return false;
     return true;
 }
@@ -33,12 +34,13 @@ static enum sal_status fit(const struct sal_infer *infer, struct sal_columns *co
     int64_t n, n_block, out[SAL_WINDOW_AXES];
     struct sal_window fitted;
     enum sal_status status = sal_infer_ints(infer, 1, "image_shape", &dims, &n, err);
-    if (status || (status = sal_infer_ints(infer, 2, "block_shape", &block, &n_block, err)))
+    if (status ||
+        (status = sal_infer_ints(infer, 2, "block_shape", &block, &n_block, err)))
         return status;
     if (n != n_block)
-        return sal_node_fail(infer->node, err, SAL_BAD_INPUT,
-                             "image_shape has %" PRId64 " entries, block_shape %" PRId64, n,
-                             n_block);
+        return sal_node_fail(
+            infer->node, err, SAL_BAD_INPUT,
+            "image_shape has %" PRId64 " entries, block_shape %" PRId64, n, n_block);
     if (n > SAL_WINDOW_AXES)
         return sal_node_fail(infer->node, err, SAL_UNSUPPORTED,
                              "%" PRId64 " spatial axes, at most %d are supported", n,
@@ -73,8 +75,9 @@ static enum sal_status infer(const struct sal_infer *infer, struct sal_error *er
                              "input has %d axes, must have 3", x->rank);
     if (x->dim[1] % columns->taps || x->dim[2] != columns->pixels_out)
         return sal_node_fail(infer->node, err, SAL_BAD_INPUT,
-                             "input has %" PRId64 " x %" PRId64 " columns, blocks have %" PRId64
-                             " elements and %" PRId64 " positions",
+                             "input has %" PRId64 " x %" PRId64
+                             " columns, blocks have %" PRId64 " elements and %" PRId64
+                             " positions",
                              x->dim[1], x->dim[2], columns->taps, columns->pixels_out);
     struct sal_shape shape = {.rank = image.rank + 2,
                               .dim = {x->dim[0], x->dim[1] / columns->taps}};
@@ -82,9 +85,10 @@ static enum sal_status infer(const struct sal_infer *infer, struct sal_error *er
     return sal_infer_like(infer, 0, infer->in[0], &shape, err);
 }
 
-/* ---- kernels ------------------------------------------------------------------- */
+/* ---- kernels ----------------------------------------------------------------- */
 
-static void scatter_planes(const struct sal_kernel *k, int64_t from, int64_t to, int worker)
+static void scatter_planes(const struct sal_kernel *k, int64_t from, int64_t to,
+                           int worker)
 {
     (void)worker;
     const struct sal_columns *c = k->node->plan;
@@ -93,17 +97,20 @@ static void scatter_planes(const struct sal_kernel *k, int64_t from, int64_t to,
         const sal_real *rows = k->in[0]->real + p * c->taps * c->pixels_out;
         memset(plane, 0, sizeof(*plane) * (size_t)c->pixels_in);
         for (int64_t t = 0; t < c->taps; t++)
-            sal_columns_scatter(c, t, plane, 0, c->pixels_out, rows + t * c->pixels_out);
+            sal_columns_scatter(c, t, plane, 0, c->pixels_out,
+                                rows + t * c->pixels_out);
     }
 }
 
-static void gather_planes(const struct sal_kernel *k, int64_t from, int64_t to, int worker)
+static void gather_planes(const struct sal_kernel *k, int64_t from, int64_t to,
+                          int worker)
 {
     const struct sal_columns *c = k->node->plan;
     sal_real *line = k->scratch + worker * k->scratch_stride;
     for (int64_t p = from; p < to; p++)
         for (int64_t t = 0; t < c->taps; t++) {
-            sal_columns_gather(c, t, k->dy[0] + p * c->pixels_in, 0, c->pixels_out, line);
+            sal_columns_gather(c, t, k->dy[0] + p * c->pixels_in, 0, c->pixels_out,
+                               line);
             sal_add(k->dx[0] + (p * c->taps + t) * c->pixels_out, line, c->pixels_out);
         }
 }

@@ -8,7 +8,7 @@ struct conv_transpose {
     struct sal_int_list padding, out; /* output_padding, output_shape */
 };
 
-/* ---- attributes and shapes ------------------------------------------------------- */
+/* ---- attributes and shapes --------------------------------------------------- */
 
 static enum sal_status check_list(const struct sal_node *node, const char *name,
                                   const struct sal_int_list *list, int64_t least,
@@ -38,9 +38,9 @@ static enum sal_status parse(struct sal_node *node, const struct sal_onnx_node *
            (status = check_list(node, "output_padding", &conv->padding, 0, err)) ||
            (status = check_list(node, "output_shape", &conv->out, 1, err)));
     if (!status && conv->group < 1)
-        status = sal_node_fail(node, err, SAL_BAD_INPUT,
-                               "group must be at least 1, not %lld",
-                               (long long)conv->group);
+        status =
+            sal_node_fail(node, err, SAL_BAD_INPUT,
+                          "group must be at least 1, not %lld", (long long)conv->group);
     return status;
 }
 
@@ -63,11 +63,11 @@ static enum sal_status check_channels(const struct sal_infer *infer, int64_t *ch
                              (long long)w->dim[0], (long long)x->dim[1]);
     if (w->dim[0] < 1 || w->dim[0] % conv->group || w->dim[1] < 1 ||
         __builtin_mul_overflow(w->dim[1], conv->group, channels))
-        return sal_node_fail(infer->node, err, SAL_BAD_INPUT,
-                             "%lld input channels do not divide into %lld groups of %lld "
-                             "output channels",
-                             (long long)w->dim[0], (long long)conv->group,
-                             (long long)w->dim[1]);
+        return sal_node_fail(
+            infer->node, err, SAL_BAD_INPUT,
+            "%lld input channels do not divide into %lld groups of %lld "
+            "output channels",
+            (long long)w->dim[0], (long long)conv->group, (long long)w->dim[1]);
     const struct sal_tensor *bias = sal_infer_in(infer, 2);
     if (bias && (bias->kind != SAL_REAL || bias->shape.rank != 1 ||
                  bias->shape.dim[0] != *channels))
@@ -105,8 +105,8 @@ static enum sal_status fit(const struct sal_node *node, const struct sal_shape *
     if (status ||
         (status = spatial(node, "output_shape", &conv->out, rank, &target.out, err)))
         return status;
-    return sal_window_transpose(node, &conv->window, rank, w->dim + 2, x->dim + 2, target,
-                                fitted, out, err);
+    return sal_window_transpose(node, &conv->window, rank, w->dim + 2, x->dim + 2,
+                                target, fitted, out, err);
 }
 
 static enum sal_status infer(const struct sal_infer *infer, struct sal_error *err)
@@ -123,7 +123,7 @@ static enum sal_status infer(const struct sal_infer *infer, struct sal_error *er
     return status ? status : sal_infer_like(infer, 0, infer->in[0], &shape, err);
 }
 
-/* ---- kernels ------------------------------------------------------------------- */
+/* ---- kernels ----------------------------------------------------------------- */
 
 /* The convolution that this transposes: from our output to our input. */
 static struct sal_convolution geometry_of(const struct sal_kernel *k)
@@ -138,7 +138,8 @@ static struct sal_convolution geometry_of(const struct sal_kernel *k)
     return g;
 }
 
-static void fill_planes(const struct sal_kernel *k, int64_t from, int64_t to, int worker)
+static void fill_planes(const struct sal_kernel *k, int64_t from, int64_t to,
+                        int worker)
 {
     (void)worker;
     const struct sal_shape *y = &k->out[0]->shape;
@@ -154,7 +155,8 @@ static void fill_planes(const struct sal_kernel *k, int64_t from, int64_t to, in
 static void forward(const struct sal_kernel *k)
 {
     struct sal_convolution g = geometry_of(k);
-    sal_split(k->pool, g.n * g.group * g.c, sal_grain(g.columns.pixels_in), fill_planes, k);
+    sal_split(k->pool, g.n * g.group * g.c, sal_grain(g.columns.pixels_in), fill_planes,
+              k);
     sal_convolve_back(k, &g, k->in[0]->real, k->in[1]->real, k->out[0]->real);
 }
 

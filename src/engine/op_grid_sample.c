@@ -1,4 +1,4 @@
-/* GridSample 16, 20 and 22, and AffineGrid 20, which makes grids for it. */
+/* GridSample 16, 20 and 22. */
 #include <inttypes.h>
 
 #include "kernel.h"
@@ -32,11 +32,10 @@ struct grid_sample {
     int64_t aligned; /* -1 and 1 are the centres of the outermost pixels, not edges */
 };
 
-/* ---- attributes and shapes ------------------------------------------------------- */
+/* ---- attributes and shapes --------------------------------------------------- */
 
-static enum sal_status sample_parse(struct sal_node *node,
-                                    const struct sal_onnx_node *source,
-                                    struct sal_arena *arena, struct sal_error *err)
+static enum sal_status parse(struct sal_node *node, const struct sal_onnx_node *source,
+                             struct sal_arena *arena, struct sal_error *err)
 {
     struct grid_sample *sample = sal_new(arena, struct grid_sample, 1);
     if (!sample)
@@ -46,8 +45,8 @@ static enum sal_status sample_parse(struct sal_node *node,
     enum sal_status status =
         sal_attr_word(node, source, "mode", modes, MODES, LINEAR, &sample->mode, err);
     (void)(status ||
-           (status = sal_attr_word(node, source, "padding_mode", padding_names, PADDINGS,
-                                   ZEROS, &sample->padding, err)) ||
+           (status = sal_attr_word(node, source, "padding_mode", padding_names,
+                                   PADDINGS, ZEROS, &sample->padding, err)) ||
            (status = sal_attr_int(source, "align_corners", 0, &sample->aligned, err)));
     return status;
 }
@@ -56,23 +55,24 @@ static enum sal_status check_grid(const struct sal_infer *infer, struct sal_erro
 {
     const struct sal_shape *x = &infer->in[0]->shape, *grid = &infer->in[1]->shape;
     if (x->rank < 3 || x->rank > AXES + 2)
-        return sal_node_fail(infer->node, err,
-                             x->rank < 3 ? SAL_BAD_INPUT : SAL_UNSUPPORTED,
-                             "input has %d axes, 3 to %d are supported", x->rank, AXES + 2);
+        return sal_node_fail(
+            infer->node, err, x->rank < 3 ? SAL_BAD_INPUT : SAL_UNSUPPORTED,
+            "input has %d axes, 3 to %d are supported", x->rank, AXES + 2);
     if (grid->rank != x->rank || grid->dim[0] != x->dim[0] ||
         grid->dim[grid->rank - 1] != x->rank - 2)
         return sal_node_fail(infer->node, err, SAL_BAD_INPUT,
-                             "grid must have %d axes, %" PRId64 " images and %d coordinates",
+                             "grid must have %d axes, %" PRId64
+                             " images and %d coordinates",
                              x->rank, x->dim[0], x->rank - 2);
     for (int i = 2; i < x->rank; i++)
         if (x->dim[i] < 1 || x->dim[i] > SAL_ONNX_DIM_MAX)
-            return sal_node_fail(infer->node, err, SAL_BAD_INPUT,
-                                 "axis %d has %" PRId64 " elements, must have 1 or more", i,
-                                 x->dim[i]);
+            return sal_node_fail(
+                infer->node, err, SAL_BAD_INPUT,
+                "axis %d has %" PRId64 " elements, must have 1 or more", i, x->dim[i]);
     return SAL_OK;
 }
 
-static enum sal_status sample_infer(const struct sal_infer *infer, struct sal_error *err)
+static enum sal_status infer(const struct sal_infer *infer, struct sal_error *err)
 {
     enum sal_status status = sal_infer_kind(infer, 0, SAL_REAL, err);
     if (status || (status = sal_infer_kind(infer, 1, SAL_REAL, err)) ||
@@ -84,7 +84,7 @@ static enum sal_status sample_infer(const struct sal_infer *infer, struct sal_er
     return sal_infer_like(infer, 0, infer->in[0], &shape, err);
 }
 
-/* ---- one axis -------------------------------------------------------------------- */
+/* ---- one axis ---------------------------------------------------------------- */
 
 /* What a coordinate reads along one axis. */
 struct reading {
@@ -125,8 +125,8 @@ static sal_real pad(const struct grid_sample *sample, sal_real x, int64_t n,
                     sal_real *slope)
 {
     const sal_real half = SAL_REAL_OF(0.5), last = (sal_real)(n - 1);
-    sal_real low = sample->aligned ? 0 : -half, high = sample->aligned ? last : last + half;
-    sal_real turn = 1;
+    sal_real low = sample->aligned ? 0 : -half, turn = 1;
+    sal_real high = sample->aligned ? last : last + half;
     if (x >= low && x <= high)
         return x;
     if (sample->padding == BORDER) {
@@ -200,7 +200,8 @@ static void weigh(int mode, sal_real t, struct reading *r)
 static const int reaches[MODES] = {[NEAREST] = 1, [LINEAR] = 2, [CUBIC] = 4};
 
 /* Coordinates too far out for an integer, or none at all, read nothing. */
-static struct reading read_axis(const struct grid_sample *sample, sal_real grid, int64_t n)
+static struct reading read_axis(const struct grid_sample *sample, sal_real grid,
+                                int64_t n)
 {
     struct reading r = {.n = 0};
     sal_real slope, x = place_of(sample, grid, n, &slope);
@@ -218,7 +219,7 @@ static struct reading read_axis(const struct grid_sample *sample, sal_real grid,
     return r;
 }
 
-/* ---- points ---------------------------------------------------------------------- */
+/* ---- points ------------------------------------------------------------------ */
 
 struct geometry {
     const struct grid_sample *sample;
@@ -251,7 +252,8 @@ struct point {
     sal_real slope[AXES][TAPS]; /* of the weight, by each coordinate */
 };
 
-static void read_point(const struct geometry *g, const sal_real *grid, struct point *point)
+static void read_point(const struct geometry *g, const sal_real *grid,
+                       struct point *point)
 {
     struct reading r[AXES];
     for (int i = 0; i < AXES; i++)
@@ -280,7 +282,8 @@ static const sal_real *grid_at(const struct sal_kernel *k, const struct geometry
     return k->in[1]->real + index * g->axes;
 }
 
-static void sample_points(const struct sal_kernel *k, int64_t from, int64_t to, int worker)
+static void sample_points(const struct sal_kernel *k, int64_t from, int64_t to,
+                          int worker)
 {
     (void)worker;
     const struct geometry geometry = geometry_of(k), *g = &geometry;
@@ -298,7 +301,8 @@ static void sample_points(const struct sal_kernel *k, int64_t from, int64_t to, 
     }
 }
 
-static void grid_gradient(const struct sal_kernel *k, int64_t from, int64_t to, int worker)
+static void grid_gradient(const struct sal_kernel *k, int64_t from, int64_t to,
+                          int worker)
 {
     (void)worker;
     const struct geometry geometry = geometry_of(k), *g = &geometry;
@@ -328,7 +332,8 @@ static int64_t blocks_of(const struct geometry *g)
     return (g->channels + BLOCK - 1) / BLOCK;
 }
 
-static void image_gradient(const struct sal_kernel *k, int64_t from, int64_t to, int worker)
+static void image_gradient(const struct sal_kernel *k, int64_t from, int64_t to,
+                           int worker)
 {
     (void)worker;
     const struct geometry geometry = geometry_of(k), *g = &geometry;
@@ -340,7 +345,8 @@ static void image_gradient(const struct sal_kernel *k, int64_t from, int64_t to,
         for (int64_t p = 0; p < g->points; p++) {
             read_point(g, grid_at(k, g, image * g->points + p), &point);
             for (int64_t c = first; c < last; c++) {
-                sal_real *dx = k->dx[0] + c * g->plane, dy = k->dy[0][c * g->points + p];
+                sal_real dy = k->dy[0][c * g->points + p];
+                sal_real *dx = k->dx[0] + c * g->plane;
                 for (int i = 0; i < point.n; i++)
                     dx[point.at[i]] += point.weight[i] * dy;
             }
@@ -348,7 +354,7 @@ static void image_gradient(const struct sal_kernel *k, int64_t from, int64_t to,
     }
 }
 
-static void sample_forward(const struct sal_kernel *k)
+static void forward(const struct sal_kernel *k)
 {
     const struct geometry g = geometry_of(k);
     int64_t taps = (int64_t)1 << 2 * g.axes; /* at most */
@@ -357,7 +363,7 @@ static void sample_forward(const struct sal_kernel *k)
                   sample_points, k);
 }
 
-static void sample_backward(const struct sal_kernel *k)
+static void backward(const struct sal_kernel *k)
 {
     const struct geometry g = geometry_of(k);
     if (!k->dy[0] || !sal_shape_count(&k->out[0]->shape))
@@ -370,8 +376,8 @@ static void sample_backward(const struct sal_kernel *k)
 }
 
 /* Images and channels stay; space goes where the grid says. */
-static void sample_carry(const struct sal_kernel *k, int input, int output,
-                         struct sal_carry *carry)
+static void carry(const struct sal_kernel *k, int input, int output,
+                  struct sal_carry *carry)
 {
     (void)k;
     (void)output;
@@ -387,141 +393,9 @@ const struct sal_op sal_op_GridSample = {
     .min_in = 2,
     .max_in = 2,
     .max_out = 1,
-    .parse = sample_parse,
-    .infer = sample_infer,
-    .forward = sample_forward,
-    .backward = sample_backward,
-    .carry = sample_carry,
-};
-
-/* ---- AffineGrid ------------------------------------------------------------------ */
-
-static enum sal_status affine_parse(struct sal_node *node,
-                                    const struct sal_onnx_node *source,
-                                    struct sal_arena *arena, struct sal_error *err)
-{
-    int64_t *aligned = sal_new(arena, int64_t, 1);
-    if (!aligned)
-        return sal_node_fail(node, err, SAL_LIMIT, "no memory");
-    node->attr = aligned;
-    return sal_attr_int(source, "align_corners", 0, aligned, err);
-}
-
-static enum sal_status affine_infer(const struct sal_infer *infer, struct sal_error *err)
-{
-    const int64_t *size;
-    int64_t n;
-    enum sal_status status = sal_infer_kind(infer, 0, SAL_REAL, err);
-    if (status || (status = sal_infer_ints(infer, 1, "size", &size, &n, err)))
-        return status;
-    const struct sal_shape *theta = &infer->in[0]->shape;
-    if (n != 4 && n != 5)
-        return sal_node_fail(infer->node, err, SAL_BAD_INPUT,
-                             "size has %" PRId64 " entries, must have 4 or 5", n);
-    if (theta->rank != 3 || theta->dim[0] != size[0] || theta->dim[1] != n - 2 ||
-        theta->dim[2] != n - 1)
-        return sal_node_fail(infer->node, err, SAL_BAD_INPUT,
-                             "theta must be %" PRId64 "x%" PRId64 "x%" PRId64, size[0],
-                             n - 2, n - 1);
-    struct sal_shape shape = {.rank = (int)n, .dim = {size[0]}};
-    for (int i = 2; i < n; i++)
-        shape.dim[i - 1] = size[i];
-    shape.dim[n - 1] = n - 2;
-    return sal_infer_like(infer, 0, infer->in[0], &shape, err);
-}
-
-/* Position i of an axis of n, -1..1. */
-static sal_real position(int64_t i, int64_t n, bool aligned)
-{
-    if (aligned)
-        return n > 1 ? SAL_REAL_OF(2 * i - (n - 1)) / SAL_REAL_OF(n - 1) : 0;
-    return SAL_REAL_OF(2 * i + 1 - n) / SAL_REAL_OF(n);
-}
-
-/* Point `index` of one image, x first, then the 1 that carries the translation. */
-static void place_point(const struct sal_kernel *k, int64_t index, sal_real at[AXES + 1])
-{
-    const struct sal_shape *y = &k->out[0]->shape;
-    const int64_t *aligned = k->node->attr;
-    int axes = y->rank - 2;
-    for (int i = 0; i < axes; i++) {
-        int64_t n = y->dim[axes - i];
-        at[i] = position(index % n, n, *aligned != 0);
-        index /= n;
-    }
-    at[axes] = 1;
-}
-
-static void affine_points(const struct sal_kernel *k, int64_t from, int64_t to, int worker)
-{
-    (void)worker;
-    const struct sal_shape *y = &k->out[0]->shape;
-    int axes = y->rank - 2;
-    int64_t points = sal_shape_span(y, 1, y->rank - 1);
-    for (int64_t index = from; index < to; index++) {
-        const sal_real *theta = k->in[0]->real + index / points * axes * (axes + 1);
-        sal_real at[AXES + 1];
-        place_point(k, index % points, at);
-        for (int row = 0; row < axes; row++) {
-            sal_real sum = 0;
-            for (int i = 0; i <= axes; i++)
-                sum += theta[row * (axes + 1) + i] * at[i];
-            k->out[0]->real[index * axes + row] = sum;
-        }
-    }
-}
-
-static void affine_gradient(const struct sal_kernel *k, int64_t from, int64_t to,
-                            int worker)
-{
-    (void)worker;
-    const struct sal_shape *y = &k->out[0]->shape;
-    int axes = y->rank - 2;
-    int64_t points = sal_shape_span(y, 1, y->rank - 1);
-    for (int64_t index = from * points; index < to * points; index++) {
-        sal_real *theta = k->dx[0] + index / points * axes * (axes + 1);
-        sal_real at[AXES + 1];
-        place_point(k, index % points, at);
-        for (int row = 0; row < axes; row++)
-            for (int i = 0; i <= axes; i++)
-                theta[row * (axes + 1) + i] += k->dy[0][index * axes + row] * at[i];
-    }
-}
-
-static void affine_forward(const struct sal_kernel *k)
-{
-    const struct sal_shape *y = &k->out[0]->shape;
-    if (sal_shape_count(y))
-        sal_split(k->pool, sal_shape_span(y, 0, y->rank - 1), sal_grain(16), affine_points,
-                  k);
-}
-
-static void affine_backward(const struct sal_kernel *k)
-{
-    const struct sal_shape *y = &k->out[0]->shape;
-    if (k->dx[0] && k->dy[0] && sal_shape_count(y))
-        sal_split(k->pool, y->dim[0], 1, affine_gradient, k);
-}
-
-static void affine_carry(const struct sal_kernel *k, int input, int output,
-                         struct sal_carry *carry)
-{
-    (void)k;
-    (void)output;
-    if (!input)
-        carry->axis[0] = 0;
-}
-
-const struct sal_op sal_op_AffineGrid = {
-    .name = "AffineGrid",
-    .since = 20,
-    .until = SAL_OPSET_MAX,
-    .min_in = 2,
-    .max_in = 2,
-    .max_out = 1,
-    .parse = affine_parse,
-    .infer = affine_infer,
-    .forward = affine_forward,
-    .backward = affine_backward,
-    .carry = affine_carry,
+    .parse = parse,
+    .infer = infer,
+    .forward = forward,
+    .backward = backward,
+    .carry = carry,
 };

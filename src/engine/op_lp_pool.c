@@ -7,7 +7,8 @@ struct lp_pool {
     sal_real p;
 };
 
-static enum sal_status read_power(struct sal_node *node, const struct sal_onnx_node *source,
+static enum sal_status read_power(struct sal_node *node,
+                                  const struct sal_onnx_node *source,
                                   struct lp_pool *pool, struct sal_error *err)
 {
     double real = 0;
@@ -20,12 +21,14 @@ static enum sal_status read_power(struct sal_node *node, const struct sal_onnx_n
         real = (double)integer;
     }
     if (!status && !(real >= 1 && real <= 1e6))
-        status = sal_node_fail(node, err, SAL_BAD_INPUT, "p is %g, must be 1 or more", real);
+        status =
+            sal_node_fail(node, err, SAL_BAD_INPUT, "p is %g, must be 1 or more", real);
     pool->p = (sal_real)real;
     return status;
 }
 
-static enum sal_status new_pool(struct sal_node *node, const struct sal_onnx_node *source,
+static enum sal_status new_pool(struct sal_node *node,
+                                const struct sal_onnx_node *source,
                                 struct sal_arena *arena, struct lp_pool **pool,
                                 struct sal_error *err)
 {
@@ -52,7 +55,7 @@ static enum sal_status global_parse(struct sal_node *node,
     return new_pool(node, source, arena, &pool, err);
 }
 
-/* ---- powers --------------------------------------------------------------------- */
+/* ---- powers ------------------------------------------------------------------ */
 
 static sal_real power(sal_real x, sal_real p)
 {
@@ -75,7 +78,7 @@ static sal_real slope(sal_real x, sal_real y, sal_real p)
     return x < 0 ? -share : share;
 }
 
-/* ---- LpPool --------------------------------------------------------------------- */
+/* ---- LpPool ------------------------------------------------------------------ */
 
 static enum sal_status infer(const struct sal_infer *infer, struct sal_error *err)
 {
@@ -89,7 +92,8 @@ static struct sal_planes planes_of(const struct sal_kernel *k)
     return sal_planes_of(k, &pool->window);
 }
 
-static void window_planes(const struct sal_kernel *k, int64_t from, int64_t to, int worker)
+static void window_planes(const struct sal_kernel *k, int64_t from, int64_t to,
+                          int worker)
 {
     (void)worker;
     const sal_real p = ((const struct lp_pool *)k->node->attr)->p;
@@ -116,7 +120,8 @@ static void window_gradient(const struct sal_kernel *k, int64_t from, int64_t to
         const sal_real *y = k->out[0]->real + plane * g->out_plane;
         const sal_real *dy = k->dy[0] + plane * g->out_plane;
         sal_real *dx = k->dx[0] + plane * g->in_plane;
-        SAL_EACH_WINDOW(g, { SAL_EACH_TAP(g, d, h, w, dx[i] += dy[o] * slope(x[i], y[o], p)) })
+        SAL_EACH_WINDOW(
+            g, {SAL_EACH_TAP(g, d, h, w, dx[i] += dy[o] * slope(x[i], y[o], p))})
     }
 }
 
@@ -147,9 +152,10 @@ const struct sal_op sal_op_LpPool = {
     .carry = sal_carry_in_order,
 };
 
-/* ---- GlobalLpPool ---------------------------------------------------------------- */
+/* ---- GlobalLpPool ------------------------------------------------------------ */
 
-static enum sal_status global_infer(const struct sal_infer *infer, struct sal_error *err)
+static enum sal_status global_infer(const struct sal_infer *infer,
+                                    struct sal_error *err)
 {
     enum sal_status status = sal_infer_kind(infer, 0, SAL_REAL, err);
     if (status)
@@ -182,7 +188,8 @@ static sal_real sum_powers(const sal_real *x, int64_t n, sal_real p)
     return sum;
 }
 
-static void whole_planes(const struct sal_kernel *k, int64_t from, int64_t to, int worker)
+static void whole_planes(const struct sal_kernel *k, int64_t from, int64_t to,
+                         int worker)
 {
     (void)worker;
     const sal_real p = ((const struct lp_pool *)k->node->attr)->p;
@@ -191,7 +198,8 @@ static void whole_planes(const struct sal_kernel *k, int64_t from, int64_t to, i
         k->out[0]->real[plane] = root(sum_powers(k->in[0]->real + plane * n, n, p), p);
 }
 
-static void whole_gradient(const struct sal_kernel *k, int64_t from, int64_t to, int worker)
+static void whole_gradient(const struct sal_kernel *k, int64_t from, int64_t to,
+                           int worker)
 {
     (void)worker;
     const sal_real p = ((const struct lp_pool *)k->node->attr)->p;

@@ -28,8 +28,8 @@ static enum sal_status unpooled(const struct sal_node *node, const struct sal_sh
                                 err);
 }
 
-static enum sal_status take_shape(const struct sal_infer *infer, struct sal_shape *shape,
-                                  struct sal_error *err)
+static enum sal_status take_shape(const struct sal_infer *infer,
+                                  struct sal_shape *shape, struct sal_error *err)
 {
     const int64_t *dims;
     int64_t n;
@@ -45,7 +45,8 @@ static enum sal_status take_shape(const struct sal_infer *infer, struct sal_shap
     for (int i = 0; i < shape->rank; i++) {
         if (dims[i] < shape->dim[i])
             return sal_node_fail(infer->node, err, SAL_BAD_INPUT,
-                                 "output_shape[%d] is %" PRId64 ", the windows cover %" PRId64,
+                                 "output_shape[%d] is %" PRId64
+                                 ", the windows cover %" PRId64,
                                  i, dims[i], shape->dim[i]);
         shape->dim[i] = dims[i];
     }
@@ -71,7 +72,7 @@ static enum sal_status infer(const struct sal_infer *infer, struct sal_error *er
     return sal_infer_like(infer, 0, infer->in[0], &shape, err);
 }
 
-/* ---- kernels ------------------------------------------------------------------- */
+/* ---- kernels ----------------------------------------------------------------- */
 
 /* The output element for index `i` into the unpooled shape; -1 where it is outside. */
 static int64_t place_of(const struct sal_shape *unpooled, const struct sal_shape *y,

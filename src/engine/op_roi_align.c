@@ -23,7 +23,7 @@ struct roi_align {
     sal_real scale;
 };
 
-/* ---- attributes and shapes ------------------------------------------------------- */
+/* ---- attributes and shapes --------------------------------------------------- */
 
 static enum sal_status check(const struct sal_node *node, const struct roi_align *roi,
                              struct sal_error *err)
@@ -31,12 +31,13 @@ static enum sal_status check(const struct sal_node *node, const struct roi_align
     if (roi->out[Y] < 1 || roi->out[X] < 1 || roi->out[Y] > SAL_ONNX_DIM_MAX ||
         roi->out[X] > SAL_ONNX_DIM_MAX)
         return sal_node_fail(node, err, SAL_BAD_INPUT,
-                             "output is %" PRId64 " x %" PRId64 ", must be 1 x 1 or more",
+                             "output is %" PRId64 " x %" PRId64
+                             ", must be 1 x 1 or more",
                              roi->out[Y], roi->out[X]);
     if (roi->samples < 0 || roi->samples > SAMPLES_MOST)
         return sal_node_fail(node, err, SAL_BAD_INPUT,
-                             "sampling_ratio is %" PRId64 ", must be 0 to %d", roi->samples,
-                             SAMPLES_MOST);
+                             "sampling_ratio is %" PRId64 ", must be 0 to %d",
+                             roi->samples, SAMPLES_MOST);
     return SAL_OK;
 }
 
@@ -49,8 +50,8 @@ static enum sal_status parse(struct sal_node *node, const struct sal_onnx_node *
         return sal_node_fail(node, err, SAL_LIMIT, "no memory");
     node->attr = roi;
     int place = node->opset < 16 ? OUTPUT_HALF_PIXEL : HALF_PIXEL;
-    enum sal_status status =
-        sal_attr_word(node, source, "mode", mode_names, MODES, AVERAGE, &roi->mode, err);
+    enum sal_status status = sal_attr_word(node, source, "mode", mode_names, MODES,
+                                           AVERAGE, &roi->mode, err);
     (void)(status ||
            (status = sal_attr_word(node, source, "coordinate_transformation_mode",
                                    place_names, PLACES, place, &roi->place, err)) ||
@@ -70,7 +71,8 @@ static enum sal_status check_images(const struct sal_infer *infer, int64_t image
     for (int64_t i = 0; i < n; i++)
         if (index->i64[i] < 0 || index->i64[i] >= images)
             return sal_node_fail(infer->node, err, SAL_BAD_INPUT,
-                                 "batch index %" PRId64 " is outside of %" PRId64 " images",
+                                 "batch index %" PRId64 " is outside of %" PRId64
+                                 " images",
                                  index->i64[i], images);
     return SAL_OK;
 }
@@ -99,7 +101,7 @@ static enum sal_status infer(const struct sal_infer *infer, struct sal_error *er
     return status ? status : sal_infer_like(infer, 0, infer->in[0], &shape, err);
 }
 
-/* ---- regions ---------------------------------------------------------------------- */
+/* ---- regions ----------------------------------------------------------------- */
 
 struct region {
     int64_t image; /* -1: there is none of that index */
@@ -123,8 +125,8 @@ static struct region region_of(const struct sal_kernel *k, int64_t index)
             size = 1;
         r.bin[side] = size / (sal_real)roi->out[side];
         sal_real pixels = sal_ceil(r.bin[side]);
-        r.samples[side] = roi->samples         ? roi->samples
-                          : !(pixels > 0)      ? 0
+        r.samples[side] = roi->samples            ? roi->samples
+                          : !(pixels > 0)         ? 0
                           : pixels > SAMPLES_MOST ? SAMPLES_MOST
                                                   : (int64_t)pixels;
     }
@@ -175,7 +177,7 @@ static struct corners corners_of(const struct sal_kernel *k, const struct region
     return corners;
 }
 
-/* ---- bins -------------------------------------------------------------------------- */
+/* ---- bins -------------------------------------------------------------------- */
 
 /* Channels that are worked on together, so that corners are worked out seldom. */
 enum { BLOCK = 8 };
@@ -246,7 +248,7 @@ static struct bin bin_of(const struct sal_kernel *k, const struct region *region
     return bin;
 }
 
-/* ---- kernels ----------------------------------------------------------------------- */
+/* ---- kernels ----------------------------------------------------------------- */
 
 static int64_t blocks_of(const struct sal_kernel *k)
 {
@@ -283,7 +285,8 @@ static void pool_block(const struct sal_kernel *k, int64_t index, int64_t channe
     }
 }
 
-static void pool_blocks(const struct sal_kernel *k, int64_t from, int64_t to, int worker)
+static void pool_blocks(const struct sal_kernel *k, int64_t from, int64_t to,
+                        int worker)
 {
     (void)worker;
     const int64_t channels = k->in[0]->shape.dim[1];
@@ -343,7 +346,8 @@ static void pull_block(const struct sal_kernel *k, int64_t index, int64_t channe
 }
 
 /* Regions overlap, so channels are one thread's for all of them. */
-static void pull_blocks(const struct sal_kernel *k, int64_t from, int64_t to, int worker)
+static void pull_blocks(const struct sal_kernel *k, int64_t from, int64_t to,
+                        int worker)
 {
     (void)worker;
     for (int64_t block = from; block < to; block++)

@@ -35,7 +35,7 @@ static enum sal_status infer_move(const struct sal_infer *infer, move_maker *mak
     return sal_infer_like(infer, 0, infer->in[0], &move->out, err);
 }
 
-/* ---- loops --------------------------------------------------------------------- */
+/* ---- loops ------------------------------------------------------------------- */
 
 static int64_t width_of(const struct move *move)
 {
@@ -53,15 +53,15 @@ static int64_t row_at(const struct move *move, int side, int64_t row)
     return at;
 }
 
-#define EACH_ROW(visit)                                                          \
-    const struct move *move = k->node->plan;                                     \
-    const int64_t width = width_of(move), last = move->box.rank - 1;             \
-    const int64_t step_x = move->stride[X][last], step_y = move->stride[Y][last]; \
-    (void)worker;                                                                \
-    for (int64_t row = from; row < to; row++) {                                  \
-        int64_t x = row_at(move, X, row), y = row_at(move, Y, row);              \
-        for (int64_t i = 0; i < width; i++, x += step_x, y += step_y)            \
-            visit;                                                               \
+#define EACH_ROW(visit)                                                                \
+    const struct move *move = k->node->plan;                                           \
+    const int64_t width = width_of(move), last = move->box.rank - 1;                   \
+    const int64_t step_x = move->stride[X][last], step_y = move->stride[Y][last];      \
+    (void)worker;                                                                      \
+    for (int64_t row = from; row < to; row++) {                                        \
+        int64_t x = row_at(move, X, row), y = row_at(move, Y, row);                    \
+        for (int64_t i = 0; i < width; i++, x += step_x, y += step_y)                  \
+            visit;                                                                     \
     }
 
 static void move_reals(const struct sal_kernel *k, int64_t from, int64_t to, int worker)
@@ -69,7 +69,8 @@ static void move_reals(const struct sal_kernel *k, int64_t from, int64_t to, int
     EACH_ROW(k->out[0]->real[y] = k->in[0]->real[x])
 }
 
-static void move_integers(const struct sal_kernel *k, int64_t from, int64_t to, int worker)
+static void move_integers(const struct sal_kernel *k, int64_t from, int64_t to,
+                          int worker)
 {
     EACH_ROW(k->out[0]->i64[y] = k->in[0]->i64[x])
 }
@@ -105,7 +106,7 @@ static void backward(const struct sal_kernel *k)
         split(k, pull_back);
 }
 
-/* ---- DepthToSpace and SpaceToDepth ---------------------------------------------- */
+/* ---- DepthToSpace and SpaceToDepth ------------------------------------------- */
 
 enum mode { DCR, CRD, MODES };
 
@@ -130,7 +131,8 @@ static enum sal_status blocks_parse(struct sal_node *node,
         return status;
     if (blocks->size < 1 || blocks->size > SAL_ONNX_DIM_MAX)
         return sal_node_fail(node, err, SAL_BAD_INPUT,
-                             "blocksize is %" PRId64 ", must be 1 or more", blocks->size);
+                             "blocksize is %" PRId64 ", must be 1 or more",
+                             blocks->size);
     return SAL_OK;
 }
 
@@ -163,13 +165,14 @@ static void lay_blocks(const struct sal_shape *shape, const struct blocks *block
     const int64_t h = shape->dim[2] / b, w = shape->dim[3] / b;
     const int64_t channel = blocks->mode == DCR ? 1 : b * b;
     const int64_t block = blocks->mode == DCR ? depth : 1;
-    move->box = (struct sal_shape){.rank = 6, .dim = {shape->dim[0], depth, h, b, b, w}};
+    move->box =
+        (struct sal_shape){.rank = 6, .dim = {shape->dim[0], depth, h, b, b, w}};
     if (lay_nothing(move))
         return;
     const int64_t in_deep[] = {depth * b * b * h * w, channel * h * w, w,
                                block * b * h * w,     block * h * w,   1};
-    const int64_t in_wide[] = {depth * b * b * h * w, b * b * h * w, b * b * w,
-                               b * w,                 1,             b};
+    const int64_t in_wide[] = {
+        depth * b * b * h * w, b * b * h * w, b * b * w, b * w, 1, b};
     memcpy(deep, in_deep, sizeof(in_deep));
     memcpy(wide, in_wide, sizeof(in_wide));
 }
@@ -185,10 +188,12 @@ static enum sal_status depth_move(const struct sal_infer *infer, struct move *mo
     int64_t b = blocks->size;
     if (x->dim[1] % (b * b))
         return sal_node_fail(infer->node, err, SAL_BAD_INPUT,
-                             "%" PRId64 " channels are not blocks of %" PRId64 " x %" PRId64,
+                             "%" PRId64 " channels are not blocks of %" PRId64
+                             " x %" PRId64,
                              x->dim[1], b, b);
     move->out = (struct sal_shape){
-        .rank = 4, .dim = {x->dim[0], x->dim[1] / (b * b), x->dim[2] * b, x->dim[3] * b}};
+        .rank = 4,
+        .dim = {x->dim[0], x->dim[1] / (b * b), x->dim[2] * b, x->dim[3] * b}};
     /* Only what is known to be in range is multiplied further. */
     if ((status = sal_infer_like(infer, 0, infer->in[0], &move->out, err)))
         return status;
@@ -207,7 +212,8 @@ static enum sal_status space_move(const struct sal_infer *infer, struct move *mo
     int64_t b = blocks->size, channels;
     if (x->dim[2] % b || x->dim[3] % b)
         return sal_node_fail(infer->node, err, SAL_BAD_INPUT,
-                             "%" PRId64 " x %" PRId64 " pixels are not blocks of %" PRId64,
+                             "%" PRId64 " x %" PRId64
+                             " pixels are not blocks of %" PRId64,
                              x->dim[2], x->dim[3], b);
     if (__builtin_mul_overflow(x->dim[1], b * b, &channels))
         return sal_node_fail(infer->node, err, SAL_LIMIT, "too many channels");
@@ -227,9 +233,10 @@ static void blocks_carry(const struct sal_kernel *k, int input, int output,
     carry->axis[1] = -1;
 }
 
-/* ---- CenterCropPad --------------------------------------------------------------- */
+/* ---- CenterCropPad ----------------------------------------------------------- */
 
-static enum sal_status crop_parse(struct sal_node *node, const struct sal_onnx_node *source,
+static enum sal_status crop_parse(struct sal_node *node,
+                                  const struct sal_onnx_node *source,
                                   struct sal_arena *arena, struct sal_error *err)
 {
     struct sal_int_list *axes = sal_new(arena, struct sal_int_list, 1);
@@ -296,26 +303,26 @@ static void crop_carry(const struct sal_kernel *k, int input, int output,
         sal_carry_in_order(k, input, output, carry);
 }
 
-/* ---- rows ------------------------------------------------------------------------ */
+/* ---- rows -------------------------------------------------------------------- */
 
-#define MOVE(op_name, op_since, inputs, op_parse, op_move, op_carry)             \
-    static enum sal_status op_name##_infer(const struct sal_infer *infer,        \
-                                           struct sal_error *err)                \
-    {                                                                            \
-        return infer_move(infer, op_move, err);                                  \
-    }                                                                            \
-    const struct sal_op sal_op_##op_name = {                                     \
-        .name = #op_name,                                                        \
-        .since = op_since,                                                       \
-        .until = SAL_OPSET_MAX,                                                  \
-        .min_in = inputs,                                                        \
-        .max_in = inputs,                                                        \
-        .max_out = 1,                                                            \
-        .parse = op_parse,                                                       \
-        .infer = op_name##_infer,                                                \
-        .forward = forward,                                                      \
-        .backward = backward,                                                    \
-        .carry = op_carry,                                                       \
+#define MOVE(op_name, op_since, inputs, op_parse, op_move, op_carry)                   \
+    static enum sal_status op_name##_infer(const struct sal_infer *infer,              \
+                                           struct sal_error *err)                      \
+    {                                                                                  \
+        return infer_move(infer, op_move, err);                                        \
+    }                                                                                  \
+    const struct sal_op sal_op_##op_name = {                                           \
+        .name = #op_name,                                                              \
+        .since = op_since,                                                             \
+        .until = SAL_OPSET_MAX,                                                        \
+        .min_in = inputs,                                                              \
+        .max_in = inputs,                                                              \
+        .max_out = 1,                                                                  \
+        .parse = op_parse,                                                             \
+        .infer = op_name##_infer,                                                      \
+        .forward = forward,                                                            \
+        .backward = backward,                                                          \
+        .carry = op_carry,                                                             \
     };
 
 MOVE(CenterCropPad, 18, 2, crop_parse, crop_move, crop_carry)

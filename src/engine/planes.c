@@ -3,7 +3,8 @@
 #include <inttypes.h>
 
 static enum sal_status pads_inside(const struct sal_node *node,
-                                   const struct sal_window *window, struct sal_error *err)
+                                   const struct sal_window *window,
+                                   struct sal_error *err)
 {
     for (int i = 0; i < window->rank; i++) {
         int64_t reach = (window->kernel[i] - 1) * window->dilation[i] + 1;
@@ -28,15 +29,16 @@ enum sal_status sal_planes_infer(const struct sal_infer *infer,
     if (shape.rank < 3)
         return sal_node_fail(infer->node, err, SAL_BAD_INPUT,
                              "input has %d axes, must have 3 or more", shape.rank);
-    status = sal_window_output(infer->node, window, shape.rank - 2, NULL, spatial, &fitted,
-                               spatial, err);
+    status = sal_window_output(infer->node, window, shape.rank - 2, NULL, spatial,
+                               &fitted, spatial, err);
     if (status || (status = pads_inside(infer->node, &fitted, err)) ||
         (status = sal_infer_like(infer, 0, infer->in[0], &shape, err)))
         return status;
     return sal_infer_set(infer, 1, SAL_INT, SAL_ONNX_INT64, &shape, err);
 }
 
-struct sal_planes sal_planes_of(const struct sal_kernel *k, const struct sal_window *window)
+struct sal_planes sal_planes_of(const struct sal_kernel *k,
+                                const struct sal_window *window)
 {
     const struct sal_shape *x = &k->in[0]->shape;
     struct sal_planes g = {0};

@@ -28,7 +28,7 @@ const char *const sal_resize_roundings[SAL_RESIZE_ROUNDINGS] = {
     [SAL_RESIZE_CEIL] = "ceil",
 };
 
-/* ---- coordinates --------------------------------------------------------------- */
+/* ---- coordinates ------------------------------------------------------------- */
 
 /* Multiplied before it is divided: sizes that are multiples give whole numbers. */
 static double scaled(const struct sal_resize_axis *axis, double x)
@@ -94,7 +94,7 @@ static bool place_of(const struct sal_resize_rule *rule,
     return true;
 }
 
-/* ---- filters -------------------------------------------------------------------- */
+/* ---- filters ----------------------------------------------------------------- */
 
 static double triangle(double x, double a)
 {
@@ -134,16 +134,17 @@ static int64_t clamp(int64_t i, int64_t n)
 }
 
 /* What lies outside the axis counts for its edge, unless it is excluded. */
-static void weigh(const struct sal_resize_rule *rule, const struct sal_resize_axis *axis,
-                  double at, int64_t half, const struct sal_resize_run *run,
-                  sal_real *weight)
+static void weigh(const struct sal_resize_rule *rule,
+                  const struct sal_resize_axis *axis, double at, int64_t half,
+                  const struct sal_resize_run *run, sal_real *weight)
 {
     const struct filter *filter = &filters[rule->mode];
     double stretch = stretch_of(rule, axis), total = 0;
     int64_t base = (int64_t)ceil(at) - 1, last = run->first + run->n - 1;
     double edge[2] = {0}; /* summed before they are rounded */
     for (int pass = 0; pass < 2; pass++) {
-        double divisor = total != 0 && (rule->antialias || rule->exclude_outside) ? total : 1;
+        double divisor =
+            total != 0 && (rule->antialias || rule->exclude_outside) ? total : 1;
         for (int64_t i = base - half + 1; i <= base + half; i++) {
             bool inside = i >= 0 && i < axis->in;
             double w = inside || !rule->exclude_outside
@@ -162,9 +163,10 @@ static void weigh(const struct sal_resize_rule *rule, const struct sal_resize_ax
     }
 }
 
-/* ---- nearest -------------------------------------------------------------------- */
+/* ---- nearest ----------------------------------------------------------------- */
 
-/* A scale is a float: what lies on a tie to a float's precision is meant to lie on it. */
+/* A scale is a float: what lies on a tie to a float's precision is meant to lie on it.
+ */
 static int64_t nearest(const struct sal_resize_rule *rule, double at)
 {
     double x = (double)(float)(at + 0.5) - 0.5;
@@ -180,14 +182,15 @@ static int64_t nearest(const struct sal_resize_rule *rule, double at)
     }
 }
 
-/* ---- tables --------------------------------------------------------------------- */
+/* ---- tables ------------------------------------------------------------------ */
 
 static enum sal_status too_large(const struct sal_node *node,
                                  const struct sal_resize_axis *axis,
                                  struct sal_error *err)
 {
     return sal_node_fail(node, err, SAL_LIMIT,
-                         "an axis of %" PRId64 " elements is too long to be made %" PRId64,
+                         "an axis of %" PRId64
+                         " elements is too long to be made %" PRId64,
                          axis->in, axis->out);
 }
 
@@ -248,7 +251,7 @@ enum sal_status sal_resize_table_build(struct sal_resize_table *table,
     return SAL_OK;
 }
 
-/* ---- transposing ------------------------------------------------------------------ */
+/* ---- transposing ------------------------------------------------------------- */
 
 /* Positions move one way along an axis, so what reads one input is a run as well; a
  * gap in it would only be filled with zeros. */
@@ -256,7 +259,8 @@ static int64_t transpose_runs(const struct sal_resize_table *from,
                               struct sal_resize_run *runs)
 {
     for (int64_t o = 0; o < from->out; o++)
-        for (int64_t i = from->run[o].first; i < from->run[o].first + from->run[o].n; i++) {
+        for (int64_t i = from->run[o].first; i < from->run[o].first + from->run[o].n;
+             i++) {
             if (!runs[i].n)
                 runs[i].first = o;
             runs[i].n = o - runs[i].first + 1;

@@ -18,6 +18,14 @@ static const struct sentence sentences[] = {
     CASE("AveragePool", 19, "kernel_shape=2,3,2", "1x2x4x5x4"),
     CASE("GlobalAveragePool", 13, NULL, "2x3x4x5"),
     CASE("GlobalMaxPool", 13, NULL, "2x3x4x5"),
+    CASE("LpPool", 1, "kernel_shape=2, p=1.5", "1x2x7"),
+    CASE("LpPool", 2, "kernel_shape=2,3 strides=2,1 pads=1,0,0,2", "2x2x5x6"),
+    CASE("LpPool", 11, "kernel_shape=2,2 p=1 auto_pad=SAME_LOWER", "1x2x5x6"),
+    CASE("LpPool", 18, "kernel_shape=2,2 p=3 dilations=2,1 strides=2,2 ceil_mode=1",
+         "1x2x6x6"),
+    CASE("LpPool", 22, "kernel_shape=2,2,2", "1x2x3x4x3"),
+    CASE("GlobalLpPool", 1, "p=2.5", "1x2x3x4"),
+    CASE("GlobalLpPool", 22, NULL, "2x2x30x40"),
 };
 
 static void average_pool(struct random_sentence *r)

@@ -11,6 +11,7 @@
 #define TESTS_GRADIENT_H
 
 #include "onnx_build.h"
+#include "random.h"
 
 struct gradient_case {
     const char *name; /* a sentence */
@@ -25,8 +26,5 @@ void check_gradient(const struct gradient_case *c);
 /* The adjoint identity <A x, y> = <x, A' y> of a linear case, in both precisions:
  * needs no finite differences and so covers many attribute combinations. */
 void check_adjoint(const struct gradient_case *c);
-
-/* Deterministic numbers: the next of a sequence in 0..1. */
-double test_random(uint64_t *state);
 
 #endif

@@ -27,8 +27,29 @@ static int reals(const char *text, float values[VALUES_MAX])
     return n;
 }
 
+/* In -1..1, different everywhere. */
+static void put_weights(struct onnx_build *b, const char *name, int rank,
+                        const int64_t *dims)
+{
+    uint64_t state = (uint64_t)*name;
+    int64_t n = 1;
+    for (int d = 0; d < rank; d++)
+        n *= dims[d];
+    float *values = malloc(sizeof(*values) * (size_t)n);
+    for (int64_t i = 0; i < n; i++)
+        values[i] = (float)(2 * test_random(&state) - 1);
+    onnx_build_weights(b, name, rank, dims, values);
+    free(values);
+}
+
 static void put_input(struct onnx_build *b, const char *name, const char *words)
 {
+    if (*words == '~') {
+        int64_t weights[VALUES_MAX];
+        int axes = numbers(words + 1, 'x', weights);
+        put_weights(b, name, axes, weights);
+        return;
+    }
     int64_t dims[VALUES_MAX], values[VALUES_MAX];
     float values_real[VALUES_MAX];
     const char *list = strpbrk(words, "[{");

@@ -14,8 +14,9 @@ enum { SENTENCE_INPUTS = 8, SENTENCE_TEXT = 160 };
 
 /* An input is "2x3" (random reals), "scalar", "" (left out), "[1,-1]" or "2x2[0,1,1,0]"
  * (constant integers, a list or of that shape), "{0.5,2}" or "2x1{0.5,2}" (constant
- * reals). An attribute is name=1 (integer), name=1, or name=1,2 (integers), name=0.5
- * (float), name=0.5, or name=0.5,2.0 (floats), or name=word (string). */
+ * reals), "~2x3" (random constant reals). An attribute is name=1 (integer), name=1, or
+ * name=1,2 (integers), name=0.5 (float), name=0.5, or name=0.5,2.0 (floats), or
+ * name=word (string). */
 struct sentence {
     const char *op;
     int64_t opset;
@@ -36,7 +37,7 @@ struct sentence {
 struct gradient_case sentence_case(const struct sentence *sentence, char *name,
                                    size_t size);
 
-/* ---- random sentences ---------------------------------------------------------------- */
+/* ---- random sentences -------------------------------------------------------- */
 
 struct random_sentence {
     struct sentence s; /* outputs is "y" */
@@ -54,7 +55,7 @@ void say_input(struct random_sentence *r, int i, const char *format, ...)
 void say_attributes(struct random_sentence *r, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
 
-/* ---- families ------------------------------------------------------------------------ */
+/* ---- families ---------------------------------------------------------------- */
 
 struct family {
     const struct sentence *sentences;
@@ -70,6 +71,8 @@ struct family {
     FAMILY(norm)         \
     FAMILY(pool)         \
     FAMILY(reduce)       \
+    FAMILY(resample)     \
+    FAMILY(space)        \
     FAMILY(view)
 
 #define FAMILY_DECLARE(name) extern const struct family family_##name;
