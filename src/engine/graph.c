@@ -6,6 +6,7 @@
 
 #include "binding.h"
 #include "builder.h"
+#include "kernel.h"
 
 enum sal_status sal_builder_no_memory(struct sal_builder *b)
 {
@@ -184,6 +185,17 @@ static enum sal_status bind(struct sal_builder *b, const struct sal_node *node,
     return SAL_OK;
 }
 
+/* Quantised integers that are only moved stay what they are. */
+static void mark_quantised(const struct sal_binding *binding)
+{
+    const struct sal_node *node = binding->node;
+    for (int i = 0; node->op->takes_quantised && i < node->n_in; i++)
+        for (int j = 0; j < node->n_out; j++)
+            if (binding->in[i] && binding->in[i]->quantised && binding->out[j] &&
+                binding->out[j]->type == binding->in[i]->type)
+                binding->out[j]->quantised = true;
+}
+
 enum sal_status sal_builder_make(struct sal_builder *b, int place, const struct sal_op *op,
                                  int opset, const int *in, int n_in)
 {
@@ -206,6 +218,7 @@ enum sal_status sal_builder_make(struct sal_builder *b, int place, const struct 
     for (int i = 0; i < node.n_out; i++)
         if (binding.out[i] && (status = check_shape(b, &node, binding.out[i])))
             return status;
+    mark_quantised(&binding);
     if (foldable(&binding))
         return fold(b, &node, &binding);
     b->nodes[place] = node;
@@ -380,6 +393,15 @@ static enum sal_status settle(struct sal_builder *b)
     return SAL_OK;
 }
 
+/* Numbers, or integers that a quantised operator takes for numbers. */
+static bool are_parameters(const struct sal_tensor *tensor)
+{
+    int64_t least, most;
+    sal_int_range(tensor->type, &least, &most);
+    return tensor->kind == SAL_REAL ||
+           (tensor->type != SAL_ONNX_BOOL && most <= UINT8_MAX);
+}
+
 /* What the nodes read and write is live. */
 static void mark_live(struct sal_graph *graph)
 {
@@ -389,7 +411,7 @@ static void mark_live(struct sal_graph *graph)
             if (node->in[j] < 0)
                 continue;
             struct sal_value *value = &graph->values[node->in[j]];
-            if (!value->live && value->tensor.data && value->tensor.kind == SAL_REAL)
+            if (!value->live && value->tensor.data && are_parameters(&value->tensor))
                 graph->parameters += sal_shape_count(&value->tensor.shape);
             value->live = true;
         }

@@ -13,6 +13,7 @@ const struct sal_op sal_op_Identity = {
     .infer = sal_infer_same,
     .forward = sal_pass_forward,
     .backward = sal_pass_backward,
+    .takes_quantised = true,
     .passes = true,
 };
 
@@ -182,6 +183,7 @@ const struct sal_op sal_op_Cast = {
     .infer = cast_infer,
     .forward = cast_forward,
     .backward = sal_pass_backward,
+    .takes_quantised = true,
     .passes = true,
 };
 
@@ -195,5 +197,6 @@ const struct sal_op sal_op_CastLike = {
     .infer = cast_like_infer,
     .forward = cast_forward,
     .backward = sal_pass_backward,
+    .takes_quantised = true,
     .passes = true,
 };
