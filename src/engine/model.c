@@ -298,6 +298,9 @@ static void warn_of_quantisation(struct sal_model *model)
                                      "gradients pass straight through %d quantisation "
                                      "step%s",
                                      steps, steps > 1 ? "s" : ""));
+    if (model->output.unquantised)
+        warn(model, "logits are read before the model quantises them: they may differ "
+                    "from its own output by a rounding step, and where that saturates");
 }
 
 static void collect_warnings(struct sal_model *model)

@@ -72,6 +72,19 @@ static int bypass(const struct sal_graph *graph, int value,
     return value;
 }
 
+/* The tensor before a trailing quantisation, or value itself: the scores that matter
+ * most are the first to saturate, and would have no gradient. */
+static int before_quantisation(const struct sal_graph *graph, int value)
+{
+    int before = value;
+    const struct sal_node *node = producer(graph, value);
+    for (; node && node->op->straight; node = producer(graph, node->in[0]))
+        if (graph->values[node->in[0]].tensor.kind == SAL_REAL &&
+            !graph->values[node->in[0]].tensor.data)
+            before = node->in[0];
+    return before;
+}
+
 /* An ending that reads the scores without being an output of the model. */
 static void look_ahead(const struct sal_onnx *onnx, const char *name,
                        struct sal_model_output *output)
@@ -193,6 +206,9 @@ enum sal_status sal_output_find(const struct sal_graph *graph,
         output->activation = sidecar->activation;
         output->activation_source = sidecar->activation_source;
     }
+    int logits = output->value;
+    output->value = before_quantisation(graph, logits);
+    output->unquantised = output->value != logits;
     return check_scores(graph, output, err);
 }
 
