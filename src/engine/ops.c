@@ -202,6 +202,7 @@
     OP(Mish)                             \
     OP(Mul)                              \
     OP(Neg)                              \
+    OP(NegativeLogLikelihoodLoss)        \
     OP(Not)                              \
     OP(Or)                               \
     OP(Pad)                              \
@@ -225,6 +226,7 @@
     OP(Size)                             \
     OP(Slice)                            \
     OP(Softmax)                          \
+    OP(SoftmaxCrossEntropyLoss)          \
     OP(Softplus)                         \
     OP(Softsign)                         \
     OP(Split)                            \

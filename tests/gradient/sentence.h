@@ -67,6 +67,7 @@ struct family {
     FAMILY(contract)     \
     FAMILY(elementwise)  \
     FAMILY(index)        \
+    FAMILY(loss)         \
     FAMILY(norm)         \
     FAMILY(pool)         \
     FAMILY(reduce)       \
