@@ -88,6 +88,11 @@ static void kernel_9(struct onnx_build *b)
 {
     onnx_build_ints(b, "kernel_shape", 2, (int64_t[]){9, 9});
 }
+static void kernel_1(struct onnx_build *b)
+{
+    onnx_build_ints(b, "kernel_shape", 2, (int64_t[]){1, 1});
+}
+static void axis_0(struct onnx_build *b) { onnx_build_int(b, "axis", 0); }
 static void deep_pads(struct onnx_build *b)
 {
     onnx_build_ints(b, "kernel_shape", 2, (int64_t[]){2, 2});
@@ -135,6 +140,9 @@ static const struct refusal refusals[] = {
     {"BatchNormalization", 13, 2, {2, 3}, NULL, "x,w,w,w,w", "y", SAL_BAD_INPUT,
      "scale is 5, input is 2x3"},
     {"LRN", 13, 3, {1, 2, 3}, size_0, "x", "y", SAL_BAD_INPUT, "size is 0"},
+    {"MaxPool", 12, 4, {1, 2, 5, 5}, kernel_1, "x", ",y", SAL_UNSUPPORTED,
+     "leaves out its first output"},
+    {"Pow", 6, 2, {5, 3}, axis_0, "x,w", "y", SAL_UNSUPPORTED, "axis is set"},
     {"Cast", 13, 1, {3}, to_text, "x", "y", SAL_UNSUPPORTED, "cannot cast to string"},
     {"Cast", 19, 1, {3}, to_float8, "x", "y", SAL_UNSUPPORTED, "cannot cast to float8e4m3fn"},
     {"QuantizeLinear", 13, 2, {2, 3}, NULL, "x,w", "y", SAL_BAD_INPUT,

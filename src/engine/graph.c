@@ -95,6 +95,9 @@ static enum sal_status check_arity(struct sal_builder *b, const struct sal_node 
     if (node->n_out < 1 || (op->max_out >= 0 && node->n_out > op->max_out))
         return sal_node_fail(node, b->err, SAL_BAD_INPUT, "has %d outputs, at most %d",
                              node->n_out, op->max_out);
+    if (node->out[0] < 0)
+        return sal_node_fail(node, b->err, SAL_UNSUPPORTED,
+                             "leaves out its first output, which must have a name");
     for (int i = 0; i < op->min_in; i++)
         if (node->in[i] < 0)
             return sal_node_fail(node, b->err, SAL_BAD_INPUT, "input %d is missing", i);

@@ -33,23 +33,36 @@ static enum sal_status dropout_parse(struct sal_node *node,
     return status;
 }
 
-static enum sal_status dropout_infer(const struct sal_infer *infer, struct sal_error *err)
+/* A ratio of 0 drops nothing, in training either. */
+static bool drops(const struct sal_infer *infer)
+{
+    const struct sal_tensor *ratio = sal_infer_in(infer, 1);
+    return !ratio || !ratio->data || ratio->kind != SAL_REAL ||
+           sal_shape_count(&ratio->shape) != 1 || ratio->real[0] != 0;
+}
+
+static enum sal_status check_training(const struct sal_infer *infer, struct sal_error *err)
 {
     const struct sal_tensor *training = sal_infer_in(infer, 2);
-    if (training) {
-        enum sal_status status = sal_infer_kind(infer, 2, SAL_INT, err);
-        if (status || (status = sal_infer_constant(infer, 2, err)))
-            return status;
-        if (sal_shape_count(&training->shape) != 1)
-            return sal_node_fail(infer->node, err, SAL_BAD_INPUT,
-                                 "training_mode must be a scalar");
-        if (training->i64[0])
-            return sal_node_fail(infer->node, err, SAL_UNSUPPORTED,
-                                 "training_mode is on: the model was exported for "
-                                 "training");
-    }
-    enum sal_status status = sal_infer_same_real(infer, err);
-    if (status)
+    if (!training)
+        return SAL_OK;
+    enum sal_status status = sal_infer_kind(infer, 2, SAL_INT, err);
+    if (status || (status = sal_infer_constant(infer, 2, err)))
+        return status;
+    if (sal_shape_count(&training->shape) != 1)
+        return sal_node_fail(infer->node, err, SAL_BAD_INPUT,
+                             "training_mode must be a scalar");
+    if (training->i64[0] && drops(infer))
+        return sal_node_fail(infer->node, err, SAL_UNSUPPORTED,
+                             "training_mode is on: the model was exported for "
+                             "training");
+    return SAL_OK;
+}
+
+static enum sal_status dropout_infer(const struct sal_infer *infer, struct sal_error *err)
+{
+    enum sal_status status = check_training(infer, err);
+    if (status || (status = sal_infer_same_real(infer, err)))
         return status;
     /* The mask was of the data's type before opset 10. */
     bool boolean = infer->node->opset >= 10;
