@@ -399,10 +399,8 @@ static enum sal_status settle(struct sal_builder *b)
 /* Numbers, or integers that a quantised operator takes for numbers. */
 static bool are_parameters(const struct sal_tensor *tensor)
 {
-    int64_t least, most;
-    sal_int_range(tensor->type, &least, &most);
-    return tensor->kind == SAL_REAL ||
-           (tensor->type != SAL_ONNX_BOOL && most <= UINT8_MAX);
+    return tensor->kind == SAL_REAL || (tensor->type != SAL_ONNX_BOOL &&
+                                        sal_int_highest(tensor->type) <= UINT8_MAX);
 }
 
 /* What the nodes read and write is live. */

@@ -56,10 +56,6 @@ int64_t sal_truncate(sal_real x);
 /* Element i as an integer: a real one truncated and kept within -2^62..2^62. */
 int64_t sal_tensor_int(const struct sal_tensor *tensor, int64_t i);
 
-/* The least and greatest value of an integer type; int64's for uint64, whose upper
- * half the engine does not count to. */
-void sal_int_range(int type, int64_t *least, int64_t *most);
-
 /* A whole x kept within least..most; NaN is least. */
 static inline int64_t sal_int_clamp(sal_real x, int64_t least, int64_t most)
 {

@@ -1,10 +1,8 @@
 /* ConvInteger and QLinearConv: Conv of integers, exact, by im2col; the second takes the
  * sums back to integers with a scale. Padding is with the zero point, so it adds 0. */
-#include <string.h>
-
+#include "convolve.h"
 #include "integer_product.h"
 #include "real.h"
-#include "window.h"
 
 static const char integers_only[] =
     "convolves integers and has no gradient: explain the float model, or the form "
@@ -24,11 +22,9 @@ struct conv {
 };
 
 struct geometry {
-    struct sal_window window;
+    struct sal_columns columns; /* input and output of one channel */
     int64_t n, group;
     int64_t c, k; /* input and output channels of one group */
-    int64_t in[SAL_WINDOW_AXES], out[SAL_WINDOW_AXES];
-    int64_t pixels_in, pixels_out, taps;
 };
 
 /* ---- attributes and shapes --------------------------------------------------- */
@@ -158,13 +154,11 @@ static struct geometry geometry_of(const struct sal_kernel *k)
         .c = w->dim[1],
         .k = w->dim[0] / conv->group,
     };
-    memcpy(g.in, x->dim + 2, sizeof(int64_t) * (size_t)(x->rank - 2));
-    sal_window_output(k->node, &conv->window, x->rank - 2, w->dim + 2, x->dim + 2,
-                      &g.window, g.out, NULL);
-    sal_window_lift(&g.window, g.in, g.out);
-    g.pixels_in = g.in[0] * g.in[1] * g.in[2];
-    g.pixels_out = g.out[0] * g.out[1] * g.out[2];
-    g.taps = g.window.kernel[0] * g.window.kernel[1] * g.window.kernel[2];
+    struct sal_window fitted;
+    int64_t out[SAL_WINDOW_AXES];
+    sal_window_output(k->node, &conv->window, x->rank - 2, w->dim + 2, x->dim + 2, &fitted,
+                      out, NULL);
+    sal_columns_init(&g.columns, &fitted, x->dim + 2, out);
     return g;
 }
 
@@ -192,17 +186,16 @@ static void fill_weights(const struct sal_integer_product *p, int64_t i,
     }
 }
 
-/* Where a tap of output pixel p reads; -1: in the padding. */
-static int64_t source(const struct geometry *g, const int64_t tap[3], int64_t p)
+/* Where a tap reads at position p; -1: in the padding. */
+static int64_t source(const struct sal_columns *columns, const struct sal_tap *tap,
+                      int64_t p)
 {
-    const struct sal_window *w = &g->window;
-    int64_t x = p % g->out[2], y = p / g->out[2] % g->out[1], z = p / g->out[2] / g->out[1];
-    int64_t ix = x * w->stride[2] - w->pad_begin[2] + tap[2];
-    int64_t iy = y * w->stride[1] - w->pad_begin[1] + tap[1];
-    int64_t iz = z * w->stride[0] - w->pad_begin[0] + tap[0];
-    bool inside = ix >= 0 && ix < g->in[2] && iy >= 0 && iy < g->in[1] && iz >= 0 &&
-                  iz < g->in[0];
-    return inside ? (iz * g->in[1] + iy) * g->in[2] + ix : -1;
+    int64_t x = p % columns->out[2], rows = p / columns->out[2];
+    int64_t y = rows % columns->out[1], z = rows / columns->out[1];
+    bool inside = z >= tap->lo[0] && z < tap->hi[0] && y >= tap->lo[1] &&
+                  y < tap->hi[1] && x >= tap->lo[2] && x < tap->hi[2];
+    return inside ? sal_columns_row(columns, tap, z, y) + x * columns->window.stride[2]
+                  : -1;
 }
 
 static void fill_columns(const struct sal_integer_product *p, int64_t i,
@@ -210,18 +203,14 @@ static void fill_columns(const struct sal_integer_product *p, int64_t i,
 {
     const struct geometry *g = p->context;
     const struct roles *roles = roles_of(p->k);
-    const struct sal_window *w = &g->window;
+    const struct sal_columns *columns = &g->columns;
     int64_t zero = integer_at(p->k, roles->x_zero, 0);
     for (int64_t row = area.row; row < area.row + area.rows; row++) {
-        int64_t t = row % g->taps, channel = i * g->c + row / g->taps;
-        const int64_t tap[3] = {
-            t / w->kernel[2] / w->kernel[1] * w->dilation[0],
-            t / w->kernel[2] % w->kernel[1] * w->dilation[1],
-            t % w->kernel[2] * w->dilation[2],
-        };
-        const int64_t *plane = p->k->in[roles->x]->i64 + channel * g->pixels_in;
+        int64_t channel = i * g->c + row / columns->taps;
+        const struct sal_tap tap = sal_columns_tap(columns, row % columns->taps);
+        const int64_t *plane = p->k->in[roles->x]->i64 + channel * columns->pixels_in;
         for (int64_t pixel = area.column; pixel < area.column + area.columns; pixel++) {
-            int64_t from = source(g, tap, pixel);
+            int64_t from = source(columns, &tap, pixel);
             *to++ = from < 0 ? 0 : (double)(plane[from] - zero);
         }
     }
@@ -232,7 +221,7 @@ static void take_integer(const struct sal_integer_product *p, int64_t i,
 {
     const struct geometry *g = p->context;
     for (int64_t row = area.row; row < area.row + area.rows; row++) {
-        int64_t *y = p->k->out[0]->i64 + (i * g->k + row) * g->pixels_out;
+        int64_t *y = p->k->out[0]->i64 + (i * g->k + row) * g->columns.pixels_out;
         for (int64_t pixel = area.column; pixel < area.column + area.columns; pixel++)
             y[pixel] = sal_int_wrap(SAL_ONNX_INT32, (int64_t)*sums++);
     }
@@ -246,8 +235,8 @@ static void take_qlinear(const struct sal_integer_product *p, int64_t i,
     const struct roles *roles = &qlinear_roles;
     const struct sal_tensor *w_scale = k->in[roles->w_scale];
     const sal_real zero = (sal_real)k->in[roles->y_zero]->i64[0];
-    int64_t least, most;
-    sal_int_range(k->out[0]->type, &least, &most);
+    const int64_t least = sal_int_lowest(k->out[0]->type);
+    const int64_t most = sal_int_highest(k->out[0]->type);
     for (int64_t row = area.row; row < area.row + area.rows; row++) {
         int64_t channel = i % g->group * g->k + row;
         double bias = (double)integer_at(k, roles->bias, channel);
@@ -255,7 +244,7 @@ static void take_qlinear(const struct sal_integer_product *p, int64_t i,
         sal_real scale = k->in[roles->x_scale]->real[0] *
                          w_scale->real[one ? 0 : channel] /
                          k->in[roles->y_scale]->real[0];
-        int64_t *y = k->out[0]->i64 + (i * g->k + row) * g->pixels_out;
+        int64_t *y = k->out[0]->i64 + (i * g->k + row) * g->columns.pixels_out;
         for (int64_t pixel = area.column; pixel < area.column + area.columns; pixel++) {
             sal_real value = sal_rint((sal_real)(*sums++ + bias) * scale) + zero;
             y[pixel] = sal_int_clamp(value, least, most);
@@ -273,8 +262,8 @@ static void run(const struct sal_kernel *k,
         .context = &g,
         .count = g.n * g.group,
         .m = g.k,
-        .n = g.pixels_out,
-        .depth = g.c * g.taps,
+        .n = g.columns.pixels_out,
+        .depth = g.c * g.columns.taps,
         .a = fill_weights,
         .b = fill_columns,
         .take = take,
@@ -300,8 +289,8 @@ static size_t scratch(const struct sal_kernel *k, bool backward)
 static double macs(const struct sal_kernel *k)
 {
     struct geometry g = geometry_of(k);
-    return (double)g.n * (double)(g.group * g.k) * (double)g.pixels_out *
-           (double)(g.c * g.taps);
+    return (double)g.n * (double)(g.group * g.k) * (double)g.columns.pixels_out *
+           (double)(g.c * g.columns.taps);
 }
 
 const struct sal_op sal_op_ConvInteger = {
@@ -316,6 +305,7 @@ const struct sal_op sal_op_ConvInteger = {
     .forward = forward_integer,
     .scratch = scratch,
     .macs = macs,
+    .carry = sal_convolve_carry,
     .opaque = integers_only,
     .mixes = true,
 };
@@ -332,6 +322,7 @@ const struct sal_op sal_op_QLinearConv = {
     .forward = forward_qlinear,
     .scratch = scratch,
     .macs = macs,
+    .carry = sal_convolve_carry,
     .opaque = integers_only,
     .mixes = true,
 };

@@ -219,11 +219,12 @@ static void take_qlinear(const struct sal_integer_product *product, int64_t i,
 {
     const struct matmul *p = product->context;
     const struct sal_kernel *k = product->k;
-    int64_t *y = k->out[0]->i64 + i * p->m * p->n, least, most;
+    int64_t *y = k->out[0]->i64 + i * p->m * p->n;
+    const int64_t least = sal_int_lowest(k->out[0]->type);
+    const int64_t most = sal_int_highest(k->out[0]->type);
     const int64_t over_a = matrix_of(p, p->a_step, i), over_b = matrix_of(p, p->b_step, i);
     const sal_real y_scale = k->in[qlinear_roles.y_scale]->real[0];
     const sal_real zero = (sal_real)k->in[qlinear_roles.y_zero]->i64[0];
-    sal_int_range(k->out[0]->type, &least, &most);
     for (int64_t row = area.row; row < area.row + area.rows; row++) {
         sal_real a_scale = p->a_scale.tensor->real[place(&p->a_scale, over_a, row)];
         for (int64_t column = area.column; column < area.column + area.columns; column++) {
@@ -268,6 +269,27 @@ static size_t scratch(const struct sal_kernel *k, bool backward)
     return backward ? 0 : sal_integer_product_scratch();
 }
 
+/* Rows follow A's, columns B's. */
+static void carry(const struct sal_kernel *k, int input, int output, struct sal_carry *carry)
+{
+    (void)output;
+    const struct roles *roles = roles_of(k);
+    struct matmul p = matmul_again(k, roles);
+    if (input != roles->a && input != roles->b)
+        return;
+    const struct sal_shape x = as_matrix(&k->in[input]->shape, input == roles->a);
+    for (int i = 0; i < p.batch.rank; i++) {
+        int own = i - (p.batch.rank - (x.rank - 2));
+        if (own >= 0 && x.dim[own] == p.batch.dim[i])
+            carry->axis[i] = own;
+    }
+    bool rows = k->in[roles->a]->shape.rank > 1, columns = k->in[roles->b]->shape.rank > 1;
+    if (input == roles->a && rows)
+        carry->axis[p.batch.rank] = x.rank - 2;
+    if (input == roles->b && columns)
+        carry->axis[p.batch.rank + rows] = x.rank - 1;
+}
+
 static double macs(const struct sal_kernel *k)
 {
     struct matmul p = matmul_again(k, roles_of(k));
@@ -285,6 +307,7 @@ const struct sal_op sal_op_MatMulInteger = {
     .forward = forward_integer,
     .scratch = scratch,
     .macs = macs,
+    .carry = carry,
     .opaque = integers_only,
     .mixes = true,
 };
@@ -300,6 +323,7 @@ const struct sal_op sal_op_QLinearMatMul = {
     .forward = forward_qlinear,
     .scratch = scratch,
     .macs = macs,
+    .carry = carry,
     .opaque = integers_only,
     .mixes = true,
 };

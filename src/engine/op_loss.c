@@ -252,6 +252,18 @@ static void entropy_backward(const struct sal_kernel *k)
     }
 }
 
+/* Log-probabilities lie as the scores do; a loss has lost the classes. */
+static void carry(const struct sal_kernel *k, int input, int output, struct sal_carry *carry)
+{
+    const struct loss *loss = k->node->attr;
+    if (input != SCORES)
+        return;
+    if (output == 1)
+        sal_carry_in_order(k, input, output, carry);
+    for (int i = 0; output == 0 && loss->reduction == NONE && i < k->out[0]->shape.rank; i++)
+        carry->axis[i] = i ? i + 1 : 0;
+}
+
 const struct sal_op sal_op_NegativeLogLikelihoodLoss = {
     .name = "NegativeLogLikelihoodLoss",
     .since = 12,
@@ -263,6 +275,7 @@ const struct sal_op sal_op_NegativeLogLikelihoodLoss = {
     .infer = infer,
     .forward = likelihood_forward,
     .backward = likelihood_backward,
+    .carry = carry,
     .no_gradient = 1u << WEIGHT,
 };
 
@@ -277,5 +290,6 @@ const struct sal_op sal_op_SoftmaxCrossEntropyLoss = {
     .infer = infer,
     .forward = entropy_forward,
     .backward = entropy_backward,
+    .carry = carry,
     .no_gradient = 1u << WEIGHT,
 };

@@ -132,12 +132,9 @@ static enum sal_status check(const struct sal_infer *infer, struct sal_error *er
 static bool is_quantised_type(int64_t type)
 {
     enum sal_kind kind;
-    int64_t least, most;
-    if (type < 0 || type > INT32_MAX || type == SAL_ONNX_BOOL ||
-        !sal_type_kind((int)type, &kind) || kind != SAL_INT)
-        return false;
-    sal_int_range((int)type, &least, &most);
-    return most <= UINT16_MAX;
+    return type >= 0 && type <= INT32_MAX && type != SAL_ONNX_BOOL &&
+           sal_type_kind((int)type, &kind) && kind == SAL_INT &&
+           sal_int_highest((int)type) <= UINT16_MAX;
 }
 
 static enum sal_status quantize_infer(const struct sal_infer *infer, struct sal_error *err)
@@ -249,8 +246,8 @@ static void quantize_piece(const struct sal_kernel *k, int64_t from, int64_t to,
     (void)worker;
     const struct layout layout = layout_again(k);
     const int precision = precision_of(k);
-    int64_t least, most;
-    sal_int_range(k->out[0]->type, &least, &most);
+    const int64_t least = sal_int_lowest(k->out[0]->type);
+    const int64_t most = sal_int_highest(k->out[0]->type);
     EACH_ELEMENT(&layout, {
         k->out[0]->i64[i] = sal_int_clamp(quantised(k, precision, i, j), least, most);
     })
@@ -262,8 +259,8 @@ static void quantize_gradient(const struct sal_kernel *k, int64_t from, int64_t 
     (void)worker;
     const struct layout layout = layout_again(k);
     const int precision = precision_of(k);
-    int64_t least, most;
-    sal_int_range(k->out[0]->type, &least, &most);
+    const int64_t least = sal_int_lowest(k->out[0]->type);
+    const int64_t most = sal_int_highest(k->out[0]->type);
     EACH_ELEMENT(&layout, {
         sal_real y = quantised(k, precision, i, j);
         if (y >= (sal_real)least && y <= (sal_real)most)

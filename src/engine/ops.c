@@ -37,14 +37,17 @@
     OP(Constant)                            \
     OP(ConstantOfShape)                     \
     OP(conv)                                \
+    OP(ConvInteger)                         \
     OP(ConvTranspose)                       \
     OP(Cos)                                 \
     OP(Cosh)                                \
     OP(CumSum)                              \
     OP(DepthToSpace)                        \
+    OP(DequantizeLinear)                    \
     OP(Det)                                 \
     OP(Div)                                 \
     OP(Dropout)                             \
+    OP(DynamicQuantizeLinear)               \
     OP(Einsum)                              \
     OP(Elu)                                 \
     OP(Equal)                               \
@@ -83,6 +86,7 @@
     OP(LpNormalization)                     \
     OP(LpPool)                              \
     OP(matmul)                              \
+    OP(MatMulInteger)                       \
     OP(Max)                                 \
     OP(MaxPool)                             \
     OP(MaxUnpool)                           \
@@ -93,6 +97,7 @@
     OP(Mod)                                 \
     OP(Mul)                                 \
     OP(Neg)                                 \
+    OP(NegativeLogLikelihoodLoss)           \
     OP(NonZero)                             \
     OP(Not)                                 \
     OP(OneHot)                              \
@@ -100,6 +105,9 @@
     OP(PRelu)                               \
     OP(Pad)                                 \
     OP(Pow)                                 \
+    OP(QLinearConv)                         \
+    OP(QLinearMatMul)                       \
+    OP(QuantizeLinear)                      \
     OP(RMSNormalization)                    \
     OP(Range)                               \
     OP(Reciprocal)                          \
@@ -132,6 +140,7 @@
     OP(Size)                                \
     OP(Slice)                               \
     OP(Softmax)                             \
+    OP(SoftmaxCrossEntropyLoss)             \
     OP(Softplus)                            \
     OP(Softsign)                            \
     OP(SpaceToDepth)                        \
@@ -152,93 +161,6 @@
     OP(Unsqueeze)                           \
     OP(Upsample)                            \
     OP(Where)                               \
-#define OPS(OP)                         \
-    OP(Abs)                              \
-    OP(Add)                              \
-    OP(And)                              \
-    OP(AveragePool)                      \
-    OP(BatchNormalization)               \
-    OP(Cast)                             \
-    OP(CastLike)                         \
-    OP(Ceil)                             \
-    OP(Clip)                             \
-    OP(Concat)                           \
-    OP(Constant)                         \
-    OP(ConstantOfShape)                  \
-    OP(conv)                             \
-    OP(ConvInteger)                      \
-    OP(Cos)                              \
-    OP(DequantizeLinear)                 \
-    OP(Div)                              \
-    OP(Dropout)                          \
-    OP(DynamicQuantizeLinear)            \
-    OP(Elu)                              \
-    OP(Equal)                            \
-    OP(Erf)                              \
-    OP(Exp)                              \
-    OP(Expand)                           \
-    OP(Flatten)                          \
-    OP(Floor)                            \
-    OP(Gather)                           \
-    OP(gemm)                             \
-    OP(GlobalAveragePool)                \
-    OP(GlobalMaxPool)                    \
-    OP(Greater)                          \
-    OP(GreaterOrEqual)                   \
-    OP(HardSigmoid)                      \
-    OP(HardSwish)                        \
-    OP(Identity)                         \
-    OP(LRN)                              \
-    OP(LeakyRelu)                        \
-    OP(Less)                             \
-    OP(LessOrEqual)                      \
-    OP(Log)                              \
-    OP(LogSoftmax)                       \
-    OP(matmul)                           \
-    OP(MatMulInteger)                    \
-    OP(Max)                              \
-    OP(MaxPool)                          \
-    OP(Min)                              \
-    OP(Mish)                             \
-    OP(Mul)                              \
-    OP(Neg)                              \
-    OP(NegativeLogLikelihoodLoss)        \
-    OP(Not)                              \
-    OP(Or)                               \
-    OP(Pad)                              \
-    OP(Pow)                              \
-    OP(QLinearConv)                      \
-    OP(QLinearMatMul)                    \
-    OP(QuantizeLinear)                   \
-    OP(Reciprocal)                       \
-    OP(ReduceMax)                        \
-    OP(ReduceMean)                       \
-    OP(ReduceMin)                        \
-    OP(ReduceSum)                        \
-    OP(Relu)                             \
-    OP(Reshape)                          \
-    OP(Round)                            \
-    OP(Selu)                             \
-    OP(Shape)                            \
-    OP(Sigmoid)                          \
-    OP(Sign)                             \
-    OP(Sin)                              \
-    OP(Size)                             \
-    OP(Slice)                            \
-    OP(Softmax)                          \
-    OP(SoftmaxCrossEntropyLoss)          \
-    OP(Softplus)                         \
-    OP(Softsign)                         \
-    OP(Split)                            \
-    OP(Sqrt)                             \
-    OP(Squeeze)                          \
-    OP(Sub)                              \
-    OP(Sum)                              \
-    OP(Tanh)                             \
-    OP(ThresholdedRelu)                  \
-    OP(Transpose)                        \
-    OP(Unsqueeze)                        \
-    OP(Where)                            \
     OP(Xor)
 
 #define DECLARE(id) extern const struct sal_op sal_op_##id;

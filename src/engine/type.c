@@ -76,12 +76,6 @@ int64_t sal_int_highest(int type)
     return found.bits ? (INT64_C(1) << (found.bits - found.is_signed)) - 1 : INT64_MAX;
 }
 
-void sal_int_range(int type, int64_t *least, int64_t *most)
-{
-    *least = sal_int_lowest(type);
-    *most = sal_int_highest(type);
-}
-
 int64_t sal_truncate(sal_real x)
 {
     static const sal_real limit = (sal_real)9223372036854775808.0;
