@@ -220,7 +220,9 @@ enum sal_status sal_run_backward_from(struct sal_run *run, int score,
     enum sal_status status = check_backward(run, score, wrt, n_wrt, err);
     if (status || (status = plan_backward(run, score, wrt, n_wrt, err)))
         return status;
-    memcpy(run->back.grad[score], dscore, sal_tensor_bytes(&run->tensors[score]));
+    size_t size = gradient_bytes(&run->tensors[score]);
+    if (size)
+        memcpy(run->back.grad[score], dscore, size);
     return pull_back(run, job, err);
 }
 
