@@ -1,5 +1,5 @@
-/* Gradients of every operator but Conv, Gemm and MatMul: by the twins, by the adjoint
- * identity over random attributes, at kinks, and for any number of threads. */
+/* Gradients of every operator but Conv, Gemm, MatMul and quantisation: by the twins, by
+ * the adjoint identity over random attributes, at kinks, and for any number of threads. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -43,7 +43,11 @@ static bool has_a_case(const char *op)
 static void every_operator_with_a_gradient_has_a_case(void **state)
 {
     (void)state;
-    static const char *const elsewhere[] = {"Conv", "Gemm", "MatMul"};
+    /* In test_gradient_linear.c and test_gradient_straight.c. */
+    static const char *const elsewhere[] = {
+        "Conv",           "DequantizeLinear", "DynamicQuantizeLinear", "Gemm", "MatMul",
+        "QuantizeLinear",
+    };
     for (int i = 0; sal_ops[i]; i++) {
         bool found = !sal_ops[i]->backward || has_a_case(sal_ops[i]->name);
         for (size_t j = 0; j < COUNT(elsewhere); j++)

@@ -227,7 +227,7 @@ static void integers_of_every_type_are_read(void **state)
         int64_t values[] = {types[i].low, types[i].high, 1};
         struct fixture f;
         begin(&f, types[i].type, 3);
-        size_t size = sal_onnx_type_size(types[i].type);
+        size_t size = sal_onnx_type_bits(types[i].type) / 8;
         uint8_t raw[24];
         for (size_t k = 0; k < 3; k++) {
             onnx_put_int(&f.bytes, (unsigned)types[i].field, values[k]);
@@ -238,6 +238,47 @@ static void integers_of_every_type_are_read(void **state)
         onnx_put_bytes(&f.bytes, RAW, raw, 3 * size);
         assert_integers(&f, 3, values);
     }
+}
+
+/* The bytes hold the elements, the first in the lowest bits; a spare part is ignored. */
+static void check_packed(int type, int n, const int64_t *values, size_t size,
+                         const uint8_t *packed)
+{
+    struct fixture f;
+    begin(&f, type, n);
+    onnx_put_bytes(&f.bytes, RAW, packed, size);
+    assert_integers(&f, n, values);
+    begin(&f, type, n);
+    for (size_t i = 0; i < size; i++)
+        onnx_put_int(&f.bytes, INT32S, packed[i]);
+    assert_integers(&f, n, values);
+}
+
+static void small_integers_are_unpacked(void **state)
+{
+    (void)state;
+    check_packed(SAL_ONNX_INT4, 3, (int64_t[]){1, -2, 3}, 2, (uint8_t[]){0xe1, 0x03});
+    check_packed(SAL_ONNX_INT4, 2, (int64_t[]){-8, 7}, 1, (uint8_t[]){0x78});
+    check_packed(SAL_ONNX_UINT4, 3, (int64_t[]){15, 0, 9}, 2, (uint8_t[]){0x0f, 0xf9});
+    check_packed(SAL_ONNX_INT2, 5, (int64_t[]){1, -2, -1, 0, 1}, 2, (uint8_t[]){0x39, 0x01});
+    check_packed(SAL_ONNX_UINT2, 4, (int64_t[]){0, 1, 2, 3}, 1, (uint8_t[]){0xe4});
+    struct fixture f;
+    begin(&f, SAL_ONNX_INT4, 3);
+    onnx_put_bytes(&f.bytes, RAW, "abc", 3);
+    assert_refused(&f, SAL_BAD_INPUT, "3 int4 needs 2 bytes, the file has 3");
+    begin(&f, SAL_ONNX_UINT4, 3);
+    onnx_put_int(&f.bytes, INT32S, 1);
+    assert_refused(&f, SAL_BAD_INPUT, "3 uint4 needs 2 values, int32_data has 1");
+    int64_t out[2];
+    begin(&f, SAL_ONNX_UINT4, 2);
+    onnx_put_int(&f.bytes, INT32S, 256);
+    assert_parses(&f);
+    assert_int_equal(sal_onnx_tensor_read_int(&f.tensor, out, &f.err), SAL_BAD_INPUT);
+    assert_string_equal(f.err.text, "tensor 'w': 256 is no uint4");
+    end(&f);
+    begin(&f, SAL_ONNX_INT4, 2);
+    onnx_put_int(&f.bytes, INT64S, 1);
+    assert_refused(&f, SAL_BAD_INPUT, "int4 does not belong in int64_data");
 }
 
 static void values_that_do_not_fit_are_refused(void **state)
@@ -343,11 +384,25 @@ static void types_that_are_not_read_are_named(void **state)
     (void)state;
     float out;
     struct fixture f;
-    begin(&f, 17, 1);
+    for (int type = SAL_ONNX_FLOAT8E4M3FN; type <= SAL_ONNX_FLOAT8E5M2FNUZ; type++) {
+        begin(&f, type, 1);
+        onnx_put_bytes(&f.bytes, RAW, "a", 1);
+        assert_parses(&f);
+        assert_int_equal(sal_onnx_tensor_read_float(&f.tensor, &out, &f.err),
+                         SAL_UNSUPPORTED);
+        assert_non_null(strstr(f.err.text, "tensor 'w': float8e"));
+        assert_non_null(strstr(f.err.text, "cannot be read as real numbers"));
+        end(&f);
+    }
+    begin(&f, SAL_ONNX_FLOAT8E5M2, 2);
+    onnx_put_bytes(&f.bytes, RAW, "a", 1);
+    assert_refused(&f, SAL_BAD_INPUT, "2 float8e5m2 needs 2 bytes, the file has 1");
+    begin(&f, 27, 1);
     onnx_put_bytes(&f.bytes, RAW, "a", 1);
     assert_parses(&f);
     assert_int_equal(sal_onnx_tensor_read_float(&f.tensor, &out, &f.err), SAL_UNSUPPORTED);
-    assert_string_equal(f.err.text, "tensor 'w': type 17 cannot be read as real numbers");
+    assert_string_equal(f.err.text,
+                        "tensor 'w': an unknown type cannot be read as real numbers");
     end(&f);
     begin(&f, SAL_ONNX_STRING, 2);
     onnx_put_text(&f.bytes, STRINGS, "a");
@@ -357,7 +412,7 @@ static void types_that_are_not_read_are_named(void **state)
     end(&f);
     assert_string_equal(sal_onnx_type_name(SAL_ONNX_FLOAT16), "float16");
     assert_string_equal(sal_onnx_type_name(-1), "an unknown type");
-    assert_int_equal(sal_onnx_type_size(1 << 30), 0);
+    assert_int_equal(sal_onnx_type_bits(1 << 30), 0);
 }
 
 int main(void)
@@ -370,6 +425,7 @@ int main(void)
         cmocka_unit_test(raw_data_may_lie_at_any_address),
         cmocka_unit_test(doubles_are_read_from_double_data),
         cmocka_unit_test(integers_of_every_type_are_read),
+        cmocka_unit_test(small_integers_are_unpacked),
         cmocka_unit_test(values_that_do_not_fit_are_refused),
         cmocka_unit_test(a_scalar_has_one_element_and_an_empty_tensor_none),
         cmocka_unit_test(sizes_must_match_the_shape),

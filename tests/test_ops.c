@@ -68,6 +68,18 @@ static void axis_7(struct onnx_build *b) { onnx_build_int(b, "axis", 7); }
 static void axis_text(struct onnx_build *b) { onnx_build_string(b, "axis", "1"); }
 static void training(struct onnx_build *b) { onnx_build_int(b, "training_mode", 1); }
 static void to_text(struct onnx_build *b) { onnx_build_int(b, "to", SAL_ONNX_STRING); }
+static void to_float8(struct onnx_build *b)
+{
+    onnx_build_int(b, "to", SAL_ONNX_FLOAT8E4M3FN);
+}
+static void output_float8(struct onnx_build *b)
+{
+    onnx_build_int(b, "axis", 0);
+    onnx_build_int(b, "output_dtype", SAL_ONNX_FLOAT8E4M3FN);
+}
+static void blocks_of_2(struct onnx_build *b) { onnx_build_int(b, "block_size", 2); }
+static void blocks_of_less(struct onnx_build *b) { onnx_build_int(b, "block_size", -1); }
+static void reduce_max(struct onnx_build *b) { onnx_build_string(b, "reduction", "max"); }
 static void perm_twice(struct onnx_build *b)
 {
     onnx_build_ints(b, "perm", 2, (int64_t[]){1, 1});
@@ -76,6 +88,11 @@ static void kernel_9(struct onnx_build *b)
 {
     onnx_build_ints(b, "kernel_shape", 2, (int64_t[]){9, 9});
 }
+static void kernel_1(struct onnx_build *b)
+{
+    onnx_build_ints(b, "kernel_shape", 2, (int64_t[]){1, 1});
+}
+static void axis_0(struct onnx_build *b) { onnx_build_int(b, "axis", 0); }
 static void deep_pads(struct onnx_build *b)
 {
     onnx_build_ints(b, "kernel_shape", 2, (int64_t[]){2, 2});
@@ -133,7 +150,42 @@ static const struct refusal refusals[] = {
     {"BatchNormalization", 13, 2, {2, 3}, NULL, "x,w,w,w,w", "y", SAL_BAD_INPUT,
      "scale is 5, input is 2x3"},
     {"LRN", 13, 3, {1, 2, 3}, size_0, "x", "y", SAL_BAD_INPUT, "size is 0"},
+    {"MaxPool", 12, 4, {1, 2, 5, 5}, kernel_1, "x", ",y", SAL_UNSUPPORTED,
+     "leaves out its first output"},
+    {"Pow", 6, 2, {5, 3}, axis_0, "x,w", "y", SAL_UNSUPPORTED, "axis is set"},
     {"Cast", 13, 1, {3}, to_text, "x", "y", SAL_UNSUPPORTED, "cannot cast to string"},
+    {"Cast", 19, 1, {3}, to_float8, "x", "y", SAL_UNSUPPORTED, "cannot cast to float8e4m3fn"},
+    {"QuantizeLinear", 13, 2, {2, 3}, NULL, "x,w", "y", SAL_BAD_INPUT,
+     "a scale of 5 does not fit an input of 2x3"},
+    {"QuantizeLinear", 10, 1, {5}, NULL, "x,w", "y", SAL_BAD_INPUT, "axis is 1"},
+    {"QuantizeLinear", 13, 2, {2, 3}, NULL, "x,i", "y", SAL_UNSUPPORTED, "input 1 is int64"},
+    {"QuantizeLinear", 21, 2, {2, 5}, blocks_of_2, "x,w", "y", SAL_BAD_INPUT,
+     "does not fit"},
+    {"QuantizeLinear", 21, 2, {2, 5}, blocks_of_less, "x,w", "y", SAL_BAD_INPUT,
+     "block_size must be"},
+    {"QuantizeLinear", 21, 1, {5}, output_float8, "x,w", "y", SAL_UNSUPPORTED,
+     "quantises to float8e4m3fn"},
+    {"QuantizeLinear", 13, 2, {3, 5}, NULL, "x,w,i", "y", SAL_BAD_INPUT, "one shape"},
+    {"DequantizeLinear", 13, 1, {5}, NULL, "x,w", "y", SAL_UNSUPPORTED, "input 0 is float32"},
+    {"DequantizeLinear", 13, 1, {5}, NULL, "h,x", "y", SAL_BAD_INPUT, "axis is 1"},
+    {"DynamicQuantizeLinear", 13, 1, {5}, NULL, "d", "y", SAL_UNSUPPORTED, "input 0 is int64"},
+    {"ConvInteger", 13, 3, {1, 2, 5}, NULL, "x,w", "y", SAL_UNSUPPORTED, "input 0 is float32"},
+    {"MatMulInteger", 13, 1, {5}, NULL, "d,d", "y", SAL_UNSUPPORTED,
+     "input 0 is int64, int8 and uint8 are supported"},
+    {"QLinearMatMul", 13, 1, {5}, NULL, "x,w,w,w,w,w,w,w", "y", SAL_UNSUPPORTED,
+     "input 0 is float32"},
+    {"QLinearConv", 13, 1, {5}, NULL, "x,w,w,w,w,w,w,w", "y", SAL_UNSUPPORTED,
+     "input 7 is float32"},
+    {"NegativeLogLikelihoodLoss", 13, 2, {2, 3}, NULL, "x,d", "y", SAL_BAD_INPUT,
+     "target is 1, must be 2"},
+    {"NegativeLogLikelihoodLoss", 13, 2, {1, 0}, NULL, "x,d", "y", SAL_BAD_INPUT,
+     "no classes"},
+    {"NegativeLogLikelihoodLoss", 13, 2, {1, 3}, NULL, "x,d,w", "y", SAL_BAD_INPUT,
+     "weight must be a list of 3"},
+    {"SoftmaxCrossEntropyLoss", 13, 1, {3}, NULL, "x,d", "y", SAL_BAD_INPUT,
+     "scores have 1 axes"},
+    {"SoftmaxCrossEntropyLoss", 13, 2, {1, 3}, reduce_max, "x,d", "y", SAL_BAD_INPUT,
+     "reduction is 'max'"},
     {"Pad", 10, 2, {2, 3}, huge_pads, "x", "y", SAL_LIMIT, "pads"},
     {"Pad", 10, 2, {2, 3}, wide_pads, "x", "y", SAL_LIMIT, "2^40"},
     {"Split", 11, 1, {3}, three_parts, "x", "y,z", SAL_BAD_INPUT, "do not split"},

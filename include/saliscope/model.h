@@ -120,14 +120,16 @@ const struct sal_layer *sal_model_layer(const struct sal_model *model, int value
 
 /* What the outputs mean. The logits are the tensor before a trailing Softmax,
  * LogSoftmax or Sigmoid, which is by-passed for every explanation; or before a Sigmoid
- * whose result is only rescaled, class by class. With a tensor of the user's (--score,
- * the sidecar's output) nothing is built that it does not need. */
+ * whose result is only rescaled, class by class; and before a trailing QuantizeLinear and
+ * DequantizeLinear, whose saturation would hide the highest. With a tensor of the user's
+ * (--score, the sidecar's output) nothing is built that it does not need. */
 struct sal_model_output {
     int value;      /* id of the logits, or of the tensor of --score */
     int n;          /* number of classes: its elements per image */
     enum sal_activation activation; /* from logits to probabilities */
     const char *activation_source;  /* "Softmax node", "sidecar", ...; never NULL */
     const char *bypassed; /* name of the operator by-passed; NULL: none */
+    bool unquantised; /* the model goes on to quantise the logits */
     int chosen; /* the element that --score TENSOR[i] names; -1: none */
     const char *unit;     /* of a score: "logit", or "score" where --score chose it */
 };

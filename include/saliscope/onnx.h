@@ -48,13 +48,26 @@ enum sal_onnx_type {
     SAL_ONNX_DOUBLE = 11,
     SAL_ONNX_UINT32 = 12,
     SAL_ONNX_UINT64 = 13,
+    SAL_ONNX_COMPLEX64 = 14,
+    SAL_ONNX_COMPLEX128 = 15,
     SAL_ONNX_BFLOAT16 = 16,
+    SAL_ONNX_FLOAT8E4M3FN = 17,
+    SAL_ONNX_FLOAT8E4M3FNUZ = 18,
+    SAL_ONNX_FLOAT8E5M2 = 19,
+    SAL_ONNX_FLOAT8E5M2FNUZ = 20,
+    SAL_ONNX_UINT4 = 21,
+    SAL_ONNX_INT4 = 22,
+    SAL_ONNX_FLOAT4E2M1 = 23,
+    SAL_ONNX_FLOAT8E8M0 = 24,
+    SAL_ONNX_UINT2 = 25,
+    SAL_ONNX_INT2 = 26,
 };
 
-/* "float16", or "type 17" for one without a name here; static text. */
+/* "float16"; "an unknown type" for one without a name here; static text. */
 const char *sal_onnx_type_name(int type);
-/* Bytes of one element, 0 where it has no fixed size or is not known. */
-size_t sal_onnx_type_size(int type);
+/* Bits of one element, 0 where it has no fixed size or is not known. Elements of less
+ * than 8 bits are packed into bytes, the first in the lowest bits. */
+unsigned sal_onnx_type_bits(int type);
 
 struct sal_onnx_tensor {
     const char *name; /* "" where absent */
@@ -62,8 +75,8 @@ struct sal_onnx_tensor {
     int rank;         /* 0..SAL_ONNX_RANK_MAX */
     int64_t dim[SAL_ONNX_RANK_MAX];
     size_t count;      /* product of dims, checked */
-    struct sal_span raw; /* count little-endian elements, any alignment; or
-                            typed fields, see below */
+    struct sal_span raw; /* count little-endian elements, any alignment, packed where
+                            they are below a byte; or typed fields, see below */
     bool typed; /* raw holds the payload of a *_data field instead: elements of
                    field_width bytes (4, 8), or varints when it is 0 */
     int field_width;

@@ -2,14 +2,18 @@
  * Tensors as the engine sees them: dense, row-major, one of two kinds.
  *
  * Every floating type is computed in sal_real, every integer type and bool in
- * int64; the ONNX type is remembered for what depends on it (Cast). sal_real is
- * float, and double in the test build's twin (-DSAL_DOUBLE): one source, two
- * precisions, so that gradients are checked where finite differences mean
+ * int64; the ONNX type is remembered for what depends on it. Integers are kept
+ * within their type by every operator that makes them. Floats are not: float16 and
+ * bfloat16 lose digits in Cast, CastLike and QuantizeLinear only, whose gradient is
+ * the one without rounding (straight-through), and float64 is computed like float32.
+ * sal_real is float, and double in the test build's twin (-DSAL_DOUBLE): one source,
+ * two precisions, so that gradients are checked where finite differences mean
  * something. Plain data; no ownership here.
  */
 #ifndef SALISCOPE_TENSOR_H
 #define SALISCOPE_TENSOR_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -31,6 +35,8 @@ struct sal_shape {
 struct sal_tensor {
     enum sal_kind kind;
     int type; /* enum sal_onnx_type it was declared or inferred as */
+    bool quantised; /* integers that stand for real numbers (QuantizeLinear made
+                       them): a gradient passes, in sal_real per element */
     struct sal_shape shape;
     union {
         sal_real *real;

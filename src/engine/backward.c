@@ -3,43 +3,7 @@
 #include <string.h>
 
 #include "run_state.h"
-
-static bool can_carry(const struct sal_graph *graph, int id)
-{
-    return id >= 0 && graph->values[id].tensor.kind == SAL_REAL &&
-           !graph->values[id].tensor.data;
-}
-
-/* on_way[v]: a change of something in wrt can reach the score through v. */
-static void mark_way(const struct sal_run *run, int score, const int *wrt, int n_wrt,
-                     bool *on_way)
-{
-    const struct sal_graph *graph = run->graph;
-    bool *wanted = on_way + graph->n_values; /* the score depends on it */
-    for (int i = 0; i < n_wrt; i++)
-        on_way[wrt[i]] = true;
-    for (int i = 0; i < graph->n_nodes; i++) {
-        const struct sal_node *node = &graph->nodes[i];
-        bool any = false;
-        for (int j = 0; j < node->n_in; j++)
-            any |= can_carry(graph, node->in[j]) && on_way[node->in[j]];
-        for (int j = 0; j < node->n_out; j++)
-            if (can_carry(graph, node->out[j]))
-                on_way[node->out[j]] |= any;
-    }
-    wanted[score] = true;
-    for (int i = graph->n_nodes - 1; i >= 0; i--) {
-        const struct sal_node *node = &graph->nodes[i];
-        bool any = false;
-        for (int j = 0; j < node->n_out; j++)
-            any |= node->out[j] >= 0 && wanted[node->out[j]];
-        for (int j = 0; any && j < node->n_in; j++)
-            if (node->in[j] >= 0)
-                wanted[node->in[j]] = true;
-    }
-    for (int i = 0; i < graph->n_values; i++)
-        on_way[i] &= wanted[i];
-}
+#include "way.h"
 
 /* Lays out lifetimes in backward time and says which nodes take part. */
 static enum sal_status trace_way(struct sal_run *run, int score, const bool *on_way,
@@ -86,16 +50,22 @@ static enum sal_status trace_way(struct sal_run *run, int score, const bool *on_
     return SAL_OK;
 }
 
+/* Gradients are real, whatever the kind of the tensor. */
+static size_t gradient_bytes(const struct sal_tensor *tensor)
+{
+    return (size_t)sal_shape_count(&tensor->shape) * sizeof(sal_real);
+}
+
 static enum sal_status place_gradients(struct sal_run *run, const bool *on_way,
                                        struct sal_interval *at, struct sal_error *err)
 {
     const struct sal_graph *graph = run->graph;
     for (int i = 0; i < graph->n_values; i++)
         at[i].size = on_way[i] || i == run->back.score
-                         ? sal_tensor_bytes(&run->tensors[i]) : 0;
+                         ? gradient_bytes(&run->tensors[i]) : 0;
     for (int i = 0; i < run->back.n_wrt; i++) {
         struct sal_interval *kept = &at[run->back.wrt[i]];
-        kept->size = sal_tensor_bytes(&run->tensors[run->back.wrt[i]]);
+        kept->size = gradient_bytes(&run->tensors[run->back.wrt[i]]);
         kept->last = graph->n_nodes + 1;
         if (!on_way[run->back.wrt[i]])
             kept->first = 0; /* zeros that nobody may write over */
@@ -131,15 +101,16 @@ static enum sal_status plan_backward(struct sal_run *run, int score, const int *
         return SAL_OK;
     size_t n = (size_t)run->graph->n_values;
     run->back.score = -1;
-    bool *on_way = calloc(2 * n, sizeof(*on_way));
+    bool *on_way = calloc(n, sizeof(*on_way));
     struct sal_interval *at = calloc(n, sizeof(*at));
     enum sal_status status = SAL_LIMIT;
     if (!on_way || !at) {
         sal_fail(err, SAL_LIMIT, "no memory for the gradient's plan");
     } else {
-        mark_way(run, score, wrt, n_wrt, on_way);
-        status = trace_way(run, score, on_way, at, err);
+        status = sal_way_find(run->graph, score, wrt, n_wrt, on_way, err);
     }
+    if (!status)
+        status = trace_way(run, score, on_way, at, err);
     if (!status) {
         run->back.score = score;
         run->back.n_wrt = n_wrt;
@@ -157,20 +128,25 @@ static enum sal_status plan_backward(struct sal_run *run, int score, const int *
     return status;
 }
 
+/* A tensor of numbers that the model computes. */
+static bool has_gradient(const struct sal_graph *graph, int id)
+{
+    return id >= 0 && id < graph->n_values && graph->values[id].live &&
+           graph->values[id].tensor.kind == SAL_REAL && !graph->values[id].tensor.data;
+}
+
 static enum sal_status check_backward(const struct sal_run *run, int score,
                                       const int *wrt, int n_wrt, struct sal_error *err)
 {
     const struct sal_graph *graph = run->graph;
     if (!run->keeps_all || !run->forward_done)
         return sal_fail(err, SAL_USAGE, "a backward needs a forward that keeps gradients");
-    if (score < 0 || score >= graph->n_values || !graph->values[score].live ||
-        !can_carry(graph, score))
+    if (!has_gradient(graph, score))
         return sal_fail(err, SAL_USAGE, "the score is not a tensor the model computes");
     if (n_wrt < 1 || n_wrt > graph->n_values)
         return sal_fail(err, SAL_USAGE, "a gradient needs a tensor to be taken for");
     for (int i = 0; i < n_wrt; i++)
-        if (wrt[i] < 0 || wrt[i] >= graph->n_values || !graph->values[wrt[i]].live ||
-            !can_carry(graph, wrt[i]))
+        if (!has_gradient(graph, wrt[i]))
             return sal_fail(err, SAL_USAGE,
                             "there is no gradient for a tensor that is constant, "
                             "integer or not computed");
@@ -179,7 +155,7 @@ static enum sal_status check_backward(const struct sal_run *run, int score,
 
 static void zero_gradient(struct sal_run *run, int id)
 {
-    size_t size = sal_tensor_bytes(&run->tensors[id]);
+    size_t size = gradient_bytes(&run->tensors[id]);
     if (size)
         memset(run->back.grad[id], 0, size);
 }
@@ -244,7 +220,9 @@ enum sal_status sal_run_backward_from(struct sal_run *run, int score,
     enum sal_status status = check_backward(run, score, wrt, n_wrt, err);
     if (status || (status = plan_backward(run, score, wrt, n_wrt, err)))
         return status;
-    memcpy(run->back.grad[score], dscore, sal_tensor_bytes(&run->tensors[score]));
+    size_t size = gradient_bytes(&run->tensors[score]);
+    if (size)
+        memcpy(run->back.grad[score], dscore, size);
     return pull_back(run, job, err);
 }
 

@@ -41,6 +41,14 @@ void sal_gemm(int64_t m, int64_t n, int64_t k, sal_real alpha, struct sal_matrix
          (blasint)c_stride);
 }
 
+void sal_gemm_double(int64_t m, int64_t n, int64_t k, const double *a, const double *b,
+                     double *c)
+{
+    start();
+    cblas_dgemm(CblasRowMajor, CblasNoTrans, CblasNoTrans, (blasint)m, (blasint)n,
+                (blasint)k, 1, a, (blasint)k, b, (blasint)n, 1, c, (blasint)n);
+}
+
 void sal_gemv(int64_t m, int64_t n, sal_real alpha, struct sal_matrix a,
               const sal_real *x, sal_real beta, sal_real *y)
 {

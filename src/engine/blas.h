@@ -22,6 +22,10 @@ struct sal_matrix {
 void sal_gemm(int64_t m, int64_t n, int64_t k, sal_real alpha, struct sal_matrix a,
               struct sal_matrix b, sal_real beta, sal_real *c, int64_t c_stride);
 
+/* c[m][n] += a * b in double, all three lying row after row. */
+void sal_gemm_double(int64_t m, int64_t n, int64_t k, const double *a, const double *b,
+                     double *c);
+
 /* y[m] = alpha * a * x + beta * y, a read as m x n. */
 void sal_gemv(int64_t m, int64_t n, sal_real alpha, struct sal_matrix a,
               const sal_real *x, sal_real beta, sal_real *y);

@@ -54,6 +54,9 @@ static enum sal_status check_arity(struct sal_builder *b, const struct sal_node 
     if (node->n_out < 1 || (op->max_out >= 0 && node->n_out > op->max_out))
         return sal_node_fail(node, b->err, SAL_BAD_INPUT, "has %d outputs, at most %d",
                              node->n_out, op->max_out);
+    if (node->out[0] < 0)
+        return sal_node_fail(node, b->err, SAL_UNSUPPORTED,
+                             "leaves out its first output, which must have a name");
     for (int i = 0; i < op->min_in; i++)
         if (node->in[i] < 0)
             return sal_node_fail(node, b->err, SAL_BAD_INPUT, "input %d is missing", i);
@@ -144,6 +147,17 @@ static enum sal_status bind(struct sal_builder *b, const struct sal_node *node,
     return SAL_OK;
 }
 
+/* Quantised integers that are only moved stay what they are. */
+static void mark_quantised(const struct sal_binding *binding)
+{
+    const struct sal_node *node = binding->node;
+    for (int i = 0; node->op->takes_quantised && i < node->n_in; i++)
+        for (int j = 0; j < node->n_out; j++)
+            if (binding->in[i] && binding->in[i]->quantised && binding->out[j] &&
+                binding->out[j]->type == binding->in[i]->type)
+                binding->out[j]->quantised = true;
+}
+
 enum sal_status sal_builder_make(struct sal_builder *b, int place,
                                  const struct sal_op *op, int opset, const int *in,
                                  int n_in)
@@ -168,6 +182,7 @@ enum sal_status sal_builder_make(struct sal_builder *b, int place,
     for (int i = 0; i < node.n_out; i++)
         if (binding.out[i] && (status = check_shape(b, &node, binding.out[i])))
             return status;
+    mark_quantised(&binding);
     if (foldable(&binding))
         return fold(b, &node, &binding);
     b->nodes[place] = node;

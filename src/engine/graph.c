@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "builder.h"
+#include "kernel.h"
 
 /* Whether an input can be read matters only where something needs it. */
 static void add_inputs(struct sal_builder *b)
@@ -43,6 +44,13 @@ static enum sal_status settle(struct sal_builder *b)
     return SAL_OK;
 }
 
+/* Numbers, or integers that a quantised operator takes for numbers. */
+static bool are_parameters(const struct sal_tensor *tensor)
+{
+    return tensor->kind == SAL_REAL || (tensor->type != SAL_ONNX_BOOL &&
+                                        sal_int_highest(tensor->type) <= UINT8_MAX);
+}
+
 /* What the nodes read and write is live. */
 static void mark_live(struct sal_graph *graph)
 {
@@ -52,7 +60,7 @@ static void mark_live(struct sal_graph *graph)
             if (node->in[j] < 0)
                 continue;
             struct sal_value *value = &graph->values[node->in[j]];
-            if (!value->live && value->tensor.data && value->tensor.kind == SAL_REAL)
+            if (!value->live && value->tensor.data && are_parameters(&value->tensor))
                 graph->parameters += sal_shape_count(&value->tensor.shape);
             value->live = true;
         }

@@ -56,6 +56,17 @@ int64_t sal_truncate(sal_real x);
 /* Element i as an integer: a real one truncated and kept within -2^62..2^62. */
 int64_t sal_tensor_int(const struct sal_tensor *tensor, int64_t i);
 
+/* A whole x kept within least..most; NaN is least. */
+static inline int64_t sal_int_clamp(sal_real x, int64_t least, int64_t most)
+{
+    return x >= (sal_real)most ? most : x > (sal_real)least ? (int64_t)x : least;
+}
+
+/* x as a floating type holds it: float16 and bfloat16 round to nearest, ties to even,
+ * through subnormals to 0 and past the greatest to infinity; wider types are what
+ * everything is computed in, and keep x. */
+sal_real sal_real_as(int type, sal_real x);
+
 /* Sets output i (nothing, where nobody wants it). Dims that are negative are
  * SAL_BAD_INPUT, 2^40 elements or more SAL_LIMIT. */
 enum sal_status sal_infer_set(const struct sal_infer *infer, int i, enum sal_kind kind,

@@ -273,6 +273,36 @@ static enum sal_status name_classes(struct sal_model *model, struct sal_error *e
     return SAL_OK;
 }
 
+/* How gradients fare in a quantised model. */
+static void warn_of_quantisation(struct sal_model *model)
+{
+    const struct sal_graph *graph = &model->graph;
+    const struct sal_node *opaque = NULL;
+    int steps = 0, n_opaque = 0;
+    for (int i = 0; i < graph->n_nodes; i++) {
+        const struct sal_node *node = &graph->nodes[i];
+        int first = node->out[0];
+        steps += node->op->straight && first >= 0 && graph->values[first].tensor.quantised;
+        n_opaque += node->op->opaque != NULL;
+        if (node->op->opaque && !opaque)
+            opaque = node;
+    }
+    if (opaque)
+        warn(model, sal_arena_format(&model->arena,
+                                     "no gradient passes %d integer operator%s, the first "
+                                     "being %s '%.120s': what needs one is refused",
+                                     n_opaque, n_opaque > 1 ? "s" : "", opaque->op->name,
+                                     opaque->name));
+    else if (steps)
+        warn(model, sal_arena_format(&model->arena,
+                                     "gradients pass straight through %d quantisation "
+                                     "step%s",
+                                     steps, steps > 1 ? "s" : ""));
+    if (model->output.unquantised)
+        warn(model, "logits are read before the model quantises them: they may differ "
+                    "from its own output by a rounding step, and where that saturates");
+}
+
 static void collect_warnings(struct sal_model *model)
 {
     const struct sal_sidecar *sidecar = &model->sidecar;
@@ -302,6 +332,7 @@ static void collect_warnings(struct sal_model *model)
                                      "Sigmoid: logits are those before it, probabilities "
                                      "the output's; --score '%s' explains the output itself",
                                      model->graph.values[model->tail->to].name));
+    warn_of_quantisation(model);
     if (model->output.activation == SAL_ACTIVATION_NONE &&
         strcmp(model->output.unit, "logit") == 0)
         warn(model, "neither the model nor the sidecar says how logits become "

@@ -81,8 +81,8 @@ struct sal_op {
 
     void (*forward)(const struct sal_kernel *kernel);
 
-    /* dx[i] += the pull-back of dy. NULL: it has no gradient (integers, shapes).
-     * in and out hold the values of the last forward. */
+    /* dx[i] += the pull-back of dy. NULL: its derivative is zero or means nothing
+     * (integers, shapes). in and out hold the values of the last forward. */
     void (*backward)(const struct sal_kernel *kernel);
 
     /* How `output` follows `input`. Filled beforehand: no axis followed, exact, whole
@@ -98,6 +98,12 @@ struct sal_op {
     double (*macs)(const struct sal_kernel *kernel);
 
     unsigned no_gradient; /* bit i: backward gives nothing for input i (weights) */
+    const char *opaque; /* why no gradient passes although the result depends on the
+                           inputs' values: asking for one is refused with this text,
+                           where a derivative of zero would mislead */
+    bool takes_quantised; /* backward serves quantised integers too: it moves
+                             elements, or asks for their kind */
+    bool straight; /* quantises or takes that back: backward passes rounding by */
     bool shape_only; /* the result depends on the input's shape alone (Shape) */
     bool passes;     /* the first output is the first input, perhaps reshaped */
     bool mixes;      /* combines channels: Conv, Gemm, MatMul */

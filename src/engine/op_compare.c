@@ -249,4 +249,5 @@ const struct sal_op sal_op_Where = {
     .infer = where_infer,
     .forward = where_forward,
     .backward = where_backward,
+    .takes_quantised = true,
 };

@@ -151,6 +151,7 @@ const struct sal_op sal_op_Concat = {
     .forward = concat_forward,
     .backward = concat_backward,
     .carry = concat_carry,
+    .takes_quantised = true,
 };
 
 /* ---- Split --------------------------------------------------------------------- */
@@ -308,4 +309,5 @@ const struct sal_op sal_op_Split = {
     .forward = split_forward,
     .backward = split_backward,
     .carry = split_carry,
+    .takes_quantised = true,
 };

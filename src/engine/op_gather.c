@@ -171,4 +171,5 @@ const struct sal_op sal_op_Gather = {
     .forward = forward,
     .backward = backward,
     .carry = carry_axes,
+    .takes_quantised = true,
 };

@@ -184,7 +184,7 @@ static void gemm_carry(const struct sal_kernel *kernel, int input, int output,
 
 const struct sal_op sal_op_gemm = {
     .name = "Gemm",
-    .since = 7, /* before, C had its own broadcast attribute */
+    .since = 1, /* before 7 an attribute allowed C what it may without now */
     .until = SAL_OPSET_MAX,
     .min_in = 2,
     .max_in = 3,

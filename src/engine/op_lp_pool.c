@@ -83,7 +83,8 @@ static sal_real slope(sal_real x, sal_real y, sal_real p)
 static enum sal_status infer(const struct sal_infer *infer, struct sal_error *err)
 {
     const struct lp_pool *pool = infer->node->attr;
-    return sal_planes_infer(infer, &pool->window, err);
+    enum sal_status status = sal_infer_kind(infer, 0, SAL_REAL, err);
+    return status ? status : sal_planes_infer(infer, &pool->window, err);
 }
 
 static struct sal_planes planes_of(const struct sal_kernel *k)

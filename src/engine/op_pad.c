@@ -273,4 +273,5 @@ const struct sal_op sal_op_Pad = {
     .forward = forward,
     .backward = backward,
     .carry = sal_carry_in_order,
+    .takes_quantised = true,
 };

@@ -13,6 +13,7 @@ const struct sal_op sal_op_Identity = {
     .infer = sal_infer_same,
     .forward = sal_pass_forward,
     .backward = sal_pass_backward,
+    .takes_quantised = true,
     .passes = true,
 };
 
@@ -32,23 +33,36 @@ static enum sal_status dropout_parse(struct sal_node *node,
     return status;
 }
 
-static enum sal_status dropout_infer(const struct sal_infer *infer, struct sal_error *err)
+/* A ratio of 0 drops nothing, in training either. */
+static bool drops(const struct sal_infer *infer)
+{
+    const struct sal_tensor *ratio = sal_infer_in(infer, 1);
+    return !ratio || !ratio->data || ratio->kind != SAL_REAL ||
+           sal_shape_count(&ratio->shape) != 1 || ratio->real[0] != 0;
+}
+
+static enum sal_status check_training(const struct sal_infer *infer, struct sal_error *err)
 {
     const struct sal_tensor *training = sal_infer_in(infer, 2);
-    if (training) {
-        enum sal_status status = sal_infer_kind(infer, 2, SAL_INT, err);
-        if (status || (status = sal_infer_constant(infer, 2, err)))
-            return status;
-        if (sal_shape_count(&training->shape) != 1)
-            return sal_node_fail(infer->node, err, SAL_BAD_INPUT,
-                                 "training_mode must be a scalar");
-        if (training->i64[0])
-            return sal_node_fail(infer->node, err, SAL_UNSUPPORTED,
-                                 "training_mode is on: the model was exported for "
-                                 "training");
-    }
-    enum sal_status status = sal_infer_same_real(infer, err);
-    if (status)
+    if (!training)
+        return SAL_OK;
+    enum sal_status status = sal_infer_kind(infer, 2, SAL_INT, err);
+    if (status || (status = sal_infer_constant(infer, 2, err)))
+        return status;
+    if (sal_shape_count(&training->shape) != 1)
+        return sal_node_fail(infer->node, err, SAL_BAD_INPUT,
+                             "training_mode must be a scalar");
+    if (training->i64[0] && drops(infer))
+        return sal_node_fail(infer->node, err, SAL_UNSUPPORTED,
+                             "training_mode is on: the model was exported for "
+                             "training");
+    return SAL_OK;
+}
+
+static enum sal_status dropout_infer(const struct sal_infer *infer, struct sal_error *err)
+{
+    enum sal_status status = check_training(infer, err);
+    if (status || (status = sal_infer_same_real(infer, err)))
         return status;
     /* The mask was of the data's type before opset 10. */
     bool boolean = infer->node->opset >= 10;
@@ -125,9 +139,21 @@ static enum sal_status cast_like_infer(const struct sal_infer *infer, struct sal
     return status ? status : cast_to(infer, infer->in[1]->type, err);
 }
 
+/* ONNX leaves open what becomes of values that the type cannot hold: they wrap like
+ * integers, after those that 64 bits cannot hold saturate; NaN is 0. */
 static int64_t to_int(int type, sal_real x)
 {
-    return type == SAL_ONNX_BOOL ? x != 0 : sal_int_wrap(type, sal_truncate(x));
+    static const sal_real limit = (sal_real)9223372036854775808.0;
+    if (type == SAL_ONNX_BOOL)
+        return x != 0;
+    if (type == SAL_ONNX_UINT64 && x >= limit)
+        return (int64_t)(x < 2 * limit ? (uint64_t)x : UINT64_MAX);
+    return sal_int_wrap(type, sal_truncate(x));
+}
+
+static sal_real to_real(int from, int64_t x)
+{
+    return from == SAL_ONNX_UINT64 ? (sal_real)(uint64_t)x : (sal_real)x;
 }
 
 static void cast_piece(const struct sal_kernel *k, int64_t from, int64_t to, int worker)
@@ -135,28 +161,28 @@ static void cast_piece(const struct sal_kernel *k, int64_t from, int64_t to, int
     (void)worker;
     const struct sal_tensor *x = k->in[0], *y = k->out[0];
     for (int64_t i = from; i < to; i++) {
-        if (x->kind == SAL_REAL)
+        if (y->kind == SAL_REAL)
+            y->real[i] = sal_real_as(
+                y->type, x->kind == SAL_REAL ? x->real[i] : to_real(x->type, x->i64[i]));
+        else if (x->kind == SAL_REAL)
             y->i64[i] = to_int(y->type, x->real[i]);
-        else if (y->kind == SAL_REAL)
-            y->real[i] = (sal_real)x->i64[i];
         else
             y->i64[i] = sal_int_wrap(y->type, x->i64[i]);
     }
 }
 
-/* float16 and bfloat16 keep the precision that everything is computed in. */
-static void cast_forward(const struct sal_kernel *k)
+static bool is_narrow(int type)
 {
-    if (k->in[0]->kind == SAL_REAL && k->out[0]->kind == SAL_REAL)
-        sal_pass_forward(k);
-    else
-        sal_split(k->pool, sal_shape_count(&k->out[0]->shape), SAL_TILE, cast_piece, k);
+    return type == SAL_ONNX_FLOAT16 || type == SAL_ONNX_BFLOAT16;
 }
 
-static void cast_backward(const struct sal_kernel *k)
+static void cast_forward(const struct sal_kernel *k)
 {
-    if (k->in[0]->kind == SAL_REAL && k->out[0]->kind == SAL_REAL)
-        sal_pass_backward(k);
+    const struct sal_tensor *x = k->in[0], *y = k->out[0];
+    if (x->kind == SAL_REAL && y->kind == SAL_REAL && !is_narrow(y->type))
+        sal_pass_forward(k);
+    else
+        sal_split(k->pool, sal_shape_count(&y->shape), SAL_TILE, cast_piece, k);
 }
 
 const struct sal_op sal_op_Cast = {
@@ -169,7 +195,8 @@ const struct sal_op sal_op_Cast = {
     .parse = cast_parse,
     .infer = cast_infer,
     .forward = cast_forward,
-    .backward = cast_backward,
+    .backward = sal_pass_backward,
+    .takes_quantised = true,
     .passes = true,
 };
 
@@ -182,6 +209,7 @@ const struct sal_op sal_op_CastLike = {
     .max_out = 1,
     .infer = cast_like_infer,
     .forward = cast_forward,
-    .backward = cast_backward,
+    .backward = sal_pass_backward,
+    .takes_quantised = true,
     .passes = true,
 };

@@ -107,6 +107,7 @@ static void carry_axes(const struct sal_kernel *k, int input, int output,
         .forward = forward,                                                      \
         .backward = backward,                                                    \
         .carry = carry_axes,                                                     \
+        .takes_quantised = true,                                                 \
     };
 
 PICK(GatherElements, false)

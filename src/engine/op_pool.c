@@ -24,10 +24,16 @@ static enum sal_status parse(struct sal_node *node, const struct sal_onnx_node *
     return status;
 }
 
-static enum sal_status infer(const struct sal_infer *infer, struct sal_error *err)
+static enum sal_status max_infer(const struct sal_infer *infer, struct sal_error *err)
 {
     const struct pool *pool = infer->node->attr;
     return sal_planes_infer(infer, &pool->window, err);
+}
+
+static enum sal_status average_infer(const struct sal_infer *infer, struct sal_error *err)
+{
+    enum sal_status status = sal_infer_kind(infer, 0, SAL_REAL, err);
+    return status ? status : max_infer(infer, err);
 }
 
 static struct sal_planes planes_of(const struct sal_kernel *k)
@@ -39,18 +45,32 @@ static struct sal_planes planes_of(const struct sal_kernel *k)
 /* ---- MaxPool ------------------------------------------------------------------- */
 
 /* The first of equal maxima, or NaN; -1 where a window covers padding only. */
-static int64_t max_at(const struct sal_planes *g, const sal_real *x, struct sal_cover d,
-                      struct sal_cover h, struct sal_cover w)
+#define MAX_AT(function, type)                                                   \
+    static int64_t function(const struct sal_planes *g, const type *x,           \
+                            struct sal_cover d, struct sal_cover h,              \
+                            struct sal_cover w)                                  \
+    {                                                                            \
+        int64_t best = -1;                                                       \
+        type most = 0;                                                           \
+        SAL_EACH_TAP(g, d, h, w, {                                               \
+            if (best < 0 || x[i] > most || x[i] != x[i]) {                       \
+                best = i;                                                        \
+                most = x[i];                                                     \
+            }                                                                    \
+        })                                                                       \
+        return best;                                                             \
+    }
+
+MAX_AT(real_max_at, sal_real)
+MAX_AT(int_max_at, int64_t)
+
+/* The same in a plane of a tensor of either kind. */
+static int64_t max_at(const struct sal_planes *g, const struct sal_tensor *x, int64_t plane,
+                      struct sal_cover d, struct sal_cover h, struct sal_cover w)
 {
-    int64_t best = -1;
-    sal_real most = 0;
-    SAL_EACH_TAP(g, d, h, w, {
-        if (best < 0 || x[i] > most || x[i] != x[i]) {
-            best = i;
-            most = x[i];
-        }
-    })
-    return best;
+    int64_t from = plane * g->in_plane;
+    return x->kind == SAL_REAL ? real_max_at(g, x->real + from, d, h, w)
+                               : int_max_at(g, x->i64 + from, d, h, w);
 }
 
 static int64_t index_of(const struct sal_planes *g, int64_t i, int64_t column_major)
@@ -68,16 +88,19 @@ static void max_planes(const struct sal_kernel *k, int64_t from, int64_t to, int
     (void)worker;
     const struct pool *pool = k->node->attr;
     const struct sal_planes planes = planes_of(k), *g = &planes;
+    const struct sal_tensor *x = k->in[0], *y = k->out[0];
     const struct sal_tensor *indices = sal_kernel_out(k, 1);
+    const int64_t least = sal_int_lowest(y->type);
     for (int64_t plane = from; plane < to; plane++) {
-        const sal_real *x = k->in[0]->real + plane * g->in_plane;
-        sal_real *y = k->out[0]->real + plane * g->out_plane;
+        const int64_t x0 = plane * g->in_plane, y0 = plane * g->out_plane;
         SAL_EACH_WINDOW(g, {
-            int64_t best = max_at(g, x, d, h, w);
-            y[o] = best < 0 ? -SAL_INFINITY : x[best];
+            int64_t best = max_at(g, x, plane, d, h, w);
+            if (y->kind == SAL_REAL)
+                y->real[y0 + o] = best < 0 ? -SAL_INFINITY : x->real[x0 + best];
+            else
+                y->i64[y0 + o] = best < 0 ? least : x->i64[x0 + best];
             if (indices)
-                indices->i64[plane * g->out_plane + o] =
-                    plane * g->in_plane + index_of(g, best, pool->column_major);
+                indices->i64[y0 + o] = x0 + index_of(g, best, pool->column_major);
         })
     }
 }
@@ -87,11 +110,10 @@ static void max_gradient(const struct sal_kernel *k, int64_t from, int64_t to, i
     (void)worker;
     const struct sal_planes planes = planes_of(k), *g = &planes;
     for (int64_t plane = from; plane < to; plane++) {
-        const sal_real *x = k->in[0]->real + plane * g->in_plane;
         const sal_real *dy = k->dy[0] + plane * g->out_plane;
         sal_real *dx = k->dx[0] + plane * g->in_plane;
         SAL_EACH_WINDOW(g, {
-            int64_t best = max_at(g, x, d, h, w);
+            int64_t best = max_at(g, k->in[0], plane, d, h, w);
             if (best >= 0)
                 dx[best] += dy[o];
         })
@@ -180,10 +202,11 @@ const struct sal_op sal_op_MaxPool = {
     .max_in = 1,
     .max_out = 2,
     .parse = parse,
-    .infer = infer,
+    .infer = max_infer,
     .forward = max_forward,
     .backward = max_backward,
     .carry = sal_carry_in_order,
+    .takes_quantised = true,
 };
 
 const struct sal_op sal_op_AveragePool = {
@@ -194,7 +217,7 @@ const struct sal_op sal_op_AveragePool = {
     .max_in = 1,
     .max_out = 1,
     .parse = parse,
-    .infer = infer,
+    .infer = average_infer,
     .forward = average_forward,
     .backward = average_backward,
     .carry = sal_carry_in_order,

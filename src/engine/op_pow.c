@@ -4,6 +4,20 @@
 /* Base and exponent may be of different kinds; the result is of the base's. */
 enum { BASE, EXPONENT, OUT };
 
+/* Before opset 7 the exponent's axes were the base's last, or began at an axis. */
+static enum sal_status parse(struct sal_node *node, const struct sal_onnx_node *source,
+                             struct sal_arena *arena, struct sal_error *err)
+{
+    (void)arena;
+    int64_t axis = -1;
+    enum sal_status status =
+        node->opset < 7 ? sal_attr_int(source, "axis", -1, &axis, err) : SAL_OK;
+    if (!status && axis != -1)
+        status = sal_node_fail(node, err, SAL_UNSUPPORTED,
+                               "axis is set; only the last axes broadcast");
+    return status;
+}
+
 static enum sal_status infer(const struct sal_infer *infer, struct sal_error *err)
 {
     struct sal_shape shape;
@@ -119,11 +133,12 @@ static void backward(const struct sal_kernel *k)
 
 const struct sal_op sal_op_Pow = {
     .name = "Pow",
-    .since = 7,
+    .since = 1,
     .until = SAL_OPSET_MAX,
     .min_in = 2,
     .max_in = 2,
     .max_out = 1,
+    .parse = parse,
     .infer = infer,
     .forward = forward,
     .backward = backward,

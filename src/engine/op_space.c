@@ -323,6 +323,7 @@ static void crop_carry(const struct sal_kernel *k, int input, int output,
         .forward = forward,                                                            \
         .backward = backward,                                                          \
         .carry = op_carry,                                                             \
+        .takes_quantised = true,                                                       \
     };
 
 MOVE(CenterCropPad, 18, 2, crop_parse, crop_move, crop_carry)

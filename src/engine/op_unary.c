@@ -70,9 +70,9 @@ static void split(const struct sal_kernel *k,
     sal_split(k->pool, sal_shape_count(&k->out[0]->shape), SAL_TILE, work, k);
 }
 
-/* An operator's parameters, its value, and the slope of that value y at x. The
+/* An operator's parameters and its value at x. The slope of that value y follows; the
  * subgradient at a kink is the one PyTorch takes. */
-#define LOOPS(op_name, p_number, q_number, value, slope)                               \
+#define VALUES(op_name, p_number, q_number, value)                                     \
     static enum sal_status op_name##_parse(                                            \
         struct sal_node *node, const struct sal_onnx_node *source,                     \
         struct sal_arena *arena, struct sal_error *err)                                \
@@ -91,28 +91,27 @@ static void split(const struct sal_kernel *k,
             const sal_real x = in[i];                                                  \
             out[i] = value;                                                            \
         }                                                                              \
-    }                                                                                  \
-    static void op_name##_slopes(const struct sal_kernel *k, int64_t from, int64_t to, \
-                                 int worker)                                           \
+    }
+
+/* The same for the slope; integers have one where they are quantised. */
+#define SLOPES(function, type, field, slope)                                           \
+    static void function(const struct sal_kernel *k, int64_t from, int64_t to,         \
+                         int worker)                                                   \
     {                                                                                  \
-        const sal_real *in = k->in[0]->real, *out = k->out[0]->real, *dy = k->dy[0];   \
+        const type *in = k->in[0]->field, *out = k->out[0]->field;                     \
+        const sal_real *dy = k->dy[0];                                                 \
         sal_real *dx = k->dx[0];                                                       \
         const struct unary *unary = k->node->attr;                                     \
         const sal_real p = unary->p, q = unary->q;                                     \
         (void)p, (void)q, (void)worker;                                                \
         for (int64_t i = from; i < to; i++) {                                          \
-            const sal_real x = in[i], y = out[i];                                      \
+            const sal_real x = (sal_real)in[i], y = (sal_real)out[i];                  \
             (void)x, (void)y;                                                          \
             dx[i] += dy[i] * (slope);                                                  \
         }                                                                              \
-    }                                                                                  \
-    static void op_name##_backward(const struct sal_kernel *k)                         \
-    {                                                                                  \
-        if (k->dx[0] && k->dy[0])                                                      \
-            split(k, op_name##_slopes);                                                \
     }
 
-#define ROW(op_name, op_since, op_infer)                                               \
+#define ROW(op_name, op_since, op_infer, ...)                                          \
     const struct sal_op sal_op_##op_name = {                                           \
         .name = #op_name,                                                              \
         .since = op_since,                                                             \
@@ -124,23 +123,32 @@ static void split(const struct sal_kernel *k,
         .infer = op_infer,                                                             \
         .forward = op_name##_forward,                                                  \
         .backward = op_name##_backward,                                                \
+        __VA_ARGS__                                                                    \
     };
 
 /* One operator of real x: its parameters p and q with their defaults,
  * value and slope. */
 #define UNARY(op_name, op_since, p_number, q_number, value, slope)                     \
-    LOOPS(op_name, p_number, q_number, value, slope)                                   \
+    VALUES(op_name, p_number, q_number, value)                                         \
+    SLOPES(op_name##_slopes, sal_real, real, slope)                                    \
     static void op_name##_forward(const struct sal_kernel *k)                          \
     {                                                                                  \
         split(k, op_name##_values);                                                    \
     }                                                                                  \
-    ROW(op_name, op_since, sal_infer_same_real)
+    static void op_name##_backward(const struct sal_kernel *k)                         \
+    {                                                                                  \
+        if (k->dx[0] && k->dy[0])                                                      \
+            split(k, op_name##_slopes);                                                \
+    }                                                                                  \
+    ROW(op_name, op_since, sal_infer_same_real, .takes_quantised = false)
 
 /* The same for one that is defined for integers too. */
 #define UNARY_BOTH(op_name, op_since, p_number, q_number, value, slope, int_value)     \
-    LOOPS(op_name, p_number, q_number, value, slope)                                   \
-    static void op_name##_integers(const struct sal_kernel *k, int64_t from, int64_t to, \
-                                   int worker)                                         \
+    VALUES(op_name, p_number, q_number, value)                                         \
+    SLOPES(op_name##_slopes, sal_real, real, slope)                                    \
+    SLOPES(op_name##_int_slopes, int64_t, i64, slope)                                  \
+    static void op_name##_integers(const struct sal_kernel *k, int64_t from,           \
+                                   int64_t to, int worker)                             \
     {                                                                                  \
         const int64_t *in = k->in[0]->i64;                                             \
         int64_t *out = k->out[0]->i64;                                                 \
@@ -156,7 +164,13 @@ static void split(const struct sal_kernel *k,
     {                                                                                  \
         split(k, k->out[0]->kind == SAL_REAL ? op_name##_values : op_name##_integers); \
     }                                                                                  \
-    ROW(op_name, op_since, sal_infer_same)
+    static void op_name##_backward(const struct sal_kernel *k)                         \
+    {                                                                                  \
+        bool real = k->out[0]->kind == SAL_REAL;                                       \
+        if (k->dx[0] && k->dy[0])                                                      \
+            split(k, real ? op_name##_slopes : op_name##_int_slopes);                  \
+    }                                                                                  \
+    ROW(op_name, op_since, sal_infer_same, .takes_quantised = true)
 
 #define NUMBER(name, fallback) ((struct number){name, fallback, false, NULL})
 #define DIVISOR(name, fallback) ((struct number){name, fallback, true, NULL})

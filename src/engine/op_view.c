@@ -390,6 +390,7 @@ static enum sal_status tile_view(const struct sal_infer *infer, struct view *vie
         .forward = op_name##_forward,                                            \
         .backward = op_name##_backward,                                          \
         .carry = op_carry,                                                       \
+        .takes_quantised = true,                                                 \
     };
 
 VIEW(Expand, 8, 2, 2, NULL, expand_view, NULL)

@@ -37,14 +37,17 @@
     OP(Constant)                            \
     OP(ConstantOfShape)                     \
     OP(conv)                                \
+    OP(ConvInteger)                         \
     OP(ConvTranspose)                       \
     OP(Cos)                                 \
     OP(Cosh)                                \
     OP(CumSum)                              \
     OP(DepthToSpace)                        \
+    OP(DequantizeLinear)                    \
     OP(Det)                                 \
     OP(Div)                                 \
     OP(Dropout)                             \
+    OP(DynamicQuantizeLinear)               \
     OP(Einsum)                              \
     OP(Elu)                                 \
     OP(Equal)                               \
@@ -83,6 +86,7 @@
     OP(LpNormalization)                     \
     OP(LpPool)                              \
     OP(matmul)                              \
+    OP(MatMulInteger)                       \
     OP(Max)                                 \
     OP(MaxPool)                             \
     OP(MaxUnpool)                           \
@@ -93,6 +97,7 @@
     OP(Mod)                                 \
     OP(Mul)                                 \
     OP(Neg)                                 \
+    OP(NegativeLogLikelihoodLoss)           \
     OP(NonZero)                             \
     OP(Not)                                 \
     OP(OneHot)                              \
@@ -100,6 +105,9 @@
     OP(PRelu)                               \
     OP(Pad)                                 \
     OP(Pow)                                 \
+    OP(QLinearConv)                         \
+    OP(QLinearMatMul)                       \
+    OP(QuantizeLinear)                      \
     OP(RMSNormalization)                    \
     OP(Range)                               \
     OP(Reciprocal)                          \
@@ -132,6 +140,7 @@
     OP(Size)                                \
     OP(Slice)                               \
     OP(Softmax)                             \
+    OP(SoftmaxCrossEntropyLoss)             \
     OP(Softplus)                            \
     OP(Softsign)                            \
     OP(SpaceToDepth)                        \

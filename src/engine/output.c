@@ -32,14 +32,24 @@ static const struct sal_node *producer(const struct sal_graph *graph, int value)
     return node < 0 ? NULL : &graph->nodes[node];
 }
 
-/* Steps back over reshapes that keep every element; -1: there is no more. */
+/* The node that made a value before it was quantised and taken back; NULL: none. */
+static const struct sal_node *maker(const struct sal_graph *graph, int value)
+{
+    const struct sal_node *node = producer(graph, value);
+    while (node && node->op->straight)
+        node = producer(graph, node->in[0]);
+    return node;
+}
+
+/* Steps back over reshapes that keep every element, and over quantisation; -1: there
+ * is no more. */
 static int step_back(const struct sal_graph *graph, int value)
 {
     const struct sal_node *node = producer(graph, value);
-    if (!node || !node->op->passes)
+    if (!node || !(node->op->passes || node->op->straight))
         return -1;
     const struct sal_tensor *from = &graph->values[node->in[0]].tensor;
-    bool whole = from->kind == SAL_REAL && !from->data &&
+    bool whole = (from->kind == SAL_REAL || from->quantised) && !from->data &&
                  sal_shape_count(&from->shape) ==
                      sal_shape_count(&graph->values[value].tensor.shape);
     return whole ? node->in[0] : -1;
@@ -60,6 +70,19 @@ static int bypass(const struct sal_graph *graph, int value,
         return node->in[0];
     }
     return value;
+}
+
+/* The tensor before a trailing quantisation, or value itself: the scores that matter
+ * most are the first to saturate, and would have no gradient. */
+static int before_quantisation(const struct sal_graph *graph, int value)
+{
+    int before = value;
+    const struct sal_node *node = producer(graph, value);
+    for (; node && node->op->straight; node = producer(graph, node->in[0]))
+        if (graph->values[node->in[0]].tensor.kind == SAL_REAL &&
+            !graph->values[node->in[0]].tensor.data)
+            before = node->in[0];
+    return before;
 }
 
 /* An ending that reads the scores without being an output of the model. */
@@ -183,6 +206,9 @@ enum sal_status sal_output_find(const struct sal_graph *graph,
         output->activation = sidecar->activation;
         output->activation_source = sidecar->activation_source;
     }
+    int logits = output->value;
+    output->value = before_quantisation(graph, logits);
+    output->unquantised = output->value != logits;
     return check_scores(graph, output, err);
 }
 
@@ -212,8 +238,8 @@ static void trace_mixing(const struct sal_graph *graph, bool *mixed)
 /* Made by more than moving what was there. */
 static bool is_made(const struct sal_graph *graph, int id)
 {
-    const struct sal_node *node = producer(graph, id);
-    return node && !node->op->passes && graph->values[id].tensor.kind == SAL_REAL;
+    return maker(graph, id) && !producer(graph, id)->op->passes &&
+           graph->values[id].tensor.kind == SAL_REAL;
 }
 
 static bool is_pool(const struct sal_node *node)
@@ -224,7 +250,7 @@ static bool is_pool(const struct sal_node *node)
 
 static bool is_automatic(const struct sal_graph *graph, const bool *mixed, int id)
 {
-    const struct sal_node *node = producer(graph, id);
+    const struct sal_node *node = maker(graph, id);
     return mixed[id] && !is_pool(node) && strcmp(node->op->name, "Transpose") != 0;
 }
 

@@ -20,7 +20,7 @@ static enum sal_status pads_inside(const struct sal_node *node,
 enum sal_status sal_planes_infer(const struct sal_infer *infer,
                                  const struct sal_window *window, struct sal_error *err)
 {
-    enum sal_status status = sal_infer_kind(infer, 0, SAL_REAL, err);
+    enum sal_status status = sal_infer_present(infer, 0, err);
     if (status)
         return status;
     struct sal_shape shape = infer->in[0]->shape;

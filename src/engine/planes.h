@@ -19,8 +19,8 @@ struct sal_planes {
     int64_t in_plane, out_plane, planes;
 };
 
-/* Output 0, and where somebody wants them indices as output 1, for input 0 under
- * window. SAL_BAD_INPUT: fewer than 3 axes, windows that do not fit, or pads as large
+/* Output 0, and where somebody wants them indices as output 1, for input 0 (of either
+ * kind) under window. SAL_BAD_INPUT: fewer than 3 axes, windows that do not fit, or pads as large
  * as the kernel. */
 enum sal_status sal_planes_infer(const struct sal_infer *infer,
                                  const struct sal_window *window, struct sal_error *err);

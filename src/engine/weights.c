@@ -31,7 +31,7 @@ enum sal_status sal_tensor_from_onnx(struct sal_tensor *tensor,
 {
     *tensor = (struct sal_tensor){.type = source->type, .shape.rank = source->rank};
     if (!sal_type_kind(source->type, &tensor->kind))
-        return sal_fail(err, SAL_UNSUPPORTED, "tensor '%s' is %s, which has no numbers",
+        return sal_fail(err, SAL_UNSUPPORTED, "tensor '%s' is %s, a type that is not supported",
                         source->name, sal_onnx_type_name(source->type));
     memcpy(tensor->shape.dim, source->dim, sizeof(int64_t) * (size_t)source->rank);
     if (borrow(source, tensor))

@@ -57,7 +57,9 @@ static const struct payload {
     {"float_data", AT(floats), AT(n_floats), 4, TYPE(FLOAT)},
     {"int32_data", AT(int32s), AT(n_int32s), 0,
      TYPE(INT32) | TYPE(INT16) | TYPE(INT8) | TYPE(UINT16) | TYPE(UINT8) | TYPE(BOOL) |
-         TYPE(FLOAT16) | TYPE(BFLOAT16)},
+         TYPE(FLOAT16) | TYPE(BFLOAT16) | TYPE(FLOAT8E4M3FN) | TYPE(FLOAT8E4M3FNUZ) |
+         TYPE(FLOAT8E5M2) | TYPE(FLOAT8E5M2FNUZ) | TYPE(UINT4) | TYPE(INT4) |
+         TYPE(FLOAT4E2M1) | TYPE(FLOAT8E8M0) | TYPE(UINT2) | TYPE(INT2)},
     {"int64_data", AT(int64s), AT(n_int64s), 0, TYPE(INT64)},
     {"double_data", AT(doubles), AT(n_doubles), 8, TYPE(DOUBLE)},
     {"uint64_data", AT(uint64s), AT(n_uint64s), 0, TYPE(UINT64) | TYPE(UINT32)},
@@ -90,6 +92,16 @@ static const char *describe(const struct sal_onnx_tensor *tensor, char text[stat
     return text;
 }
 
+/* Elements that are smaller share bytes; the last one may have bits to spare. */
+static bool bytes_of(size_t count, unsigned bits, size_t *bytes)
+{
+    if (bits >= 8 || !bits)
+        return !__builtin_mul_overflow(count, bits / 8, bytes);
+    size_t each = 8 / bits;
+    *bytes = count / each + (count % each != 0);
+    return true;
+}
+
 /* Sets count, and *bytes where the type has a size (0 otherwise). */
 static enum sal_status measure(struct sal_onnx_tensor *tensor, size_t *bytes,
                                struct sal_error *err)
@@ -105,8 +117,7 @@ static enum sal_status measure(struct sal_onnx_tensor *tensor, size_t *bytes,
                             (long long)dim, (long long)SAL_ONNX_DIM_MAX);
         over |= __builtin_mul_overflow(tensor->count, (size_t)dim, &tensor->count);
     }
-    size_t size = sal_onnx_type_size(tensor->type);
-    over |= __builtin_mul_overflow(tensor->count, size, bytes);
+    over |= !bytes_of(tensor->count, sal_onnx_type_bits(tensor->type), bytes);
     char text[256];
     if (over)
         return sal_fail(err, SAL_BAD_INPUT, "%s is more than memory can address",
@@ -122,23 +133,26 @@ static enum sal_status too_short(const struct sal_onnx_tensor *tensor, size_t ne
                     describe(tensor, text), need, have);
 }
 
+/* Packed elements come a byte at a time, each byte in an int32. */
 static enum sal_status take_typed(struct tensor *t, const struct payload *payload,
-                                  struct sal_error *err)
+                                  size_t bytes, struct sal_error *err)
 {
     struct sal_onnx_tensor *tensor = &t->out;
     char text[256];
     int have = payload_count(t, payload);
-    if (sal_onnx_type_size(tensor->type) && !(payload->types >> tensor->type & 1))
+    unsigned bits = sal_onnx_type_bits(tensor->type);
+    size_t need = bits < 8 ? bytes : tensor->count;
+    if (bits && !(payload->types >> tensor->type & 1))
         return sal_fail(err, SAL_BAD_INPUT, "%s does not belong in %s",
                         sal_onnx_type_name(tensor->type), payload->name);
     tensor->raw = payload_span(t, payload);
     tensor->typed = true;
     tensor->field_width = payload->width;
-    if (!sal_onnx_type_size(tensor->type))
+    if (!bits)
         return SAL_OK;
-    if ((size_t)have != tensor->count)
+    if ((size_t)have != need)
         return sal_fail(err, SAL_BAD_INPUT, "%s needs %zu values, %s has %d",
-                        describe(tensor, text), tensor->count, payload->name, have);
+                        describe(tensor, text), need, payload->name, have);
     if (payload->width && tensor->raw.size != tensor->count * (size_t)payload->width)
         return sal_fail(err, SAL_BAD_INPUT, "%s is cut short", payload->name);
     return SAL_OK;
@@ -147,7 +161,7 @@ static enum sal_status take_typed(struct tensor *t, const struct payload *payloa
 static enum sal_status take_raw(struct tensor *t, size_t need, struct sal_error *err)
 {
     t->out.raw = t->raw;
-    if (sal_onnx_type_size(t->out.type) && t->raw.size != need)
+    if (sal_onnx_type_bits(t->out.type) && t->raw.size != need)
         return too_short(&t->out, need, t->raw.size, err);
     return SAL_OK;
 }
@@ -180,7 +194,7 @@ static enum sal_status take_payload(struct tensor *t, size_t need, struct sal_er
         return too_short(&t->out, need, 0, err);
     for (int i = 0; i < N_PAYLOADS; i++) {
         if (payload_count(t, &payloads[i]))
-            return take_typed(t, &payloads[i], err);
+            return take_typed(t, &payloads[i], need, err);
     }
     return take_raw(t, need, err);
 }
@@ -201,7 +215,7 @@ static enum sal_status finish(struct sal_reader *reader, struct tensor *t)
     if (payload_fields(t))
         return sal_fail(err, SAL_BAD_INPUT, "values both in the model and beside it");
     t->out.external = true;
-    if (!sal_onnx_type_size(t->out.type))
+    if (!sal_onnx_type_bits(t->out.type))
         need = SAL_EXTERNAL_ANY;
     return sal_external_find(reader->external, t->keys, t->n_keys, need, &t->out.raw, err);
 }

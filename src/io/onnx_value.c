@@ -41,36 +41,40 @@ static double real_of_float16(uint64_t bits)
 
 static const struct type {
     const char *name;
-    uint8_t size;
+    uint8_t bits;           /* of an element; below 8 they are packed, lowest bits first */
     bool integer, negative; /* negative: two's complement */
     double (*real)(uint64_t bits);
 } types[] = {
     [SAL_ONNX_UNDEFINED] = {.name = "undefined"},
-    [SAL_ONNX_FLOAT] = {"float32", 4, .real = real_of_float},
-    [SAL_ONNX_UINT8] = {"uint8", 1, .integer = true},
-    [SAL_ONNX_INT8] = {"int8", 1, .integer = true, .negative = true},
-    [SAL_ONNX_UINT16] = {"uint16", 2, .integer = true},
-    [SAL_ONNX_INT16] = {"int16", 2, .integer = true, .negative = true},
-    [SAL_ONNX_INT32] = {"int32", 4, .integer = true, .negative = true},
-    [SAL_ONNX_INT64] = {"int64", 8, .integer = true, .negative = true},
-    [SAL_ONNX_STRING] = {"string", .size = 0},
-    [SAL_ONNX_BOOL] = {"bool", 1, .integer = true},
-    [SAL_ONNX_FLOAT16] = {"float16", 2, .real = real_of_float16},
-    [SAL_ONNX_DOUBLE] = {"float64", 8, .real = real_of_double},
-    [SAL_ONNX_UINT32] = {"uint32", 4, .integer = true},
-    [SAL_ONNX_UINT64] = {"uint64", 8, .integer = true},
-    [14] = {"complex64", .size = 0},
-    [15] = {"complex128", .size = 0},
-    [SAL_ONNX_BFLOAT16] = {"bfloat16", 2, .real = real_of_bfloat16},
+    [SAL_ONNX_FLOAT] = {"float32", 32, .real = real_of_float},
+    [SAL_ONNX_UINT8] = {"uint8", 8, .integer = true},
+    [SAL_ONNX_INT8] = {"int8", 8, .integer = true, .negative = true},
+    [SAL_ONNX_UINT16] = {"uint16", 16, .integer = true},
+    [SAL_ONNX_INT16] = {"int16", 16, .integer = true, .negative = true},
+    [SAL_ONNX_INT32] = {"int32", 32, .integer = true, .negative = true},
+    [SAL_ONNX_INT64] = {"int64", 64, .integer = true, .negative = true},
+    [SAL_ONNX_STRING] = {"string", .bits = 0},
+    [SAL_ONNX_BOOL] = {"bool", 8, .integer = true},
+    [SAL_ONNX_FLOAT16] = {"float16", 16, .real = real_of_float16},
+    [SAL_ONNX_DOUBLE] = {"float64", 64, .real = real_of_double},
+    [SAL_ONNX_UINT32] = {"uint32", 32, .integer = true},
+    [SAL_ONNX_UINT64] = {"uint64", 64, .integer = true},
+    [SAL_ONNX_COMPLEX64] = {"complex64", .bits = 0},
+    [SAL_ONNX_COMPLEX128] = {"complex128", .bits = 0},
+    [SAL_ONNX_BFLOAT16] = {"bfloat16", 16, .real = real_of_bfloat16},
+    [SAL_ONNX_FLOAT8E4M3FN] = {"float8e4m3fn", 8},
+    [SAL_ONNX_FLOAT8E4M3FNUZ] = {"float8e4m3fnuz", 8},
+    [SAL_ONNX_FLOAT8E5M2] = {"float8e5m2", 8},
+    [SAL_ONNX_FLOAT8E5M2FNUZ] = {"float8e5m2fnuz", 8},
+    [SAL_ONNX_UINT4] = {"uint4", 4, .integer = true},
+    [SAL_ONNX_INT4] = {"int4", 4, .integer = true, .negative = true},
+    [SAL_ONNX_FLOAT4E2M1] = {"float4e2m1", 4},
+    [SAL_ONNX_FLOAT8E8M0] = {"float8e8m0", 8},
+    [SAL_ONNX_UINT2] = {"uint2", 2, .integer = true},
+    [SAL_ONNX_INT2] = {"int2", 2, .integer = true, .negative = true},
 };
 
-/* The small floats and integers that are not read, 17 onwards. */
-static const char *const unnamed[] = {
-    "type 17", "type 18", "type 19", "type 20", "type 21", "type 22",
-    "type 23", "type 24", "type 25", "type 26", "type 27", "type 28",
-};
-
-enum { N_TYPES = sizeof types / sizeof *types, N_UNNAMED = sizeof unnamed / sizeof *unnamed };
+enum { N_TYPES = sizeof types / sizeof *types };
 
 static const struct type *find_type(int type)
 {
@@ -79,15 +83,12 @@ static const struct type *find_type(int type)
 
 const char *sal_onnx_type_name(int type)
 {
-    if (type >= 0 && type < N_TYPES)
-        return types[type].name;
-    return type >= N_TYPES && type < N_TYPES + N_UNNAMED ? unnamed[type - N_TYPES]
-                                                         : "an unknown type";
+    return type >= 0 && type < N_TYPES ? types[type].name : "an unknown type";
 }
 
-size_t sal_onnx_type_size(int type)
+unsigned sal_onnx_type_bits(int type)
 {
-    return find_type(type)->size;
+    return find_type(type)->bits;
 }
 
 /* ---- elements, one after the other ---- */
@@ -97,6 +98,8 @@ struct cursor {
     const uint8_t *at;
     struct sal_wire wire;
     bool varints;
+    uint64_t packed; /* what is left of a byte that holds several elements */
+    unsigned left;   /* its bits */
     struct sal_error *err;
 };
 
@@ -113,13 +116,13 @@ static struct cursor begin(const struct sal_onnx_tensor *tensor, struct sal_erro
 
 /* A varint holds more than the element may; anything that does not fit was never
  * such an element. */
-static enum sal_status narrow(const struct cursor *cursor, uint64_t *bits)
+static enum sal_status narrow(const struct cursor *cursor, unsigned width, bool negative,
+                              uint64_t *bits)
 {
-    unsigned width = 8u * cursor->type->size;
     if (width == 64)
         return SAL_OK;
     int64_t value = (int64_t)*bits, span = INT64_C(1) << width;
-    int64_t low = cursor->type->negative ? -span / 2 : 0;
+    int64_t low = negative ? -span / 2 : 0;
     if (value < low || value >= low + span)
         return sal_fail(cursor->err, SAL_BAD_INPUT, "%" PRId64 " is no %s", value,
                         cursor->type->name);
@@ -127,7 +130,9 @@ static enum sal_status narrow(const struct cursor *cursor, uint64_t *bits)
     return SAL_OK;
 }
 
-static enum sal_status next(struct cursor *cursor, uint64_t *bits)
+/* The next width bits as they are stored, width being 8 or more. */
+static enum sal_status next_stored(struct cursor *cursor, unsigned width, bool negative,
+                                   uint64_t *bits)
 {
     if (cursor->varints) {
         struct sal_wire_field field;
@@ -135,12 +140,28 @@ static enum sal_status next(struct cursor *cursor, uint64_t *bits)
             return sal_fail(cursor->err, SAL_BAD_INPUT, "%s",
                             cursor->wire.fault ? cursor->wire.fault : "too few values");
         *bits = field.value;
-        return narrow(cursor, bits);
+        return narrow(cursor, width, negative, bits);
     }
     *bits = 0;
-    memcpy(bits, cursor->at, cursor->type->size);
-    cursor->at += cursor->type->size;
+    memcpy(bits, cursor->at, width / 8);
+    cursor->at += width / 8;
     return SAL_OK;
+}
+
+static enum sal_status next(struct cursor *cursor, uint64_t *bits)
+{
+    const struct type *type = cursor->type;
+    if (type->bits >= 8)
+        return next_stored(cursor, type->bits, type->negative, bits);
+    enum sal_status status = SAL_OK;
+    if (!cursor->left) {
+        status = next_stored(cursor, 8, false, &cursor->packed);
+        cursor->left = 8;
+    }
+    *bits = cursor->packed & ((1u << type->bits) - 1);
+    cursor->packed >>= type->bits;
+    cursor->left -= type->bits;
+    return status;
 }
 
 static enum sal_status no_conversion(const struct sal_onnx_tensor *tensor, const char *to,
@@ -197,7 +218,7 @@ enum sal_status sal_onnx_tensor_read_double(const struct sal_onnx_tensor *tensor
 
 static enum sal_status integer(const struct cursor *cursor, uint64_t bits, int64_t *out)
 {
-    unsigned above = 64u - 8u * cursor->type->size;
+    unsigned above = 64u - cursor->type->bits;
     if (cursor->type->negative)
         *out = (int64_t)(bits << above) >> above;
     else if (bits > INT64_MAX)

@@ -50,6 +50,7 @@ static const struct sentence sentences[] = {
     CASE("Dropout", 6, "is_test=1", "2x3"),
     CASE("Dropout", 9, "ratio=0.4", "2x3"),
     OUTPUTS("y,mask", "Dropout", 13, NULL, "2x3"),
+    CASE("Dropout", 13, NULL, "2x3", "{0}", "[1]"),
     CASE("Cast", 13, "to=11", "2x3"),
     CASE("CastLike", 15, NULL, "2x3", "4"),
     CASE("Clip", 6, "min=-0.9 max=0.8", "3x8"),
@@ -81,6 +82,7 @@ static const struct sentence sentences[] = {
     CASE("Max", 13, NULL, "2x5", "2x5"),
     CASE("Min", 13, NULL, "2x3x4", "3x1", "scalar"),
     RANGE(0.3, 2, "Pow", 13, NULL, "2x3x4", "3x1"),
+    RANGE(0.3, 2, "Pow", 6, "broadcast=1", "2x3x4", "3x4"),
     CASE("Pow", 13, NULL, "2x3", "[2]"),
     CASE("Pow", 13, NULL, "2x3", "[1,0,3]"),
 };

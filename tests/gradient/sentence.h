@@ -68,6 +68,7 @@ struct family {
     FAMILY(contract)     \
     FAMILY(elementwise)  \
     FAMILY(index)        \
+    FAMILY(loss)         \
     FAMILY(norm)         \
     FAMILY(pool)         \
     FAMILY(reduce)       \
