@@ -8,6 +8,7 @@
 #include <cmocka.h>
 
 #include "kernel.h"
+#include "real.h"
 
 /* ---- half precisions --------------------------------------------------------------- */
 
@@ -133,6 +134,18 @@ static void reals_are_clamped_to_a_range(void **state)
     assert_int_equal(sal_int_clamp((sal_real)NAN, -128, 127), -128);
 }
 
+static void rounding_near_is_rint_where_it_counts(void **state)
+{
+    (void)state;
+    static const double values[] = {0,    0.5,    1.5,  2.5,     -0.5,        -1.5,
+                                    -2.5, 0.4999, 3.75, 65535.5, -1048575.25, 1048574.5};
+    for (size_t i = 0; i < sizeof(values) / sizeof(*values); i++)
+        assert_true(sal_round_near((sal_real)values[i]) == (sal_real)rint(values[i]));
+    assert_true(sal_round_near((sal_real)1e30) == 1 << 20);
+    assert_true(sal_round_near(-(sal_real)INFINITY) == -(1 << 20));
+    assert_true(isnan(sal_round_near((sal_real)NAN)));
+}
+
 static void the_small_floats_have_no_kind(void **state)
 {
     (void)state;
@@ -153,6 +166,7 @@ int main(void)
         cmocka_unit_test(wider_types_keep_what_we_compute_with),
         cmocka_unit_test(integers_have_the_range_of_their_type),
         cmocka_unit_test(reals_are_clamped_to_a_range),
+        cmocka_unit_test(rounding_near_is_rint_where_it_counts),
         cmocka_unit_test(the_small_floats_have_no_kind),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -225,31 +225,47 @@ static int64_t zero_at(const struct sal_tensor *zero, int64_t j)
 
 /* ---- QuantizeLinear ---------------------------------------------------------------- */
 
-/* Type of the quotient, as far as it has fewer digits than we compute with. */
-static int precision_of(const struct sal_kernel *k)
+/* What the loops read, fetched once. */
+struct levels {
+    const struct sal_tensor *x, *zero;
+    const sal_real *scale;
+    int narrow; /* type of the quotient where it has fewer digits than we compute with */
+    int64_t least, most;
+};
+
+static struct levels levels_of(const struct sal_kernel *k)
 {
     const struct quantize *q = k->node->attr;
-    return q->precision ? (int)sal_least(q->precision, INT32_MAX) : k->in[SCALE]->type;
+    int64_t type = q->precision ? q->precision : k->in[SCALE]->type;
+    bool narrow = type == SAL_ONNX_FLOAT16 || type == SAL_ONNX_BFLOAT16;
+    return (struct levels){
+        .x = k->in[X],
+        .zero = sal_kernel_in(k, ZERO),
+        .scale = k->in[SCALE]->real,
+        .narrow = narrow ? (int)type : SAL_ONNX_UNDEFINED,
+        .least = sal_int_lowest(k->out[0]->type),
+        .most = sal_int_highest(k->out[0]->type),
+    };
 }
 
 /* x / scale, rounded, and the zero point: not yet within the output's type. */
-static sal_real quantised(const struct sal_kernel *k, int precision, int64_t i, int64_t j)
+static inline sal_real level_at(const struct levels *l, int64_t i, int64_t j)
 {
-    const struct sal_tensor *x = k->in[X];
-    sal_real value = x->kind == SAL_REAL ? x->real[i] : (sal_real)x->i64[i];
-    sal_real quotient = sal_real_as(precision, value / k->in[SCALE]->real[j]);
-    return sal_rint(quotient) + (sal_real)zero_at(sal_kernel_in(k, ZERO), j);
+    sal_real x = l->x->kind == SAL_REAL ? l->x->real[i] : (sal_real)l->x->i64[i];
+    sal_real quotient = x / l->scale[j];
+    if (l->narrow)
+        quotient = sal_real_as(l->narrow, quotient);
+    return sal_round_near(quotient) + (sal_real)zero_at(l->zero, j);
 }
 
 static void quantize_piece(const struct sal_kernel *k, int64_t from, int64_t to, int worker)
 {
     (void)worker;
     const struct layout layout = layout_again(k);
-    const int precision = precision_of(k);
-    const int64_t least = sal_int_lowest(k->out[0]->type);
-    const int64_t most = sal_int_highest(k->out[0]->type);
+    const struct levels levels = levels_of(k);
+    int64_t *y = k->out[0]->i64;
     EACH_ELEMENT(&layout, {
-        k->out[0]->i64[i] = sal_int_clamp(quantised(k, precision, i, j), least, most);
+        y[i] = sal_int_clamp(level_at(&levels, i, j), levels.least, levels.most);
     })
 }
 
@@ -258,13 +274,12 @@ static void quantize_gradient(const struct sal_kernel *k, int64_t from, int64_t 
 {
     (void)worker;
     const struct layout layout = layout_again(k);
-    const int precision = precision_of(k);
-    const int64_t least = sal_int_lowest(k->out[0]->type);
-    const int64_t most = sal_int_highest(k->out[0]->type);
+    const struct levels levels = levels_of(k);
+    const sal_real least = (sal_real)levels.least, most = (sal_real)levels.most;
     EACH_ELEMENT(&layout, {
-        sal_real y = quantised(k, precision, i, j);
-        if (y >= (sal_real)least && y <= (sal_real)most)
-            k->dx[X][i] += k->dy[0][i] / k->in[SCALE]->real[j];
+        sal_real y = level_at(&levels, i, j);
+        if (y >= least && y <= most)
+            k->dx[X][i] += k->dy[0][i] / levels.scale[j];
     })
 }
 

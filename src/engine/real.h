@@ -8,14 +8,17 @@
 #ifndef SALISCOPE_ENGINE_REAL_H
 #define SALISCOPE_ENGINE_REAL_H
 
+#include <float.h>
 #include <math.h>
 
 #include "saliscope/tensor.h"
 
 #ifdef SAL_DOUBLE
 #define SAL_MATH(name) name
+#define SAL_EPSILON DBL_EPSILON
 #else
 #define SAL_MATH(name) name##f
+#define SAL_EPSILON FLT_EPSILON
 #endif
 
 /* A literal or an integer in sal_real. */
@@ -53,5 +56,14 @@
 #define sal_sqrt SAL_MATH(sqrt)
 #define sal_tan SAL_MATH(tan)
 #define sal_tanh SAL_MATH(tanh)
+
+/* rint for what saturates past 2^20 either way, without a call: beside 1.5 / epsilon
+ * there are no digits left for a fraction. */
+static inline sal_real sal_round_near(sal_real x)
+{
+    const sal_real most = SAL_REAL_OF(1 << 20), shift = SAL_REAL_OF(3) / (2 * SAL_EPSILON);
+    x = x > most ? most : x < -most ? -most : x;
+    return x + shift - shift;
+}
 
 #endif

@@ -36,44 +36,44 @@ static const struct type types[] = {
     [SAL_ONNX_BOOL] = INTEGER(1, false),
 };
 
-static struct type find(int type)
+static const struct type *find(int type)
 {
-    if (type < 0 || type >= (int)(sizeof(types) / sizeof(types[0])))
-        return (struct type){0};
-    return types[type];
+    static const struct type unknown = {0};
+    bool known = type >= 0 && type < (int)(sizeof(types) / sizeof(types[0]));
+    return known ? &types[type] : &unknown;
 }
 
 bool sal_type_kind(int type, enum sal_kind *kind)
 {
-    struct type found = find(type);
-    if (found.known)
-        *kind = found.kind;
-    return found.known;
+    const struct type *found = find(type);
+    if (found->known)
+        *kind = found->kind;
+    return found->known;
 }
 
 int64_t sal_int_wrap(int type, int64_t value)
 {
-    struct type found = find(type);
+    const struct type *found = find(type);
     if (type == SAL_ONNX_BOOL)
         return value != 0;
-    if (!found.bits)
+    if (!found->bits)
         return value;
-    int64_t span = INT64_C(1) << found.bits, low = value & (span - 1);
-    return found.is_signed && low >= span / 2 ? low - span : low;
+    int64_t span = INT64_C(1) << found->bits, low = value & (span - 1);
+    return found->is_signed && low >= span / 2 ? low - span : low;
 }
 
 int64_t sal_int_lowest(int type)
 {
-    struct type found = find(type);
-    if (!found.is_signed)
+    const struct type *found = find(type);
+    if (!found->is_signed)
         return 0;
-    return found.bits ? -(INT64_C(1) << (found.bits - 1)) : INT64_MIN;
+    return found->bits ? -(INT64_C(1) << (found->bits - 1)) : INT64_MIN;
 }
 
 int64_t sal_int_highest(int type)
 {
-    struct type found = find(type);
-    return found.bits ? (INT64_C(1) << (found.bits - found.is_signed)) - 1 : INT64_MAX;
+    const struct type *found = find(type);
+    return found->bits ? (INT64_C(1) << (found->bits - found->is_signed)) - 1 : INT64_MAX;
 }
 
 int64_t sal_truncate(sal_real x)
@@ -95,15 +95,15 @@ int64_t sal_tensor_int(const struct sal_tensor *tensor, int64_t i)
 
 sal_real sal_real_as(int type, sal_real x)
 {
-    struct type found = find(type);
+    const struct type *found = find(type);
     int exponent;
-    if (!found.digits || !isfinite(x) || x == 0)
+    if (!found->digits || !isfinite(x) || x == 0)
         return x;
     sal_frexp(x, &exponent); /* |x| is 0.5 to 1 times 2^exponent */
-    if (exponent <= found.normal)
-        exponent = found.normal + 1;
-    int last = exponent - found.digits; /* exponent of the last digit kept */
+    if (exponent <= found->normal)
+        exponent = found->normal + 1;
+    int last = exponent - found->digits; /* exponent of the last digit kept */
     sal_real rounded = sal_ldexp(sal_rint(sal_ldexp(x, -last)), last);
-    return sal_abs(rounded) < sal_ldexp(1, found.too_large)
+    return sal_abs(rounded) < sal_ldexp(1, found->too_large)
                ? rounded : sal_copysign(SAL_INFINITY, x);
 }
