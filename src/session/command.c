@@ -64,6 +64,8 @@ static void put_command(struct sal_buffer *line, const struct sal_session *sessi
     if (held->explained)
         put_question(line, session, &held->explained->ask);
     put_option(line, "--score", own->score);
+    if (own->force_opset)
+        sal_quote_word(line, "--force-opset");
     if (own->sidecar)
         put_option(line, "-s", redact ? "SIDECAR" : own->sidecar);
     put_option(line, "--preset", own->preset);
