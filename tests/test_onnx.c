@@ -11,6 +11,7 @@
 
 #include "data.h"
 #include "onnx_build.h"
+#include "onnx_read.h"
 
 static const int64_t one[] = {1};
 
@@ -451,6 +452,37 @@ static void wrong_wire_types_are_refused(void **state)
     assert_refused(&b, SAL_BAD_INPUT, "NodeProto.name has wire type 0 instead of 2");
 }
 
+static void names_over_the_memory_limit_are_refused(void **state)
+{
+    (void)state;
+    static const struct {
+        sal_field_read *read;
+        unsigned name; /* its field number */
+    } messages[] = {{sal_read_node, 3}, {sal_read_attr, 1}, {sal_read_function, 1},
+                    {sal_read_tensor, 8}, {sal_read_property, 1}, {sal_read_opset, 1}};
+    for (size_t i = 0; i < sizeof messages / sizeof *messages; i++) {
+        union {
+            struct sal_onnx_node node;
+            struct sal_onnx_attr attr;
+            struct sal_onnx_function function;
+            struct sal_onnx_tensor tensor;
+            struct sal_onnx_property property;
+            struct sal_onnx_opset opset;
+        } into = {0};
+        struct sal_arena arena = {.limit = 64};
+        struct sal_error err;
+        struct sal_buffer bytes = {0};
+        onnx_put_text(&bytes, messages[i].name, "a name");
+        struct sal_reader reader = {.arena = &arena, .err = &err, .origin = bytes.data};
+        struct sal_wire_field field = {.type = SAL_WIRE_BYTES,
+                                       .bytes = {bytes.data, bytes.size}};
+        assert_int_equal(messages[i].read(&reader, &into, &field), SAL_LIMIT);
+        assert_null(strstr(err.text, "(null)"));
+        sal_arena_release(&arena);
+        sal_buffer_release(&bytes);
+    }
+}
+
 /* ---- versions ---- */
 
 static void ir_versions_below_3_are_named_and_newer_ones_are_read(void **state)
@@ -710,6 +742,7 @@ int main(void)
         cmocka_unit_test(strings_have_a_limit_and_no_nul),
         cmocka_unit_test(duplicate_singular_fields_are_refused),
         cmocka_unit_test(wrong_wire_types_are_refused),
+        cmocka_unit_test(names_over_the_memory_limit_are_refused),
         cmocka_unit_test(ir_versions_below_3_are_named_and_newer_ones_are_read),
         cmocka_unit_test(the_default_operator_set_is_given_once),
         cmocka_unit_test(a_model_needs_a_graph_with_nodes_and_outputs),

@@ -222,8 +222,11 @@ static enum sal_status read_text(struct sal_reader *reader, const char **at,
     if (text.size && memchr(text.data, 0, text.size))
         return sal_fail(reader->err, SAL_BAD_INPUT, "byte %zu: a string holds a NUL byte",
                         offset);
-    *at = sal_reader_text(reader, text);
-    return *at ? SAL_OK : sal_reader_no_memory(reader);
+    const char *copy = sal_reader_text(reader, text);
+    if (!copy)
+        return sal_reader_no_memory(reader); /* *at stays what messages can quote */
+    *at = copy;
+    return SAL_OK;
 }
 
 enum sal_status sal_read_text(struct sal_reader *reader, void *at,
