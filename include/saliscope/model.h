@@ -150,9 +150,9 @@ int sal_model_class_find(const struct sal_model *model, const char *text);
 void sal_model_probabilities(const struct sal_model *model, const sal_real *logits,
                              double *probabilities);
 
-/* The class looked at when none is named: that of --score TENSOR[i]; the highest probability or logit; for
- * sigmoid outputs the highest above its threshold (0.5 where none is given), else
- * the highest. */
+/* The class looked at when none is named: that of --score TENSOR[i]; else the highest
+ * probability or logit; for sigmoid outputs the highest above its threshold (0.5 where
+ * none is given), else the highest. */
 int sal_model_top_class(const struct sal_model *model, const sal_real *logits);
 
 /* True when the probability reaches the class's threshold (0.5 for sigmoid

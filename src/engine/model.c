@@ -344,7 +344,8 @@ static enum sal_status find_tail(struct sal_model *model, struct sal_error *err)
 {
     struct sal_model_output *output = &model->output;
     const char *said = model->sidecar.activation_source;
-    if ((said && model->sidecar.activation != SAL_SIGMOID) || output->bypassed || output->value != model->graph.outputs[0] ||
+    bool other = said && model->sidecar.activation != SAL_SIGMOID;
+    if (other || output->bypassed || output->value != model->graph.outputs[0] ||
         strcmp(output->unit, "logit") != 0)
         return SAL_OK;
     enum sal_status status =
