@@ -72,6 +72,10 @@ CASES = {
     "convmixer": ("timm", "convmixer_768_32", 224, BOTH),
     "davit_tiny": ("timm", "davit_tiny", 224, BOTH),
     "hiera_tiny": ("timm", "hiera_tiny_224", 224, BOTH),
+    # nets.py
+    "operating_points": ("nets", "OperatingPoints", 128, BOTH),
+    "einsum_attention": ("nets", "EinsumAttention", 96, BOTH + " dynamo20"),
+    "resampler": ("nets", "Resampler", 64, BOTH + " script13 dynamo20"),
     # other types and layouts
     "resnet18-float16": ("torchvision", "resnet18", 224, BOTH),
     "resnet18-bfloat16": ("torchvision", "resnet18", 224, BOTH),

@@ -10,7 +10,7 @@ For each name (default: all of cases.py) FOLDER/NAME gets WAY.onnx for each way,
     logits64.npy, gradient64.npy     the same weights in float64, the better truth
 
 The input is the first of several for which PyTorch agrees with itself: its float32
-gradient, and its float64 one with weights moved by a rounding, are within 1e-4 of the
+gradient, and its float64 ones with weights moved by a rounding, are within 1e-4 of the
 float64 one. Where a ReLU or a maximum is within rounding of a tie, they are not, and two
 correct programs differ by per cents in some pixels.
 An export that fails leaves WAY.failed with the reason. What exists is kept.
@@ -18,7 +18,6 @@ An export that fails leaves WAY.failed with the reason. What exists is kept.
 
 import contextlib
 import copy
-import io
 import logging
 import os
 import sys
@@ -29,13 +28,14 @@ import numpy as np
 import torch
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+import nets
 from cases import CASES
 from weights import field, prepare
 
 SEED = 4
-TRIES = 24
+TRIES = 40
 NEAR = 1e-4
-ROUNDING = 2e-7
+ROUNDING = 1e-7
 TYPES = {"float16": torch.float16, "bfloat16": torch.bfloat16, "float64": torch.float64}
 
 
@@ -57,6 +57,8 @@ def build(name):
         import timm
 
         net = timm.create_model(builder, pretrained=False)
+    elif library == "nets":
+        net = getattr(nets, builder)()
     else:
         import torchvision
 
@@ -99,16 +101,17 @@ def references(net, side, nhwc):
     """(distance, input, float32 and float64 results) of the first input that is not
     near a tie, else of the best one."""
     double = copy_as(net, torch.float64)
-    moved = shaken(double, SEED)
-    best = None
+    moved = [shaken(double, seed) for seed in (1, 2)]
+    best, seed = None, 0
     for seed in range(TRIES):
         x = field(seed, side)
         if nhwc:
             x = x.permute(0, 2, 3, 1).contiguous()
         ours, better = run(net, x), run(double, x.double())
         d = gap(ours[1], better[1])
-        if d <= NEAR:
-            d = max(d, gap(run(moved, x.double())[1], better[1]))
+        for net_moved in moved:
+            if d <= NEAR:
+                d = max(d, gap(run(net_moved, x.double())[1], better[1]))
         if best is None or d < best[0]:
             best = (d, x, ours, better)
         if d <= NEAR:
@@ -165,6 +168,21 @@ def export(net, x, path, way, nhwc):
                       **dynamic(exporter, free, nhwc))
 
 
+@contextlib.contextmanager
+def quiet():
+    """The exporters talk at length, from C++ too."""
+    sys.stdout.flush()
+    kept = os.dup(1)
+    with open(os.devnull, "w") as nowhere:
+        os.dup2(nowhere.fileno(), 1)
+    try:
+        yield
+    finally:
+        sys.stdout.flush()
+        os.dup2(kept, 1)
+        os.close(kept)
+
+
 def try_export(net, x, folder, way, nhwc):
     path = os.path.join(folder, way + ".onnx")
     failed = os.path.join(folder, way + ".failed")
@@ -174,7 +192,7 @@ def try_export(net, x, folder, way, nhwc):
     try:
         part = os.path.join(folder, way + ".part")
         os.makedirs(part, exist_ok=True)
-        with contextlib.redirect_stdout(io.StringIO()):  # they talk at length
+        with quiet():
             export(net, x, os.path.join(part, way + ".onnx"), way, nhwc)
         for entry in sorted(os.listdir(part), key=lambda e: e.endswith(".onnx")):
             os.replace(os.path.join(part, entry), os.path.join(folder, entry))

@@ -42,10 +42,10 @@ def _is_norm(module):
 
 
 def _beside(generator, scale):
-    """Offsets of one to two scales, up or down: a ReLU behind them is mostly open or
+    """Offsets of two to three scales, up or down: a ReLU behind them is mostly open or
     mostly shut, so that few of its inputs are within rounding of zero."""
     sign = torch.empty_like(scale).bernoulli_(0.5, generator=generator) * 2 - 1
-    return sign * scale * _draw(generator, scale, 1, 2)
+    return sign * scale * _draw(generator, scale, 2, 3)
 
 
 def _replace_constants(net, generator):
