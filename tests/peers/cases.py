@@ -40,7 +40,7 @@ CASES = {
     "deit_tiny": ("timm", "deit_tiny_patch16_224", 224, "script17 dynamo18 dynamo20"),
     "timm_swin_tiny": ("timm", "swin_tiny_patch4_window7_224", 224, BOTH),
     "convnextv2_atto": ("timm", "convnextv2_atto", 224, BOTH),
-    "tf_efficientnet_b0": ("timm", "tf_efficientnet_b0", 224, BOTH + " script17h dynamo18h"),
+    "tf_efficientnet_b0": ("timm", "tf_efficientnet_b0", 224, BOTH + " script17h"),
     "mobilenetv3_large_100": ("timm", "mobilenetv3_large_100", 128, BOTH),
     "mobilenetv4_conv_small": ("timm", "mobilenetv4_conv_small", 128, BOTH),
     "xcit_nano": ("timm", "xcit_nano_12_p16_224", 224, BOTH),

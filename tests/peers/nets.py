@@ -93,9 +93,9 @@ class Resampler(nn.Module):
         x = self.stem(x)
         for conv, act, norm in zip(self.convs, self.acts, self.norms):
             x = x + 0.5 * act(norm(conv(x)))
-        y = interpolate(self.up(x), size=(21, 27), mode="bilinear", align_corners=False)
-        y = y + interpolate(x, size=(21, 27), mode="bicubic", align_corners=True)
-        y = y + interpolate(x, size=(21, 27), mode="nearest")
+        y = interpolate(self.up(x), size=(22, 28), mode="bilinear", align_corners=False)
+        y = y + interpolate(x, size=(22, 28), mode="bicubic", align_corners=True)
+        y = y + interpolate(x, size=(22, 28), mode="nearest")
         y = interpolate(y, scale_factor=1.5, mode="bilinear", align_corners=True)
         y = nn.functional.pixel_unshuffle(nn.functional.pixel_shuffle(y, 2), 2)
         return self.head(torch.cat([y.mean((2, 3)), y.amax((2, 3))], 1))

@@ -54,7 +54,7 @@ def _replace_constants(net, generator):
             if _is_norm(module) and p.ndim == 1:
                 if name == "weight":
                     p.copy_(_draw(generator, p, 0.7, 1.3))
-                elif isinstance(module, BATCH_NORM):
+                elif isinstance(module, (BATCH_NORM, torch.nn.GroupNorm)):
                     p.copy_(_beside(generator, module.weight))
                 else:
                     p.copy_(_normal(generator, p, 0.1))
