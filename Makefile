@@ -5,6 +5,11 @@
 #   make demo          install, build, open the bundled sample
 #   make test          install, build, run every test
 #   make test-all      the same under sanitizers and valgrind, and mutated
+#   make peers         others' software to compare with: PyTorch and more, build/peers
+#   make peers-models  architectures exported by PyTorch, build/peers-models (hours,
+#                      15 GB; NAMES="resnet50 ..." for some)
+#   make parity-architectures  holds them against PyTorch, remakes docs/architectures.md;
+#                      test-all does the first where they are there
 #   make SAN=address   a variant in build/address (also SAN=thread, DEBUG=1)
 #   make install       DESTDIR= PREFIX=
 
@@ -66,12 +71,13 @@ CFLAGS   ?=
 ALL_CFLAGS = $(CPPFLAGS) $(WARN) $(FLAGS) $(OPT) $(CFLAGS)
 ALL_LDFLAGS = $(LINK_FLAGS) $(OPT) $(LDFLAGS)
 
-.PHONY: all deps demo test check test-all clean install uninstall
+.PHONY: all deps demo test check test-all clean install uninstall \
+        peers peers-models check-architectures parity-architectures
 .DELETE_ON_ERROR:
 
 all: $B/saliscope $B/libsaliscope.a
 
-ifneq ($(filter-out deps demo test test-all clean uninstall,$(or $(MAKECMDGOALS),all)),)
+ifneq ($(filter-out deps demo test test-all clean uninstall peers peers-models,$(or $(MAKECMDGOALS),all)),)
 include $B/flags.mk
 endif
 
@@ -119,6 +125,17 @@ $B/twin_double.o: $(TWIN_SRC:%.c=$B/double/%.o)
 	$(CC) -r -nostdlib -o $@ $^
 	objcopy --keep-global-symbol=sal_twin_double $@
 
+# The same twin with tests/peers/measure.c on top, for whole models.
+PEERS_SRC := $(filter-out tests/twin/%,$(TWIN_SRC)) tests/peers/measure.c
+
+$B/peers_double.o: $(PEERS_SRC:%.c=$B/double/%.o)
+	$(CC) -r -nostdlib -o $@ $^
+	objcopy --keep-global-symbol=measure_double $@
+
+$B/tests/peers/compare: $B/tests/peers/compare.o $B/tests/peers/measure.o \
+    $B/peers_double.o $B/libsaliscope.a
+	$(CC) $(ALL_LDFLAGS) -o $@ $^ $(PKG_LIBS)
+
 # ---- tests ------------------------------------------------------------------------
 
 TEST_BINS := $(TESTS:tests/%.c=$B/tests/%)
@@ -159,6 +176,28 @@ test-all: test
 	@$(MAKE) --no-print-directory SAN=address check
 	@SHARED_DATA=none $(MAKE) --no-print-directory RUNNER="$(VALGRIND)" SCRIPTS= check
 	@tests/mutation/backwards
+	@$(MAKE) --no-print-directory check-architectures
+
+# ---- peers ------------------------------------------------------------------------
+# Only here is Python needed (3.11 or newer). Nothing of it is in the repository.
+
+PYTHON ?= python3
+PEERS  := build/peers/bin/python
+
+peers: build/peers.made
+build/peers.made: tests/peers/requirements.txt
+	[ -x $(PEERS) ] || $(PYTHON) -m venv build/peers
+	$(PEERS) -m pip install -q $(PIP_ARGS) -r $<
+	touch $@
+
+peers-models: build/peers.made
+	$(PEERS) tests/peers/export.py build/peers-models $(NAMES)
+
+check-architectures: $B/tests/peers/compare
+	@$< build/peers-models $(NAMES) || [ $$? -eq 77 ]
+
+parity-architectures: $B/tests/peers/compare
+	$< build/peers-models $(NAMES) -o docs/architectures.md
 
 # ---- for people ---------------------------------------------------------------------
 
