@@ -95,6 +95,14 @@ static void compare(const char *name, const struct twin_result *result, const do
                      result->y[i], y[i]);
 }
 
+static double *random_values(int64_t n, uint64_t seed)
+{
+    double *x = malloc(sizeof(*x) * (size_t)n);
+    for (int64_t i = 0; i < n; i++)
+        x[i] = (float)(2 * test_random(&seed) - 1);
+    return x;
+}
+
 static void check_equation(const struct equation *e)
 {
     static struct random_sentence r;
@@ -103,17 +111,13 @@ static void check_equation(const struct equation *e)
     struct twin_result result;
     char name[400];
     double *x[OPERANDS], *y = malloc(sizeof(*y) * (size_t)count_of(e, e->output));
-    uint64_t state = 5;
     say(e, &r);
     struct gradient_case c = sentence_case(&r.s, name, sizeof(name));
     onnx_build_init(&b, 12);
     c.build(&b);
     twin.model = onnx_build_finish(&b);
     for (int i = 0; i < e->n; i++) {
-        int64_t n = count_of(e, e->term[i]);
-        x[i] = malloc(sizeof(*x[i]) * (size_t)n);
-        for (int64_t j = 0; j < n; j++)
-            x[i][j] = (float)(2 * test_random(&state) - 1);
+        x[i] = random_values(count_of(e, e->term[i]), (uint64_t)i);
         twin.input[i] = x[i];
     }
     plainly(e, x, y);
@@ -129,6 +133,70 @@ static void check_equation(const struct equation *e)
         free(x[i]);
     free(y);
     onnx_build_release(&b);
+}
+
+/* ---- batches ------------------------------------------------------------------------ */
+
+/* y of one model in float; x may begin at any image. */
+static double *run_float(const struct equation *e, const double *const *x)
+{
+    static struct random_sentence r;
+    struct onnx_build b;
+    struct twin_case twin = {0};
+    struct twin_result result;
+    char name[400];
+    say(e, &r);
+    struct gradient_case c = sentence_case(&r.s, name, sizeof(name));
+    onnx_build_init(&b, 12);
+    c.build(&b);
+    twin.model = onnx_build_finish(&b);
+    for (int i = 0; i < e->n; i++)
+        twin.input[i] = x[i];
+    if (!sal_twin_float(&twin, &result))
+        fail_msg("%s: %s", name, result.message);
+    double *y = result.y;
+    result.y = NULL;
+    twin_result_release(&result);
+    onnx_build_release(&b);
+    return y;
+}
+
+/* The letter a crosses the images, of which there are as many as e->size[0]. */
+static void check_batch(const struct equation *e)
+{
+    struct equation alone = *e;
+    const double *one[OPERANDS];
+    double *x[OPERANDS];
+    alone.size[0] = 1;
+    for (int i = 0; i < e->n; i++)
+        x[i] = random_values(count_of(e, e->term[i]), (uint64_t)i);
+    double *all = run_float(e, (const double *const *)x);
+    for (int image = 0; image < e->size[0]; image++) {
+        for (int i = 0; i < e->n; i++)
+            one[i] = x[i] + (e->term[i][0] == 'a' ? image * count_of(&alone, e->term[i]) : 0);
+        double *y = run_float(&alone, one);
+        int64_t n = count_of(&alone, e->output);
+        assert_memory_equal(y, all + image * n, sizeof(*y) * (size_t)n);
+        free(y);
+    }
+    free(all);
+    for (int i = 0; i < e->n; i++)
+        free(x[i]);
+}
+
+static void an_image_has_the_same_bits_in_any_batch(void **state)
+{
+    (void)state;
+    static const struct equation equations[] = {
+        {2, {"ab", "bc"}, "ac", {5, 133, 70}},
+        {2, {"ab", "cb"}, "ac", {5, 133, 70}},
+        {2, {"abc", "dc"}, "abd", {4, 20, 160, 27}},
+        {2, {"cd", "abc"}, "abd", {4, 20, 160, 27}},
+        {2, {"abcd", "aecd"}, "acbe", {3, 17, 3, 80, 29}},
+        {3, {"ab", "bc", "ac"}, "ac", {3, 40, 20}},
+    };
+    for (size_t i = 0; i < COUNT(equations); i++)
+        check_batch(&equations[i]);
 }
 
 /* ---- equations ---------------------------------------------------------------------- */
@@ -186,6 +254,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(random_equations_are_what_loops_say),
         cmocka_unit_test(products_of_matrices_are_what_loops_say),
+        cmocka_unit_test(an_image_has_the_same_bits_in_any_batch),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
