@@ -152,8 +152,8 @@ $(TEST_BINS): $B/libsaliscope.a
 $(addprefix $B/tests/,test_layout test_keys test_prompt test_frame test_raster): \
     $(call obj,$(patsubst %,src/tui/%.c,layout keys prompt frame raster))
 
-# test_gradient_* hold both precisions.
-$(filter $B/tests/test_gradient%,$(TEST_BINS)): $B/twin_double.o \
+# These hold both precisions, or say their models in sentences.
+$(filter $B/tests/test_gradient% $B/tests/test_attention $B/tests/test_einsum,$(TEST_BINS)): $B/twin_double.o \
     $(call obj,$(wildcard tests/twin/*.c tests/gradient/*.c))
 
 # Refusals are told in the same words as gradient cases.

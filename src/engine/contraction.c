@@ -122,13 +122,12 @@ static bool merges(const struct run *outer, const struct run *inner)
 /* Labels come from the innermost outwards. */
 static void join(struct run *run, const struct run *label)
 {
-    if (run->n && merges(label, run)) {
-        run->dim *= label->dim;
-        return;
-    }
     if (!run->n)
         *run = *label;
-    run->n++;
+    else if (merges(label, run))
+        run->dim *= label->dim;
+    else
+        run->n++;
 }
 
 /* As a batch axis; a batch of a source that does not have the label stays in place. */

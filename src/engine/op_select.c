@@ -299,6 +299,7 @@ const struct sal_op sal_op_Compress = {
     .infer = compress_infer,
     .forward = compress_forward,
     .backward = compress_backward,
+    .takes_quantised = true,
     .carry = compress_carry,
 };
 

@@ -272,5 +272,6 @@ const struct sal_op sal_op_ReverseSequence = {
     .infer = reverse_infer,
     .forward = reverse_forward,
     .backward = reverse_backward,
+    .takes_quantised = true,
     .carry = reverse_carry,
 };

@@ -85,7 +85,8 @@ static int64_t sort_items(struct items *items, int64_t *order, int64_t *label)
     int64_t found = 0;
     for (int64_t i = 0; i < items->n; i++)
         order[i] = i;
-    qsort_r(order, (size_t)items->n, sizeof(*order), by_value, items);
+    if (items->n)
+        qsort_r(order, (size_t)items->n, sizeof(*order), by_value, items);
     for (int64_t i = 0; i < items->n; i++) {
         if (i && compare_items(items, order[i - 1], order[i]) != 0)
             found++;

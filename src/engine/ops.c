@@ -18,6 +18,7 @@
     OP(Asinh)                               \
     OP(Atan)                                \
     OP(Atanh)                               \
+    OP(Attention)                           \
     OP(AveragePool)                         \
     OP(BatchNormalization)                  \
     OP(BitShift)                            \
@@ -126,6 +127,7 @@
     OP(Resize)                              \
     OP(ReverseSequence)                     \
     OP(RoiAlign)                            \
+    OP(RotaryEmbedding)                     \
     OP(Round)                               \
     OP(Scatter)                             \
     OP(ScatterElements)                     \

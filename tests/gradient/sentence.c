@@ -42,6 +42,15 @@ static void put_weights(struct onnx_build *b, const char *name, int rank,
     free(values);
 }
 
+static void put_booleans(struct onnx_build *b, const char *name, int rank,
+                         const int64_t *dims, const int64_t *values, int n)
+{
+    unsigned char bytes[VALUES_MAX];
+    for (int i = 0; i < n; i++)
+        bytes[i] = values[i] != 0;
+    onnx_build_raw(b, name, SAL_ONNX_BOOL, rank, dims, bytes, (size_t)n);
+}
+
 static void put_input(struct onnx_build *b, const char *name, const char *words)
 {
     if (*words == '~') {
@@ -62,7 +71,9 @@ static void put_input(struct onnx_build *b, const char *name, const char *words)
         *list == '[' ? numbers(list + 1, ',', values) : reals(list + 1, values_real);
     if (list == words)
         dims[0] = n;
-    if (*list == '[')
+    if (list > words && list[-1] == 'b')
+        put_booleans(b, name, rank, dims, values, n);
+    else if (*list == '[')
         onnx_build_indices(b, name, rank, dims, values);
     else
         onnx_build_weights(b, name, rank, dims, values_real);

@@ -13,10 +13,10 @@
 enum { SENTENCE_INPUTS = 8, SENTENCE_TEXT = 160 };
 
 /* An input is "2x3" (random reals), "scalar", "" (left out), "[1,-1]" or "2x2[0,1,1,0]"
- * (constant integers, a list or of that shape), "{0.5,2}" or "2x1{0.5,2}" (constant
- * reals), "~2x3" (random constant reals). An attribute is name=1 (integer), name=1, or
- * name=1,2 (integers), name=0.5 (float), name=0.5, or name=0.5,2.0 (floats), or
- * name=word (string). */
+ * (constant integers, a list or of that shape), "2b[1,0]" (constant booleans of that
+ * shape), "{0.5,2}" or "2x1{0.5,2}" (constant reals), "~2x3" (random constant reals). An
+ * attribute is name=1 (integer), name=1, or name=1,2 (integers), name=0.5 (float),
+ * name=0.5, or name=0.5,2.0 (floats), or name=word (string). */
 struct sentence {
     const char *op;
     int64_t opset;
