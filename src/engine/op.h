@@ -106,7 +106,8 @@ struct sal_op {
     bool straight; /* quantises or takes that back: backward passes rounding by */
     bool shape_only; /* the result depends on the input's shape alone (Shape) */
     bool passes;     /* the first output is the first input, perhaps reshaped */
-    bool mixes;      /* combines channels: Conv, Gemm, MatMul */
+    bool mixes;      /* combines channels, or weighs positions where all is computed:
+                        Conv, Gemm, MatMul, Einsum, Attention */
 };
 
 /* Sorted by name; ends with NULL. */
