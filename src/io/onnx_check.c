@@ -279,6 +279,16 @@ static enum sal_status check_graph(struct check *check, const struct sal_onnx_gr
 
 /* ---- the model ---- */
 
+/* ONNX's training operators come without the default set. */
+static bool uses_default(const struct sal_onnx_graph *graph)
+{
+    for (int i = 0; i < graph->n_nodes; i++) {
+        if (!*graph->nodes[i].domain)
+            return true;
+    }
+    return graph->n_nodes == 0;
+}
+
 static enum sal_status check_opsets(struct sal_onnx *onnx, struct sal_error *err)
 {
     for (int i = 0; i < onnx->n_opsets; i++) {
@@ -296,7 +306,7 @@ static enum sal_status check_opsets(struct sal_onnx *onnx, struct sal_error *err
         if (!*onnx->graph.nodes[i].domain) /* out of a function, which has its own */
             onnx->opset = onnx->graph.nodes[i].opset;
     }
-    if (!onnx->opset)
+    if (!onnx->opset && uses_default(&onnx->graph))
         return sal_fail(err, SAL_BAD_INPUT, "no version of the default operator set is given");
     return SAL_OK;
 }
