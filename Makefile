@@ -66,7 +66,8 @@ CFLAGS   ?=
 ALL_CFLAGS = $(CPPFLAGS) $(WARN) $(FLAGS) $(OPT) $(CFLAGS)
 ALL_LDFLAGS = $(LINK_FLAGS) $(OPT) $(LDFLAGS)
 
-.PHONY: all deps demo test check test-all clean install uninstall
+.PHONY: all deps demo test check test-all conformance conformance-accept clean \
+        install uninstall
 .DELETE_ON_ERROR:
 
 all: $B/saliscope $B/libsaliscope.a
@@ -142,8 +143,30 @@ $(filter $B/tests/test_gradient%,$(TEST_BINS)): $B/twin_double.o \
 # Refusals are told in the same words as gradient cases.
 $B/tests/test_refusals: $(call obj,tests/gradient/sentence.c)
 
+# ---- conformance --------------------------------------------------------------------
+
+CONFORMANCE := $B/tests/conformance
+CONFORMANCE_SRC := $(sort $(wildcard tests/conformance/*.c))
+
+$B/conformance/%.o: tests/conformance/%.c
+	@mkdir -p $(@D)
+	$(CC) $(ALL_CFLAGS) -Isrc/engine -MMD -MP -c -o $@ $<
+
+$(CONFORMANCE): $(CONFORMANCE_SRC:tests/%.c=$B/%.o) $B/tests/support/leaks.o \
+    $B/libsaliscope.a
+	@mkdir -p $(@D)
+	$(CC) $(ALL_LDFLAGS) -o $@ $^ $(PKG_LIBS)
+
+# DIR: any tree of ONNX's backend tests; else those that Debian packages, against the
+# list of what came of each.
+conformance: $(CONFORMANCE)
+	@tests/conformance/run $B $(DIR)
+
+conformance-accept: $(CONFORMANCE)
+	@tests/conformance/accept $B
+
 # RUNNER runs each test inside another program, say valgrind.
-check: all $(TEST_BINS)
+check: all $(TEST_BINS) $(CONFORMANCE)
 	@tests/run $B $(TEST_BINS) $(SCRIPTS)
 
 test: deps
@@ -209,5 +232,6 @@ uninstall:
 clean:
 	rm -rf build
 
--include $(patsubst %.c,$B/%.d,$(SRC) $(TESTS) $(SUPPORT) $(wildcard tests/twin/*.c tests/gradient/*.c)) \
+-include $(CONFORMANCE_SRC:tests/%.c=$B/%.d) \
+         $(patsubst %.c,$B/%.d,$(SRC) $(TESTS) $(SUPPORT) $(wildcard tests/twin/*.c tests/gradient/*.c)) \
          $(TWIN_SRC:%.c=$B/double/%.d)
