@@ -57,7 +57,7 @@ enum sal_status sal_recording_add_folder(struct sal_recording *recording,
                                          const char *folder, struct sal_error *err);
 void sal_recording_release(struct sal_recording *recording);
 
-/* ---- checking ------------------------------------------------------------------ */
+/* ---- checking --------------------------------------------------------------- */
 
 /* |got - wanted| <= relative * |wanted| + absolute + of_largest * max |wanted|. For
  * integers and bool nothing but equality counts. */
@@ -109,7 +109,7 @@ enum sal_status sal_recorded_check(const struct sal_onnx *onnx,
                                    struct sal_agreement *agreements,
                                    struct sal_error *err);
 
-/* ---- without a record -------------------------------------------------------------- */
+/* ---- without a record ------------------------------------------------------- */
 
 enum { SAL_SUSPECTS_MAX = 4 };
 

@@ -34,10 +34,10 @@ static int first_of(struct sal_names *names, const char *name, int number)
     return known ? known->value : number;
 }
 
-/* ---- the layers of a description --------------------------------------------------- */
+/* ---- the layers of a description -------------------------------------------- */
 
-static const struct sal_onnx_tensor *initialiser(const struct layers *layers,
-                                                 const struct sal_onnx_node *node, int i)
+static const struct sal_onnx_tensor *
+initialiser(const struct layers *layers, const struct sal_onnx_node *node, int i)
 {
     if (i >= node->n_inputs || !*node->inputs[i])
         return NULL;
@@ -131,8 +131,8 @@ static bool find_layers(struct layers *layers)
 {
     const struct sal_onnx_graph *graph = &layers->onnx->graph;
     layers->at = sal_new(layers->arena, struct layer, graph->n_nodes);
-    if (!layers->at || !sal_names_init(&layers->names, layers->arena,
-                                       (size_t)graph->n_initialisers))
+    if (!layers->at ||
+        !sal_names_init(&layers->names, layers->arena, (size_t)graph->n_initialisers))
         return false;
     for (int i = 0; i < graph->n_initialisers; i++)
         sal_names_add(&layers->names, graph->initialisers[i].name, i);
@@ -146,14 +146,15 @@ static const char *label(const struct sal_onnx_node *node)
     return *node->name || !node->n_outputs ? node->name : node->outputs[0];
 }
 
-static const char *shape(const struct sal_onnx_tensor *tensor, char *dst, size_t capacity)
+static const char *shape(const struct sal_onnx_tensor *tensor, char *dst,
+                         size_t capacity)
 {
     struct sal_shape s = {.rank = tensor->rank};
     memcpy(s.dim, tensor->dim, sizeof(tensor->dim));
     return sal_shape_text(&s, dst, capacity);
 }
 
-/* ---- what refuses to be built -------------------------------------------------------- */
+/* ---- what refuses to be built ----------------------------------------------- */
 
 /* Gemm's C may be one value, a column, or the whole product. */
 static bool bias_fits(const struct layer *layer)
@@ -186,17 +187,22 @@ static const char *misfit_bias(const struct layers *layers)
     char text[2][96];
     const struct layer *other = other_user(layers, layer);
     const char *fact = sal_arena_format(
-        layers->arena, "%.20s '%.60s': bias '%.60s' is %s, weight '%.60s' is %s, which "
-        "makes %lld channels", layer->node->op, label(layer->node), layer->bias->name,
+        layers->arena,
+        "%.20s '%.60s': bias '%.60s' is %s, weight '%.60s' is %s, which makes %lld "
+        "channels",
+        layer->node->op, label(layer->node), layer->bias->name,
         shape(layer->bias, text[0], sizeof(text[0])), layer->weight->name,
         shape(layer->weight, text[1], sizeof(text[1])), (long long)layer->outputs);
     if (!fact || !other)
         return fact ? sal_arena_format(layers->arena,
-                                       "%s: the exporter mixed up two layers; " AGAIN, fact)
+                                       "%s: the exporter mixed up two layers; " AGAIN,
+                                       fact)
                     : NULL;
-    return sal_arena_format(layers->arena,
-                            "%s; '%.60s' has the same bias: PyTorch 2.9 loses one when it "
-                            "fuses BatchNormalization; " AGAIN, fact, label(other->node));
+    return sal_arena_format(
+        layers->arena,
+        "%s; '%.60s' has the same bias: PyTorch 2.9 loses one when it fuses "
+        "BatchNormalization; " AGAIN,
+        fact, label(other->node));
 }
 
 static const char *misfit_norm(const struct layers *layers)
@@ -212,17 +218,18 @@ static const char *misfit_norm(const struct layers *layers)
             const struct sal_onnx_tensor *other = initialiser(layers, node, k);
             if (other && other->count != scale->count)
                 return sal_arena_format(
-                    layers->arena, "BatchNormalization '%.60s': scale '%.60s' is %s, %s "
-                    "'%.60s' is %s, all four must be one per channel: the exporter mixed "
-                    "up two layers; " AGAIN, label(node), scale->name,
-                    shape(scale, text[0], sizeof(text[0])), names[k], other->name,
-                    shape(other, text[1], sizeof(text[1])));
+                    layers->arena,
+                    "BatchNormalization '%.60s': scale '%.60s' is %s, %s '%.60s' is "
+                    "%s, all four must be one per channel: the exporter mixed up two "
+                    "layers; " AGAIN,
+                    label(node), scale->name, shape(scale, text[0], sizeof(text[0])),
+                    names[k], other->name, shape(other, text[1], sizeof(text[1])));
         }
     }
     return NULL;
 }
 
-/* ---- what can be built and may be wrong ------------------------------------------------ */
+/* ---- what can be built and may be wrong ------------------------------------- */
 
 static bool is_pytorch_2_9(const struct sal_onnx *onnx)
 {
@@ -258,9 +265,10 @@ static const char *shared_bias(const struct layers *layers)
         bool both = a != b && a->sibling == b->sibling && a->weight != b->weight;
         if (both && (named_after_input(a) || is_pytorch_2_9(layers->onnx)))
             return sal_arena_format(
-                layers->arena, "%.20s '%.60s' and '%.60s' share the bias '%.60s': PyTorch "
-                "2.9 writes this when it fuses BatchNormalization and loses one of the "
-                "two biases, so the scores are probably wrong; " VERIFY "; " AGAIN,
+                layers->arena,
+                "%.20s '%.60s' and '%.60s' share the bias '%.60s': PyTorch 2.9 writes "
+                "this when it fuses BatchNormalization and loses one of the two biases, "
+                "so the scores are probably wrong; " VERIFY "; " AGAIN,
                 a->node->op, label(a->node), label(b->node), a->bias->name);
     }
     return NULL;
@@ -282,15 +290,16 @@ static const char *doubtful_bias(const struct layers *layers)
         const struct layer *b = &layers->at[i], *a = sibling_of(layers, b);
         if (a && (may_have_lost_bias(a) || may_have_lost_bias(b)))
             return sal_arena_format(
-                layers->arena, "exported by PyTorch 2.9, which can lose a bias when it "
-                "fuses BatchNormalization after layers that read the same tensor, here "
-                "%.20s '%.60s' and '%.60s': " VERIFY, a->node->op, label(a->node),
-                label(b->node));
+                layers->arena,
+                "exported by PyTorch 2.9, which can lose a bias when it fuses "
+                "BatchNormalization after layers that read the same tensor, here %.20s "
+                "'%.60s' and '%.60s': " VERIFY,
+                a->node->op, label(a->node), label(b->node));
     }
     return NULL;
 }
 
-/* ---- the table ------------------------------------------------------------------------- */
+/* ---- the table -------------------------------------------------------------- */
 
 static const struct known_bad {
     bool explains; /* why a graph was refused; else a warning */
@@ -305,8 +314,8 @@ enum { N_TABLE = sizeof(table) / sizeof(*table) };
 
 static_assert((int)N_TABLE <= (int)SAL_SUSPECTS_MAX, "every row may speak");
 
-static int find_rows(const struct sal_onnx *onnx, struct sal_arena *arena, bool explains,
-                     const char *texts[SAL_SUSPECTS_MAX])
+static int find_rows(const struct sal_onnx *onnx, struct sal_arena *arena,
+                     bool explains, const char *texts[SAL_SUSPECTS_MAX])
 {
     struct layers layers = {.onnx = onnx, .arena = arena};
     int n = 0;

@@ -14,6 +14,7 @@ const struct sal_op *sal_missing_or_op(const struct sal_onnx_node *node, int64_t
 /* SAL_UNSUPPORTED for a node without a row; names all operators that are missing, as
  * far as one line has room. */
 enum sal_status sal_missing_fail(const struct sal_onnx *onnx,
-                                 const struct sal_onnx_node *node, struct sal_error *err);
+                                 const struct sal_onnx_node *node,
+                                 struct sal_error *err);
 
 #endif

@@ -15,7 +15,7 @@ static enum sal_status no_memory(struct sal_error *err)
     return sal_fail(err, SAL_LIMIT, "no memory for the recorded tensor");
 }
 
-/* ---- one file ------------------------------------------------------------------ */
+/* ---- one file --------------------------------------------------------------- */
 
 static bool is_npy(struct sal_span bytes)
 {
@@ -35,9 +35,11 @@ static enum sal_status parse_npy(struct sal_recording *recording,
     size_t size = (size_t)array.count * sizeof(*array.data);
     void *copy = sal_arena_alloc(&recording->arena, size, 1);
     struct sal_onnx_tensor *tensor = &recorded->tensor;
-    *tensor = (struct sal_onnx_tensor){
-        .name = "", .type = SAL_ONNX_FLOAT, .rank = array.rank,
-        .count = (size_t)array.count, .raw = {copy, size}};
+    *tensor = (struct sal_onnx_tensor){.name = "",
+                                       .type = SAL_ONNX_FLOAT,
+                                       .rank = array.rank,
+                                       .count = (size_t)array.count,
+                                       .raw = {copy, size}};
     memcpy(tensor->dim, array.shape, sizeof(tensor->dim));
     if (copy && size)
         memcpy(copy, array.data, size);
@@ -50,16 +52,18 @@ static enum sal_status read_file(struct sal_recording *recording,
                                  struct sal_recorded *recorded, struct sal_error *err)
 {
     struct sal_file *file = &recording->files[recording->n_files];
-    enum sal_status status =
-        sal_file_map(file, recorded->path, RECORDED_FILE_MAX, err);
+    enum sal_status status = sal_file_map(file, recorded->path, RECORDED_FILE_MAX, err);
     if (status)
         return status;
     recording->n_files++;
-    status = is_npy(file->bytes)
-                 ? parse_npy(recording, recorded, file->bytes, err)
-                 : sal_onnx_parse_tensor(&recorded->tensor, file->bytes,
-                                         &recording->arena, err);
-    return status ? sal_fail_within(err, status, "%.300s", recorded->path) : SAL_OK;
+    status = is_npy(file->bytes) ? parse_npy(recording, recorded, file->bytes, err)
+                                 : sal_onnx_parse_tensor(&recorded->tensor, file->bytes,
+                                                         &recording->arena, err);
+    if (!status)
+        return SAL_OK;
+    sal_file_close(file);
+    recording->n_files--;
+    return sal_fail_within(err, status, "%.300s", recorded->path);
 }
 
 enum sal_status sal_recording_add(struct sal_recording *recording,
@@ -80,15 +84,15 @@ enum sal_status sal_recording_add(struct sal_recording *recording,
     return status;
 }
 
-/* ---- a folder ------------------------------------------------------------------ */
+/* ---- a folder --------------------------------------------------------------- */
 
 /* path becomes folder/name_i with the extension that is there; false: neither. */
 static bool find(char path[PATH_SIZE], const char *folder, const char *name, int i)
 {
     static const char *const extensions[] = {"pb", "npy"};
     for (size_t k = 0; k < sizeof(extensions) / sizeof(*extensions); k++) {
-        int size = snprintf(path, PATH_SIZE, "%s/%s_%d.%s", folder, name, i,
-                            extensions[k]);
+        int size =
+            snprintf(path, PATH_SIZE, "%s/%s_%d.%s", folder, name, i, extensions[k]);
         if (size < PATH_SIZE && access(path, F_OK) == 0)
             return true;
     }
@@ -112,7 +116,8 @@ enum sal_status sal_recording_add_folder(struct sal_recording *recording,
     char path[PATH_SIZE];
     if (!find(path, folder, "output", 0))
         return sal_fail(err, SAL_BAD_INPUT,
-                        "%.300s: there is no output_0.pb or output_0.npy in it", folder);
+                        "%.300s: there is no output_0.pb or output_0.npy in it",
+                        folder);
     enum sal_status status =
         add_side(recording, &recording->inputs, folder, "input", err);
     return status ? status

@@ -19,7 +19,8 @@ struct check {
     struct sal_recording *recording;
     const struct sal_recorded_options *options;
     struct sal_agreement *agreements;
-    struct sal_onnx given; /* the description with its constants among the initialisers */
+    struct sal_onnx
+        given; /* the description with its constants among the initialisers */
     struct sal_shape shapes[SAL_RECORDED_MAX];
     int input[SAL_RECORDED_MAX]; /* of given's inputs: which recorded one it is */
     struct sal_arena arena;
@@ -38,10 +39,10 @@ static struct sal_shape shape_of(const struct sal_onnx_tensor *tensor)
     return shape;
 }
 
-/* ---- what the graph declares ------------------------------------------------------ */
+/* ---- what the graph declares ------------------------------------------------ */
 
-static void retype(struct sal_recorded_list *list, const struct sal_onnx_value *declared,
-                   int n)
+static void retype(struct sal_recorded_list *list,
+                   const struct sal_onnx_value *declared, int n)
 {
     for (int i = 0; i < list->n && i < n; i++)
         if (declared[i].type == SAL_ONNX_BFLOAT16 &&
@@ -56,13 +57,13 @@ static enum sal_status check_counts(struct check *c)
     if (r->inputs.n == graph->n_inputs && r->outputs.n > 0 &&
         r->outputs.n <= graph->n_outputs)
         return SAL_OK;
-    return sal_fail(c->err, SAL_USAGE,
-                    "the model has %d input%s and %d output%s; %d recorded input%s and %d "
-                    "output%s are given",
-                    graph->n_inputs, graph->n_inputs == 1 ? "" : "s", graph->n_outputs,
-                    graph->n_outputs == 1 ? "" : "s", r->inputs.n,
-                    r->inputs.n == 1 ? "" : "s", r->outputs.n,
-                    r->outputs.n == 1 ? "" : "s");
+    return sal_fail(
+        c->err, SAL_USAGE,
+        "the model has %d input%s and %d output%s; %d recorded input%s and %d "
+        "output%s are given",
+        graph->n_inputs, graph->n_inputs == 1 ? "" : "s", graph->n_outputs,
+        graph->n_outputs == 1 ? "" : "s", r->inputs.n, r->inputs.n == 1 ? "" : "s",
+        r->outputs.n, r->outputs.n == 1 ? "" : "s");
 }
 
 static bool fits(const struct sal_onnx_value *declared, const struct sal_shape *shape)
@@ -100,13 +101,13 @@ static enum sal_status check_input(struct check *c, int i)
     if (c->options->any_shape || fits(declared, &shape))
         return SAL_OK;
     struct sal_shape expected = declared_shape(declared);
-    return sal_fail(c->err, SAL_BAD_INPUT, "%.200s is %s, input '%.100s' is %s (-1: free)",
-                    recorded->path, sal_shape_text(&shape, text[0], sizeof(text[0])),
-                    declared->name,
+    return sal_fail(c->err, SAL_BAD_INPUT,
+                    "%.200s is %s, input '%.100s' is %s (-1: free)", recorded->path,
+                    sal_shape_text(&shape, text[0], sizeof(text[0])), declared->name,
                     sal_shape_text(&expected, text[1], sizeof(text[1])));
 }
 
-/* ---- what the engine is given ------------------------------------------------------ */
+/* ---- what the engine is given ----------------------------------------------- */
 
 static bool is_constant(const struct check *c, int i)
 {
@@ -155,7 +156,7 @@ static enum sal_status fill(struct check *c, struct sal_tensor *to, int input)
     return status;
 }
 
-/* ---- comparing ---------------------------------------------------------------------- */
+/* ---- comparing -------------------------------------------------------------- */
 
 static struct sal_tolerance tolerance_for(const struct check *c, int type)
 {
@@ -193,8 +194,8 @@ static bool close_enough(double got, double wanted, double margin)
     return fabs(got - wanted) <= margin;
 }
 
-static void compare_values(const struct sal_tensor *got, const struct sal_tensor *wanted,
-                           struct sal_agreement *a)
+static void compare_values(const struct sal_tensor *got,
+                           const struct sal_tensor *wanted, struct sal_agreement *a)
 {
     const struct sal_tolerance *t = &a->tolerance;
     int64_t n = sal_shape_count(&wanted->shape), worst = -1;
@@ -203,9 +204,9 @@ static void compare_values(const struct sal_tensor *got, const struct sal_tensor
     for (int64_t i = 0; i < n; i++) {
         double x = element(got, i), y = element(wanted, i);
         bool same = got->kind == SAL_INT && got->i64[i] == wanted->i64[i];
-        double margin = got->kind == SAL_INT ? -1
-                                             : t->relative * fabs(y) + t->absolute +
-                                                   t->of_largest * top;
+        double margin = got->kind == SAL_INT
+                            ? -1
+                            : t->relative * fabs(y) + t->absolute + t->of_largest * top;
         double off = isfinite(y) ? fabs(x - y) : 0;
         a->max_abs = off <= a->max_abs ? a->max_abs : off; /* NaN stays */
         if (same || close_enough(x, y, margin))
@@ -225,7 +226,8 @@ static void compare_values(const struct sal_tensor *got, const struct sal_tensor
                  element(got, worst), element(wanted, worst));
 }
 
-static enum sal_status compare(struct check *c, const struct sal_tensor *got, int output)
+static enum sal_status compare(struct check *c, const struct sal_tensor *got,
+                               int output)
 {
     const struct sal_recorded *recorded = &c->recording->outputs.at[output];
     struct sal_agreement *a = &c->agreements[output];
@@ -264,7 +266,7 @@ static enum sal_status verdict(struct check *c)
     return SAL_OK;
 }
 
-/* ---- running ------------------------------------------------------------------------ */
+/* ---- running ---------------------------------------------------------------- */
 
 static enum sal_status compare_all(struct check *c, const struct sal_graph *graph,
                                    struct sal_run *run)
