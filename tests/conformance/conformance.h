@@ -31,12 +31,12 @@ enum outcome {
 /* What a child sends its parent: one write, never split. */
 struct result {
     enum outcome outcome;
-    bool constants;     /* passed with some inputs as constants of the graph */
-    int sets;           /* test_data_set_* that were run */
-    double max_rel;     /* largest difference over the output's largest value */
-    double seconds;     /* the parent's; 0 while it runs */
-    char what[48];      /* operator, type, signal, limit: between the brackets */
-    char text[320];     /* a sentence about it; "" where there is nothing to say */
+    bool constants;       /* passed with some inputs as constants of the graph */
+    int sets;             /* test_data_set_* that were run */
+    double max_rel;       /* largest difference over the output's largest value */
+    double seconds;       /* the parent's; 0 while it runs */
+    char what[48];        /* operator, type, signal, limit: between the brackets */
+    char text[320];       /* a sentence about it; "" where there is nothing to say */
     char operators[1536]; /* of the model, each once: " Conv Relu " */
 };
 
@@ -56,7 +56,7 @@ struct tests {
 bool tests_find(struct tests *tests, const char *root);
 void tests_release(struct tests *tests);
 
-/* ---- one test ------------------------------------------------------------------- */
+/* ---- one test --------------------------------------------------------------- */
 
 typedef void trial_run(const struct test *test, struct result *result);
 
@@ -65,7 +65,7 @@ typedef void trial_run(const struct test *test, struct result *result);
 extern double trial_relative;
 trial_run trial;
 
-/* ---- many ------------------------------------------------------------------------ */
+/* ---- many ------------------------------------------------------------------- */
 
 struct farm {
     int jobs;       /* children at once */
@@ -82,7 +82,7 @@ struct farm {
 /* Fills every test's result. */
 void farm_run(const struct farm *farm, struct tests *tests, trial_run *run);
 
-/* ---- lists ------------------------------------------------------------------------- */
+/* ---- lists ------------------------------------------------------------------ */
 
 /* "pass", "pass(constants)", "skip(op: Loop)", "crash(SIGSEGV)": the word in a list. */
 const char *outcome_text(const struct result *result, char *dst, size_t capacity);
@@ -91,7 +91,7 @@ const char *outcome_text(const struct result *result, char *dst, size_t capacity
 int list_compare(const struct tests *tests, const char *path, FILE *out);
 bool list_write(const struct tests *tests, const char *path);
 
-/* ---- reports ------------------------------------------------------------------------ */
+/* ---- reports ---------------------------------------------------------------- */
 
 struct counts {
     int of[OUTCOMES];
@@ -104,7 +104,7 @@ void report_counts(const struct tests *tests, FILE *out);
 void report_precision(const struct tests *tests, FILE *out);
 void report_operators(const struct tests *tests, FILE *out);
 
-/* ---- itself --------------------------------------------------------------------------- */
+/* ---- itself ----------------------------------------------------------------- */
 
 /* 0: every kind of bad child was told for what it is. */
 int self_test(void);

@@ -30,7 +30,7 @@ static double now(void)
     return (double)t.tv_sec + (double)t.tv_nsec * 1e-9;
 }
 
-/* ---- the child ------------------------------------------------------------------------ */
+/* ---- the child -------------------------------------------------------------- */
 
 /* Bytes mapped so far: libraries and their threads are not the test's doing. */
 static size_t mapped(void)
@@ -72,8 +72,8 @@ static bool start(const struct farm *farm, struct child *child, struct test *tes
     if (pipe(ends) != 0)
         return false;
     fflush(NULL);
-    *child = (struct child){.pid = fork(), .pipe = ends[0], .started = now(),
-                            .test = test};
+    *child =
+        (struct child){.pid = fork(), .pipe = ends[0], .started = now(), .test = test};
     if (child->pid == 0) {
         close(ends[0]);
         run_child(farm, test, ends[1], run);
@@ -86,7 +86,7 @@ static bool start(const struct farm *farm, struct child *child, struct test *tes
     return false;
 }
 
-/* ---- the parent ------------------------------------------------------------------------- */
+/* ---- the parent ------------------------------------------------------------- */
 
 static void crashed(struct result *result, const char *what, const char *text)
 {
@@ -114,7 +114,8 @@ static void conclude(struct child *child, bool overdue, bool said)
     } else if (WEXITSTATUS(status) != 0) {
         snprintf(what, sizeof(what), "exit %d", WEXITSTATUS(status));
         crashed(result, what, "it ended itself");
-    } else if (!said || result->outcome <= OUTCOME_NONE || result->outcome >= OUTCOMES) {
+    } else if (!said || result->outcome <= OUTCOME_NONE ||
+               result->outcome >= OUTCOMES) {
         crashed(result, "silent", "it ended without a word");
     }
     result->seconds = now() - child->started;

@@ -29,7 +29,7 @@ const char *outcome_text(const struct result *result, char *dst, size_t capacity
     return dst;
 }
 
-/* ---- comparing: two sorted lists, merged ---------------------------------------------- */
+/* ---- comparing: two sorted lists, merged ------------------------------------ */
 
 struct reader {
     FILE *file;

@@ -21,30 +21,57 @@ static const char usage[] =
 static bool parse(struct request *request, int argc, char **argv)
 {
     static const struct option options[] = {
-        {"list", required_argument, NULL, 'l'},   {"accept", no_argument, NULL, 'a'},
-        {"by-operator", no_argument, NULL, 'o'},  {"figures", no_argument, NULL, 'f'},
-        {"quiet", no_argument, NULL, 'q'},        {"jobs", required_argument, NULL, 'j'},
-        {"seconds", required_argument, NULL, 's'}, {"memory", required_argument, NULL, 'm'},
-        {"strict", required_argument, NULL, 'r'}, {"self-test", no_argument, NULL, 't'},
+        {"list", required_argument, NULL, 'l'},
+        {"accept", no_argument, NULL, 'a'},
+        {"by-operator", no_argument, NULL, 'o'},
+        {"figures", no_argument, NULL, 'f'},
+        {"quiet", no_argument, NULL, 'q'},
+        {"jobs", required_argument, NULL, 'j'},
+        {"seconds", required_argument, NULL, 's'},
+        {"memory", required_argument, NULL, 'm'},
+        {"strict", required_argument, NULL, 'r'},
+        {"self-test", no_argument, NULL, 't'},
         {NULL, 0, NULL, 0},
     };
     for (int c; (c = getopt_long(argc, argv, "", options, NULL)) != -1;) {
         switch (c) {
-        case 'l': request->list = optarg; break;
-        case 'a': request->accept = true; break;
-        case 'o': request->by_operator = true; break;
-        case 'f': request->figures = true; break;
-        case 'q': request->quiet = true; break;
-        case 'j': request->farm.jobs = atoi(optarg); break;
-        case 's': request->farm.seconds = atof(optarg); break;
-        case 'm': request->farm.memory = (size_t)atol(optarg) << 20; break;
-        case 'r': trial_relative = atof(optarg); break;
-        case 't': request->self_test = true; break;
-        default: return false;
+        case 'l':
+            request->list = optarg;
+            break;
+        case 'a':
+            request->accept = true;
+            break;
+        case 'o':
+            request->by_operator = true;
+            break;
+        case 'f':
+            request->figures = true;
+            break;
+        case 'q':
+            request->quiet = true;
+            break;
+        case 'j':
+            request->farm.jobs = atoi(optarg);
+            break;
+        case 's':
+            request->farm.seconds = atof(optarg);
+            break;
+        case 'm':
+            request->farm.memory = (size_t)atol(optarg) << 20;
+            break;
+        case 'r':
+            trial_relative = atof(optarg);
+            break;
+        case 't':
+            request->self_test = true;
+            break;
+        default:
+            return false;
         }
     }
     request->root = optind == argc - 1 ? argv[optind] : NULL;
-    return request->self_test || (request->root && !(request->accept && !request->list));
+    return request->self_test ||
+           (request->root && !(request->accept && !request->list));
 }
 
 /* Compares or accepts; false: it differs, or the list cannot be read or written. */
@@ -61,7 +88,8 @@ static bool use_list(const struct request *request, const struct tests *tests)
         printf("%s: %s\n", request->list, strerror(errno));
     else if (differ > 0)
         printf("%d differ from %s (- as listed, + as it is); 'make conformance-accept' "
-               "writes the lists anew\n", differ, request->list);
+               "writes the lists anew\n",
+               differ, request->list);
     return differ == 0;
 }
 

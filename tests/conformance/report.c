@@ -42,7 +42,8 @@ void report_counts(const struct tests *tests, FILE *out)
 void report_precision(const struct tests *tests, FILE *out)
 {
     static const double most[] = {0, 1e-7, 1e-6, 1e-5, 1e-4, HUGE_VAL};
-    static const char *const names[] = {"exact", "1e-7", "1e-6", "1e-5", "1e-4", "above"};
+    static const char *const names[] = {"exact", "1e-7", "1e-6",
+                                        "1e-5",  "1e-4", "above"};
     enum { STEPS = sizeof(most) / sizeof(*most) };
     int n[STEPS] = {0};
     for (int i = 0; i < tests->n; i++) {
@@ -57,7 +58,7 @@ void report_precision(const struct tests *tests, FILE *out)
     fprintf(out, "\n");
 }
 
-/* ---- by operator ------------------------------------------------------------------------ */
+/* ---- by operator ------------------------------------------------------------ */
 
 struct row {
     char name[64];
@@ -72,7 +73,8 @@ struct rows {
 static struct row *row_of(struct rows *rows, const char *name, size_t size)
 {
     for (int i = 0; i < rows->n; i++)
-        if (strlen(rows->at[i].name) == size && memcmp(rows->at[i].name, name, size) == 0)
+        if (strlen(rows->at[i].name) == size &&
+            memcmp(rows->at[i].name, name, size) == 0)
             return &rows->at[i];
     struct row *more = realloc(rows->at, (size_t)(rows->n + 1) * sizeof(*more));
     if (!more || size >= sizeof(more->name))
@@ -91,7 +93,8 @@ static void count(struct rows *rows, const struct result *result)
         struct row *row = row_of(rows, at, size);
         row->tests++;
         row->passed += result->outcome == OUTCOME_PASS;
-        row->failed += result->outcome == OUTCOME_FAIL || result->outcome == OUTCOME_CRASH;
+        row->failed +=
+            result->outcome == OUTCOME_FAIL || result->outcome == OUTCOME_CRASH;
         at += size + strspn(at + size, " ");
     }
 }

@@ -5,7 +5,7 @@
 
 #include "conformance.h"
 
-/* ---- children ----------------------------------------------------------------------- */
+/* ---- children --------------------------------------------------------------- */
 
 static void passes(struct result *result)
 {
@@ -97,7 +97,7 @@ static const struct {
     const char *name;
     void (*run)(struct result *result);
     const char *expected;
-    bool limited; /* needs RLIMIT_AS */
+    bool limited;          /* needs RLIMIT_AS */
     const char *sanitized; /* expected under a sanitizer, where that differs */
 } cases[] = {
     {"dies-late", dies_late, "crash(exit 23)", false, NULL},
@@ -121,18 +121,18 @@ static void run_case(const struct test *test, struct result *result)
             cases[i].run(result);
 }
 
-/* ---- what the parent says of them ---------------------------------------------------- */
+/* ---- what the parent says of them ------------------------------------------- */
 
 static int check_children(struct tests *tests)
 {
     int faults = 0;
-    farm_run(&(struct farm){.jobs = 4, .seconds = 2, .memory = (size_t)256 << 20}, tests,
-             run_case);
+    farm_run(&(struct farm){.jobs = 4, .seconds = 2, .memory = (size_t)256 << 20},
+             tests, run_case);
     for (int i = 0; i < tests->n; i++) {
         char text[96];
         outcome_text(&tests->at[i].result, text, sizeof(text));
-        const char *expected = SANITIZED && cases[i].sanitized ? cases[i].sanitized
-                                                               : cases[i].expected;
+        const char *expected =
+            SANITIZED && cases[i].sanitized ? cases[i].sanitized : cases[i].expected;
         if (SANITIZED && cases[i].limited)
             expected = text;
         bool good = strcmp(text, expected) == 0;
@@ -181,7 +181,8 @@ static int check_lists(void)
     static const char added[] = "b skip(op: Loop)\n";
     static const char malformed[] = "a pass\nb skip(op: Loop)\nc\n";
     return check_difference(&tests, same, 0, "that is right") +
-           check_difference(&tests, skip_for_pass, 1, "with a pass that is now a skip") +
+           check_difference(&tests, skip_for_pass, 1,
+                            "with a pass that is now a skip") +
            check_difference(&tests, new_pass, 1, "with a failure that now passes") +
            check_difference(&tests, other_reason, 1, "with another reason to skip") +
            check_difference(&tests, folded, 1, "with a pass that now needs constants") +

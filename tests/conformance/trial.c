@@ -19,7 +19,7 @@ static void say(struct result *result, enum outcome outcome, const char *what,
     snprintf(result->text, sizeof(result->text), "%.300s", text);
 }
 
-/* ---- what the model needs ----------------------------------------------------------- */
+/* ---- what the model needs --------------------------------------------------- */
 
 static void name_operators(const struct sal_onnx *onnx, struct result *result)
 {
@@ -73,13 +73,19 @@ static bool can_run(const struct sal_onnx *onnx, struct sal_arena *arena,
     return false;
 }
 
-/* ---- one data set ---------------------------------------------------------------------- */
+/* ---- one data set ----------------------------------------------------------- */
 
 /* A graph whose shapes hang on an input's values is built with that input as a
  * constant, as an exporter would have written it. Tried in this order: what is folded
  * away is not run, so the less the better. */
-enum hand { HAND_NOTHING, HAND_INTEGERS_BUT_FIRST, HAND_INTEGERS, HAND_ALL_BUT_FIRST,
-            HANDS, HAND_ALL };
+enum hand {
+    HAND_NOTHING,
+    HAND_INTEGERS_BUT_FIRST,
+    HAND_INTEGERS,
+    HAND_ALL_BUT_FIRST,
+    HANDS,
+    HAND_ALL
+};
 
 static bool as_constant(enum hand hand, int i, enum sal_kind kind)
 {
@@ -132,7 +138,8 @@ static enum sal_status check(struct set *set, struct sal_error *err)
     struct sal_agreement agreements[SAL_RECORDED_MAX];
     struct sal_recorded_options options = {.tolerance = sal_tolerance_onnx,
                                            .constant = set->constant,
-                                           .any_shape = true, /* CastLike's declare another */
+                                           .any_shape =
+                                               true, /* CastLike's declare another */
                                            .memory = (size_t)1 << 30};
     if (trial_relative > 0)
         options.tolerance.relative = trial_relative;
@@ -172,7 +179,7 @@ static void judge(struct set *set)
     } else if (choose(set, HAND_ALL) && check(set, &err) != SAL_UNSUPPORTED) {
         say(set->result, OUTCOME_SKIP_DATA, "", first.text);
     } else {
-        refused(&first, set->result);
+        refused(&err, set->result); /* of a graph without a shape left to know */
     }
 }
 
@@ -190,7 +197,7 @@ static void run_set(const struct sal_onnx *onnx, const char *folder,
     sal_recording_release(&set.recording);
 }
 
-/* ---- one test --------------------------------------------------------------------------- */
+/* ---- one test --------------------------------------------------------------- */
 
 static void run_sets(const struct test *test, const struct sal_onnx *onnx,
                      struct result *result)
