@@ -160,7 +160,7 @@ $(CONFORMANCE): $(CONFORMANCE_SRC:tests/%.c=$B/%.o) $B/tests/support/leaks.o \
 # DIR: any tree of ONNX's backend tests; else those that Debian packages, against the
 # list of what came of each.
 conformance: $(CONFORMANCE)
-	@tests/conformance/run $B $(DIR)
+	@tests/conformance/run $B "$(DIR)"
 
 conformance-accept: $(CONFORMANCE)
 	@tests/conformance/accept $B
@@ -181,6 +181,7 @@ test-all: test
 	@SLOW=1 $(MAKE) --no-print-directory TESTS=tests/test_gradient_models.c SCRIPTS= check
 	@$(MAKE) --no-print-directory SAN=address check
 	@SHARED_DATA=none $(MAKE) --no-print-directory RUNNER="$(VALGRIND)" SCRIPTS= check
+	@RUNNER="$(VALGRIND)" $(MAKE) --no-print-directory conformance
 	@tests/mutation/backwards
 
 # ---- for people ---------------------------------------------------------------------

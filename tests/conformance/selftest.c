@@ -45,6 +45,14 @@ static void hoards(struct result *result)
     }
 }
 
+/* Nothing is wrong with it where nobody looks. */
+static void leaks(struct result *result)
+{
+    char *volatile piece = malloc(64);
+    result->outcome = piece ? OUTCOME_PASS : OUTCOME_FAIL;
+    piece = NULL;
+}
+
 static void reads_nowhere(struct result *result)
 {
     volatile int *volatile nowhere = NULL;
@@ -106,6 +114,7 @@ static const struct {
     {"hangs-late", hangs_late, "crash(time)", false, NULL},
     {"hoards", hoards, "fail(memory)", true, NULL},
     {"is-silent", is_silent, "crash(silent)", false, NULL},
+    {"leaks", leaks, "pass", false, "crash(exit 1)"},
     {"leaves", leaves, "crash(exit 3)", false, NULL},
     {"loops", loops, "crash(time)", false, NULL},
     {"passes", passes, "pass", false, NULL},
@@ -123,23 +132,32 @@ static void run_case(const struct test *test, struct result *result)
 
 /* ---- what the parent says of them ------------------------------------------- */
 
-static int check_children(struct tests *tests)
+static int check_child(const struct test *test)
 {
-    int faults = 0;
-    farm_run(&(struct farm){.jobs = 4, .seconds = 2, .memory = (size_t)256 << 20},
-             tests, run_case);
-    for (int i = 0; i < tests->n; i++) {
-        char text[96];
-        outcome_text(&tests->at[i].result, text, sizeof(text));
-        const char *expected =
-            SANITIZED && cases[i].sanitized ? cases[i].sanitized : cases[i].expected;
-        if (SANITIZED && cases[i].limited)
-            expected = text;
-        bool good = strcmp(text, expected) == 0;
-        printf("%s  a child that %s: %s%s%s\n", good ? "ok  " : "FAIL", cases[i].name,
-               text, good ? "" : ", expected ", good ? "" : expected);
-        faults += !good;
-    }
+    char text[96];
+    int i = 0;
+    while (strcmp(cases[i].name, test->name) != 0)
+        i++;
+    const char *expected =
+        SANITIZED && cases[i].sanitized ? cases[i].sanitized : cases[i].expected;
+    bool good = strcmp(outcome_text(&test->result, text, sizeof(text)), expected) == 0;
+    printf("%s  a child that %s: %s%s%s\n", good ? "ok  " : "FAIL", test->name, text,
+           good ? "" : ", expected ", good ? "" : expected);
+    return !good;
+}
+
+static int check_children(void)
+{
+    struct tests tests = {.at = calloc(N_CASES, sizeof(*tests.at))};
+    int faults = !tests.at;
+    for (int i = 0; i < N_CASES && tests.at; i++)
+        if (!(SANITIZED && cases[i].limited))
+            tests.at[tests.n++].name = strdup(cases[i].name);
+    farm_run(&(struct farm){.jobs = 4, .seconds = 2, .memory = (size_t)256 << 20}, &tests,
+             run_case);
+    for (int i = 0; i < tests.n; i++)
+        faults += check_child(&tests.at[i]);
+    tests_release(&tests);
     return faults;
 }
 
@@ -193,12 +211,5 @@ static int check_lists(void)
 
 int self_test(void)
 {
-    struct tests tests = {.at = calloc(N_CASES, sizeof(*tests.at)), .n = N_CASES};
-    if (!tests.at)
-        return 1;
-    for (int i = 0; i < N_CASES; i++)
-        tests.at[i].name = strdup(cases[i].name);
-    int faults = check_children(&tests) + check_lists();
-    tests_release(&tests);
-    return faults != 0;
+    return check_children() + check_lists() != 0;
 }
