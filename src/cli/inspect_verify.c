@@ -146,8 +146,11 @@ static struct sal_tolerance tolerance_of(const struct options *options)
 {
     struct sal_tolerance t = sal_tolerance_scores;
     double times = option_number(options, OPT_TOLERANCE, t.relative) / t.relative;
-    return (struct sal_tolerance){t.relative * times, t.absolute * times,
-                                  t.of_largest * times};
+    return (struct sal_tolerance){.relative = t.relative * times,
+                                  .absolute = t.absolute * times,
+                                  .of_largest = t.of_largest * times,
+                                  .float16 = t.float16 * times,
+                                  .bfloat16 = t.bfloat16 * times};
 }
 
 /* name: the folder; NULL: the files of the command line. */
@@ -159,6 +162,7 @@ static enum sal_status verify_one(struct verification *v, const char *name)
     struct sal_recorded_options how = {
         .tolerance = tolerance_of(options),
         .memory = (size_t)option_number(options, OPT_MEMORY, 0),
+        .force_opset = option_given(options, OPT_FORCE_OPSET),
         .pool = v->pool,
     };
     enum sal_status status =

@@ -29,7 +29,7 @@ static bool is_missing(const struct sal_onnx *onnx, const struct sal_onnx_node *
     return !sal_is_if(node) && !sal_missing_or_op(node, opset);
 }
 
-/* ---- the nodes ------------------------------------------------------------------ */
+/* ---- the nodes ------------------------------------------------------------- */
 
 static const struct sal_onnx_graph *branch(const struct sal_onnx_node *node, int i)
 {
@@ -50,7 +50,8 @@ static bool measure(const struct sal_onnx_graph *graph, struct size *size)
     for (int i = 0; i < graph->n_nodes && size->nodes <= NODES_MAX; i++) {
         size->names += graph->nodes[i].n_inputs;
         for (int k = 0; k < 2; k++)
-            if (branch(&graph->nodes[i], k) && !measure(branch(&graph->nodes[i], k), size))
+            if (branch(&graph->nodes[i], k) &&
+                !measure(branch(&graph->nodes[i], k), size))
                 return false;
     }
     return size->nodes <= NODES_MAX;
@@ -73,7 +74,8 @@ static void collect(struct walk *walk, const struct sal_onnx_graph *graph)
         const struct sal_onnx_node *node = &graph->nodes[i];
         bool needed = false;
         for (int j = 0; j < node->n_outputs && !needed; j++)
-            needed = *node->outputs[j] && sal_names_find(&walk->wanted, node->outputs[j]);
+            needed =
+                *node->outputs[j] && sal_names_find(&walk->wanted, node->outputs[j]);
         if (!needed)
             continue;
         if (is_missing(walk->onnx, node))
@@ -148,19 +150,21 @@ int sal_missing_find(const struct sal_onnx *onnx, struct sal_arena *arena,
     return n;
 }
 
-/* ---- in one line -------------------------------------------------------------------- */
+/* ---- in one line --------------------------------------------------------------------
+ */
 
 static enum sal_status fail_for_one(const struct sal_missing *m, struct sal_error *err)
 {
     if (m->since)
-        return sal_fail(err, SAL_UNSUPPORTED,
-                        "operator %.60s (node '%.120s') is supported from opset %d to %d, "
-                        "the model has opset %lld",
-                        m->op, m->node, m->since, m->until, (long long)m->opset);
-    return sal_fail(err, SAL_UNSUPPORTED,
-                    "operator %.60s%s%.60s (node '%.120s', opset %lld) is not supported",
-                    m->domain, *m->domain ? "." : "", m->op, m->node,
-                    (long long)m->opset);
+        return sal_fail(
+            err, SAL_UNSUPPORTED,
+            "operator %.60s (node '%.120s') is supported from opset %d to %d, "
+            "the model has opset %lld",
+            m->op, m->node, m->since, m->until, (long long)m->opset);
+    return sal_fail(
+        err, SAL_UNSUPPORTED,
+        "operator %.60s%s%.60s (node '%.120s', opset %lld) is not supported", m->domain,
+        *m->domain ? "." : "", m->op, m->node, (long long)m->opset);
 }
 
 /* Rows as "Loop (3, first 'x'), ..." as far as there is room; returns how many. */
@@ -170,11 +174,10 @@ static int join(const struct sal_missing *missing, int n, char *dst, size_t capa
     size_t used = 0;
     int told = 0;
     for (; told < n && used + ONE < capacity; told++)
-        used += (size_t)snprintf(dst + used, capacity - used,
-                                 "%s%.20s%s%.30s (%d, first '%.40s')",
-                                 told ? ", " : "", missing[told].domain,
-                                 *missing[told].domain ? "." : "", missing[told].op,
-                                 missing[told].count, missing[told].node);
+        used += (size_t)snprintf(
+            dst + used, capacity - used, "%s%.20s%s%.30s (%d, first '%.40s')",
+            told ? ", " : "", missing[told].domain, *missing[told].domain ? "." : "",
+            missing[told].op, missing[told].count, missing[told].node);
     return told;
 }
 
@@ -205,8 +208,8 @@ enum sal_status sal_missing_fail(const struct sal_onnx *onnx,
     sal_arena_release(&arena);
     if (more)
         return sal_fail(err, SAL_UNSUPPORTED,
-                        "%d operators are not supported at opset %lld: %s and %d more", n,
-                        (long long)onnx->opset, text, more);
+                        "%d operators are not supported at opset %lld: %s and %d more",
+                        n, (long long)onnx->opset, text, more);
     return sal_fail(err, SAL_UNSUPPORTED,
                     "%d operators are not supported at opset %lld: %s", n,
                     (long long)onnx->opset, text);

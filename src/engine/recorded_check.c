@@ -9,9 +9,13 @@
 #include "model_parts.h"
 #include "run_parts.h"
 
-const struct sal_tolerance sal_tolerance_onnx = {.relative = 1e-3, .absolute = 1e-7};
-const struct sal_tolerance sal_tolerance_scores = {
-    .relative = 1e-3, .absolute = 1e-7, .of_largest = 1e-5};
+const struct sal_tolerance sal_tolerance_onnx = {
+    .relative = 1e-3, .absolute = 1e-7, .float16 = 1e-3, .bfloat16 = 0x1p-7};
+const struct sal_tolerance sal_tolerance_scores = {.relative = 1e-3,
+                                                   .absolute = 1e-7,
+                                                   .of_largest = 1e-5,
+                                                   .float16 = 0x1p-7,
+                                                   .bfloat16 = 0x1p-5};
 
 /* Everything one check needs. */
 struct check {
@@ -160,15 +164,12 @@ static enum sal_status fill(struct check *c, struct sal_tensor *to, int input)
 
 static struct sal_tolerance tolerance_for(const struct check *c, int type)
 {
-    static const struct {
-        int type;
-        double relative;
-    } coarse[] = {{SAL_ONNX_FLOAT16, 0x1p-9}, {SAL_ONNX_BFLOAT16, 0x1p-7}};
-    struct sal_tolerance tolerance = c->options->tolerance;
-    for (size_t i = 0; i < sizeof(coarse) / sizeof(*coarse); i++)
-        if (coarse[i].type == type)
-            tolerance.relative = fmax(tolerance.relative, coarse[i].relative);
-    return tolerance;
+    struct sal_tolerance t = c->options->tolerance;
+    double coarse = type == SAL_ONNX_FLOAT16    ? t.float16
+                    : type == SAL_ONNX_BFLOAT16 ? t.bfloat16
+                                                : 0;
+    t.relative = fmax(t.relative, coarse);
+    return t;
 }
 
 static double element(const struct sal_tensor *tensor, int64_t i)
@@ -313,6 +314,7 @@ static enum sal_status check(struct check *c)
     struct sal_graph graph;
     const struct sal_graph_options options = {
         .shapes = c->shapes,
+        .force_opset = c->options->force_opset,
         .memory = c->options->memory ? c->options->memory : sal_default_memory(),
         .pool = c->options->pool,
     };
