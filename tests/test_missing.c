@@ -134,6 +134,53 @@ static void what_no_output_needs_is_not_missing(void **state)
     end(&f);
 }
 
+/* An If whose branches are a Relu and an operator that is not there. */
+static void build_branches(struct fixture *f, float condition)
+{
+    struct onnx_build then, otherwise;
+    onnx_build_init(&then, 13);
+    onnx_build_node(&then, "Relu", "x", "t");
+    onnx_build_output(&then, "t", SAL_ONNX_FLOAT, -1, NULL);
+    onnx_build_init(&otherwise, 13);
+    onnx_build_node(&otherwise, "Fold", "half", "e");
+    onnx_build_output(&otherwise, "e", SAL_ONNX_FLOAT, -1, NULL);
+    onnx_build_weights(&f->build, "number", 0, NULL, &condition);
+    node(f, "Unfold", "x", "half"); /* only a branch reads it */
+    node(f, "Cast", "number", "condition");
+    onnx_build_int(&f->build, "to", SAL_ONNX_BOOL);
+    node(f, "If", "condition", "y");
+    onnx_build_graph(&f->build, "then_branch", onnx_build_finish_graph(&then));
+    onnx_build_graph(&f->build, "else_branch", onnx_build_finish_graph(&otherwise));
+    onnx_build_release(&then);
+    onnx_build_release(&otherwise);
+    onnx_build_output(&f->build, "y", SAL_ONNX_FLOAT, -1, NULL);
+    struct sal_span bytes = onnx_build_finish(&f->build);
+    assert_int_equal(sal_onnx_parse(&f->onnx, bytes, "test", &f->err), SAL_OK);
+    f->n = sal_missing_find(&f->onnx, &f->arena, &f->missing);
+}
+
+static void branches_are_looked_into(void **state)
+{
+    (void)state;
+    for (int taken = 0; taken < 2; taken++) {
+        struct fixture f;
+        struct sal_graph graph;
+        begin(&f, 13);
+        build_branches(&f, (float)taken);
+        assert_int_equal(f.n, 2);
+        assert_row(&f, 0, "", "Unfold", 1, "half", 13);
+        assert_row(&f, 1, "", "Fold", 1, "e", 13);
+        enum sal_status status = sal_graph_build(
+            &graph, &f.onnx, &(struct sal_graph_options){.memory = 1 << 20}, &f.err);
+        assert_int_equal(status, taken ? SAL_OK : SAL_UNSUPPORTED);
+        if (taken)
+            sal_graph_release(&graph);
+        else
+            assert_non_null(strstr(f.err.text, "Unfold (1, first 'half'), Fold"));
+        end(&f);
+    }
+}
+
 static void an_operator_of_another_opset_says_which(void **state)
 {
     (void)state;
@@ -185,6 +232,7 @@ int main(void)
         cmocka_unit_test(all_are_listed_with_count_and_first_node),
         cmocka_unit_test(one_is_told_as_before),
         cmocka_unit_test(what_no_output_needs_is_not_missing),
+        cmocka_unit_test(branches_are_looked_into),
         cmocka_unit_test(an_operator_of_another_opset_says_which),
         cmocka_unit_test(a_line_has_an_end),
     };

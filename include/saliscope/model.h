@@ -195,7 +195,8 @@ struct sal_missing {
 };
 
 /* All of them, in the order of the file, in arena; returns how many. What no output
- * needs is not counted. Texts are the description's. */
+ * needs is not counted; both branches of an If are, whichever is taken. Texts are the
+ * description's. */
 int sal_missing_find(const struct sal_onnx *onnx, struct sal_arena *arena,
                      struct sal_missing **missing);
 
