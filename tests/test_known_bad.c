@@ -267,6 +267,18 @@ static void two_initialisers_of_one_name_are_refused(void **state)
     refuse(&b, "two initialisers are named 'w': some exporters (PyTorch 2.9)");
 }
 
+static void a_bias_that_is_not_there_is_explained(void **state)
+{
+    (void)state;
+    struct onnx_build b;
+    onnx_build_init(&b, 13);
+    onnx_build_input(&b, "x", SAL_ONNX_FLOAT, 2, (int64_t[]){2, 4});
+    onnx_build_node(&b, "Add", "x,max_pool2d_bias_1", "y");
+    onnx_build_output(&b, "y", SAL_ONNX_FLOAT, -1, NULL);
+    refuse(&b, "node 'y' needs 'max_pool2d_bias_1', which nothing makes: PyTorch's "
+               "exporter is known to lose a bias");
+}
+
 /* transposed: the weight of Gemm is outputs x inputs. */
 static void build_gemm(struct onnx_build *b, int rank, const int64_t *bias)
 {
@@ -348,6 +360,7 @@ int main(void)
         cmocka_unit_test(only_layers_that_read_one_tensor_are_doubtful),
         cmocka_unit_test(what_is_whole_is_left_in_peace),
         cmocka_unit_test(two_initialisers_of_one_name_are_refused),
+        cmocka_unit_test(a_bias_that_is_not_there_is_explained),
         cmocka_unit_test(a_gemm_with_anothers_bias_is_explained),
         cmocka_unit_test(a_normalisation_of_two_layers_is_explained),
         cmocka_unit_test(many_siblings_take_no_time),

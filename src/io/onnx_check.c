@@ -173,6 +173,14 @@ static enum sal_status out_of_order(struct check *check, const struct scope *sco
 
 /* ---- nodes ---- */
 
+/* A mistake that is known by the name of what is missing. */
+static const char *lost_by(const char *input)
+{
+    return strstr(input, "_bias") ? ": PyTorch's exporter is known to lose a bias when it "
+                                    "fuses BatchNormalization (2.9), export again"
+                                  : "";
+}
+
 static enum sal_status check_input(struct check *check, const struct scope *scope,
                                    const char *input)
 {
@@ -187,8 +195,8 @@ static enum sal_status check_input(struct check *check, const struct scope *scop
     if (later)
         return out_of_order(check, scope, input);
     return sal_fail(check->err, SAL_BAD_INPUT,
-                    "node '" SAL_NAME "' needs '" SAL_NAME "', which nothing makes",
-                    label(&scope->graph->nodes[scope->at]), input);
+                    "node '" SAL_NAME "' needs '" SAL_NAME "', which nothing makes%s",
+                    label(&scope->graph->nodes[scope->at]), input, lost_by(input));
 }
 
 static bool printable(const char *name, const char *also)
