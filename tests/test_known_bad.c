@@ -301,7 +301,7 @@ static void a_gemm_with_anothers_bias_is_explained(void **state)
            "Gemm 'fc': bias 'index_bias' is 5, weight 'fc.weight' is 3x4, which makes "
            "3 channels: the exporter mixed up two layers");
     build_gemm(&b, 2, (int64_t[]){7, 1}); /* a column, of the wrong height */
-    refuse(&b, "7x1 and 2x3 do not broadcast");
+    refuse(&b, "its bias is 7x1");
 }
 
 static void a_normalisation_of_two_layers_is_explained(void **state)
