@@ -56,8 +56,7 @@ static bool has_numbers(const struct sal_onnx *onnx, struct result *result)
     const struct sal_onnx_value *value = strange(&onnx->graph);
     if (!value)
         return true;
-    bool tensor = value->type != SAL_ONNX_UNDEFINED;
-    const char *type = tensor ? sal_onnx_type_name(value->type) : "not a tensor";
+    const char *type = value->other ? value->other : sal_onnx_type_name(value->type);
     snprintf(text, sizeof(text), "'%.100s' is %s", value->name, type);
     say(result, OUTCOME_SKIP_DTYPE, type, text);
     return false;
