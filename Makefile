@@ -71,8 +71,8 @@ CFLAGS   ?=
 ALL_CFLAGS = $(CPPFLAGS) $(WARN) $(FLAGS) $(OPT) $(CFLAGS)
 ALL_LDFLAGS = $(LINK_FLAGS) $(OPT) $(LDFLAGS)
 
-.PHONY: all deps demo test check test-all clean install uninstall \
-        peers peers-models check-architectures parity-architectures
+.PHONY: all deps demo test check test-all conformance conformance-accept clean \
+        install uninstall peers peers-models check-architectures parity-architectures
 .DELETE_ON_ERROR:
 
 all: $B/saliscope $B/libsaliscope.a
@@ -159,8 +159,30 @@ $(filter $B/tests/test_gradient% $B/tests/test_attention $B/tests/test_einsum,$(
 # Refusals are told in the same words as gradient cases.
 $B/tests/test_refusals: $(call obj,tests/gradient/sentence.c)
 
+# ---- conformance --------------------------------------------------------------------
+
+CONFORMANCE := $B/tests/conformance
+CONFORMANCE_SRC := $(sort $(wildcard tests/conformance/*.c))
+
+$B/conformance/%.o: tests/conformance/%.c
+	@mkdir -p $(@D)
+	$(CC) $(ALL_CFLAGS) -Isrc/engine -MMD -MP -c -o $@ $<
+
+$(CONFORMANCE): $(CONFORMANCE_SRC:tests/%.c=$B/%.o) $B/tests/support/leaks.o \
+    $B/libsaliscope.a
+	@mkdir -p $(@D)
+	$(CC) $(ALL_LDFLAGS) -o $@ $^ $(PKG_LIBS)
+
+# DIR: any tree of ONNX's backend tests; else those that Debian packages, against the
+# list of what came of each.
+conformance: $(CONFORMANCE)
+	@tests/conformance/run $B "$(DIR)"
+
+conformance-accept: $(CONFORMANCE)
+	@tests/conformance/accept $B
+
 # RUNNER runs each test inside another program, say valgrind.
-check: all $(TEST_BINS)
+check: all $(TEST_BINS) $(CONFORMANCE)
 	@tests/run $B $(TEST_BINS) $(SCRIPTS)
 
 test: deps
@@ -175,6 +197,7 @@ test-all: test
 	@SLOW=1 $(MAKE) --no-print-directory TESTS=tests/test_gradient_models.c SCRIPTS= check
 	@$(MAKE) --no-print-directory SAN=address check
 	@SHARED_DATA=none $(MAKE) --no-print-directory RUNNER="$(VALGRIND)" SCRIPTS= check
+	@RUNNER="$(VALGRIND)" $(MAKE) --no-print-directory conformance
 	@tests/mutation/backwards
 	@$(MAKE) --no-print-directory check-architectures
 
@@ -248,5 +271,6 @@ uninstall:
 clean:
 	rm -rf build
 
--include $(patsubst %.c,$B/%.d,$(SRC) $(TESTS) $(SUPPORT) $(wildcard tests/twin/*.c tests/gradient/*.c)) \
+-include $(CONFORMANCE_SRC:tests/%.c=$B/%.d) \
+         $(patsubst %.c,$B/%.d,$(SRC) $(TESTS) $(SUPPORT) $(wildcard tests/twin/*.c tests/gradient/*.c)) \
          $(TWIN_SRC:%.c=$B/double/%.d)

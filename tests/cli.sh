@@ -176,6 +176,56 @@ run 0 inspect --json -m $model
 json "sum(l['auto'] for l in d['layers']) == 1 and d['macs'] > 0 and d['parameters'] > 0"
 json "d['classes'][0]['name'] == 'nodule' and d['operators'][0]['count'] > 0"
 run 2 inspect
+
+# Against recorded outputs; then with another's, with one too few, and with no tensor.
+node=/usr/share/libonnx-testdata/data/node
+if [ -d $node/test_add ]; then
+    add=$node/test_add/model.onnx set=$node/test_add/test_data_set_0
+    in="$set/input_0.pb --verify $set/input_1.pb"
+    run 0 inspect $add --verify $set; out 'sum.*3x4x5.*agrees'; out 'computes what was'
+    run 0 inspect $add --verify $set --verify $set; silent err
+    run 0 inspect --verify $in $set/output_0.pb $add; out 'agrees'
+    run 0 inspect -m $add --verify $in $set/output_0.pb
+    run 0 inspect $add --verify $set/input_0.pb $set/input_1.pb $set/output_0.pb
+    run 1 inspect $add --verify $in $set/input_0.pb; out 'differs: 60 of 60'; silent err
+    run 2 inspect $add --verify $in; err '2 inputs and 1 output; 2 recorded inputs'
+    run 2 inspect $add --verify $set $set/output_0.pb
+    run 2 inspect $add --verify $set/input_0.pb $set
+    run 2 inspect $add $set; one_line
+    run 2 inspect $add --tolerance 0.1
+    run 3 inspect $add --verify $in "$dir/none.pb"; one_line; err 'none.pb'
+    run 3 inspect $add --verify $in $image; one_line; err 'png'; silent out
+    run 3 inspect $add --verify "$dir"; one_line; err 'output_0'
+    run 3 inspect $add --verify $node/test_sub/test_data_set_0/none
+    run 0 inspect --json $add --verify $set
+    json "d['agrees'] and d['verify'][0]['outputs'][0]['max_abs'] == 0"
+    json "{'saliscope', 'command', 'model', 'warnings', 'threads'} <= set(d)"
+    run 1 inspect --json $add --verify $in $set/input_0.pb
+    json "not d['agrees'] and d['verify'][0]['outputs'][0]['beyond'] == 60"
+    run 0 inspect $add --verify $in $set/output_0.pb --tolerance 0
+    run 1 inspect $node/test_erf/model.onnx --verify $node/test_erf/test_data_set_0 \
+        --tolerance 0
+    run 0 inspect $add --verify $set --redact-paths --json
+    ! grep -q "$node" "$dir/out" || fault "$said: paths"
+    run 4 inspect $node/test_loop11/model.onnx --verify $node/test_loop11/test_data_set_0
+    one_line; err 'Loop'; silent out
+
+    # Everything that is missing, not only the first.
+    run 4 inspect $node/test_adagrad/model.onnx; out 'training.Adagrad  *1  X_new  *1'
+    one_line
+    run 4 inspect --json $node/test_loop11/model.onnx
+    json "d['unsupported'][0]['operator'] == 'Loop' and d['error']['status'] == 4"
+else
+    echo "skip: libonnx-testdata is not installed"
+fi
+mnist="$SHARED_DATA/models/mnist_cntk"
+if [ -r "$mnist.onnx" ]; then
+    run 0 inspect "$mnist.onnx" --verify "${mnist}_test_data_set_0" \
+        --verify "${mnist}_test_data_set_2"
+    run 1 inspect "$mnist.onnx" --verify "${mnist}_test_data_set_0/input_0.pb" \
+        "${mnist}_test_data_set_2/output_0.pb"
+fi
+
 run 0 list; out 'methods'
 for what in methods probes metrics colormaps operators loaders keys presets writers; do
     run 0 list $what

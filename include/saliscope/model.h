@@ -185,4 +185,19 @@ struct sal_operator {
 /* Number i of the operators, in the order of their names; false behind the last. */
 bool sal_operator_at(int i, struct sal_operator *op);
 
+/* An operator that a description needs and that is not there. */
+struct sal_missing {
+    const char *domain, *op; /* domain "" is ONNX's own */
+    int count;               /* nodes */
+    const char *node;        /* the first of them */
+    int64_t opset;           /* of that domain in the model; 0: not imported */
+    int since, until;        /* the opsets it is there for; 0: for none */
+};
+
+/* All of them, in the order of the file, in arena; returns how many. What no output
+ * needs is not counted; both branches of an If are, whichever is taken. Texts are the
+ * description's. */
+int sal_missing_find(const struct sal_onnx *onnx, struct sal_arena *arena,
+                     struct sal_missing **missing);
+
 #endif

@@ -136,6 +136,7 @@ struct sal_onnx_node {
 struct sal_onnx_value {
     const char *name;
     int type; /* enum sal_onnx_type; SAL_ONNX_UNDEFINED where not a tensor */
+    const char *other; /* what it is instead: "sequence", "optional"; NULL: a tensor */
     int rank; /* -1: not declared */
     int64_t dim[SAL_ONNX_RANK_MAX]; /* -1: not fixed */
 };

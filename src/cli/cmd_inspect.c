@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "cli.h"
+#include "inspect.h"
 #include "saliscope/text.h"
 
 static void heading(const struct cli *cli, const char *text)
@@ -224,18 +225,47 @@ static int print_document(struct cli *cli)
     return status;
 }
 
+/* The operand that is the model: the first that ends in .onnx, else the first. The
+ * others are moved together. NULL: there is none. */
+static const char *take_model(struct options *options)
+{
+    int at = 0;
+    for (int i = 0; i < options->n_operands; i++) {
+        size_t size = strlen(options->operands[i]);
+        if (size > 5 && strcmp(options->operands[i] + size - 5, ".onnx") == 0) {
+            at = i;
+            break;
+        }
+    }
+    if (options->n_operands == 0)
+        return NULL;
+    const char *model = options->operands[at];
+    options->n_operands--;
+    for (int i = at; i < options->n_operands; i++)
+        options->operands[i] = options->operands[i + 1];
+    return model;
+}
+
 int cmd_inspect(struct cli *cli)
 {
-    const struct options *options = &cli->options;
+    struct options *options = &cli->options;
     const char *model = option_text(options, OPT_MODEL, NULL);
-    if (!model && options->n_operands == 1)
-        model = options->operands[0];
-    else if (!model || options->n_operands)
+    bool verify = option_given(options, OPT_VERIFY);
+    if (!model)
+        model = take_model(options);
+    if (!model || (options->n_operands && !verify))
         return cli_usage("inspect needs one model: saliscope inspect MODEL.onnx");
+    if (option_given(options, OPT_TOLERANCE) && !verify)
+        return cli_usage("--tolerance is of --verify");
     cli_catch_signals(model);
+    if (verify)
+        return inspect_verify(cli, model);
     struct sal_error err = {0};
-    if (cli_open_session(cli, model, &err))
+    if (cli_open_session(cli, model, &err)) {
+        if (err.status == SAL_UNSUPPORTED)
+            inspect_missing(cli, model, &err);
         return cli_fail(&err);
+    }
     if (cli->json)
         return print_document(cli);
     print_all(cli);

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 
 #include "binding.h"
+#include "missing.h"
 
 enum sal_status sal_builder_no_memory(struct sal_builder *b)
 {
@@ -16,11 +17,9 @@ enum sal_status sal_builder_operator(struct sal_builder *b, int place,
                                      const struct sal_op **op, int *opset)
 {
     const struct sal_onnx_node *source = b->places[place].source;
-    const char *name =
-        *sal_onnx_node_label(source) ? sal_onnx_node_label(source) : source->op;
+    const char *label = sal_onnx_node_label(source);
     bool ours = !*source->domain;
     int64_t version = sal_onnx_node_opset(b->onnx, source);
-    *op = ours ? sal_op_find(source->op) : NULL;
     if (ours && version > SAL_OPSET_MAX && b->options->force_opset)
         version = SAL_OPSET_MAX;
     if (ours && version > SAL_OPSET_MAX)
@@ -28,20 +27,10 @@ enum sal_status sal_builder_operator(struct sal_builder *b, int place,
             b->err, SAL_UNSUPPORTED,
             "operator %s (node '%s') is of opset %lld, the newest known is %d; "
             "--force-opset takes it as that",
-            source->op, name, (long long)version, SAL_OPSET_MAX);
-    if (!*op)
-        return sal_fail(b->err, SAL_UNSUPPORTED,
-                        "operator %s%s%s (node '%s', opset %lld) is not supported",
-                        source->domain, *source->domain ? "." : "", source->op, name,
-                        (long long)version);
-    if (version < (*op)->since || version > (*op)->until)
-        return sal_fail(b->err, SAL_UNSUPPORTED,
-                        "operator %s (node '%s') is supported from opset %d to %d, "
-                        "the model has opset %lld",
-                        source->op, name, (*op)->since, (*op)->until,
-                        (long long)version);
+            source->op, *label ? label : source->op, (long long)version, SAL_OPSET_MAX);
+    *op = sal_missing_or_op(source, version);
     *opset = (int)version;
-    return SAL_OK;
+    return *op ? SAL_OK : sal_missing_fail(b->onnx, source, b->err);
 }
 
 static enum sal_status check_arity(struct sal_builder *b, const struct sal_node *node)

@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "binding.h"
+#include "known_bad.h"
 #include "model_parts.h"
 #include "output.h"
 #include "run_parts.h"
@@ -42,7 +43,7 @@ static void warn(struct sal_model *model, const char *text)
         model->warnings[model->n_warnings++] = text;
 }
 
-static size_t default_memory(void)
+size_t sal_default_memory(void)
 {
     long pages = sysconf(_SC_PHYS_PAGES), size = sysconf(_SC_PAGESIZE);
     size_t half = pages > 0 && size > 0 ? (size_t)pages * (size_t)size / 2 : 0;
@@ -312,10 +313,10 @@ static void collect_warnings(struct sal_model *model)
     if (sidecar->sha256 && strcasecmp(sidecar->sha256, sal_model_sha256(model)) != 0)
         warn(model, "the sidecar was written for another file: its sha256 differs from "
                     "the model's");
-    if (strcmp(model->onnx.producer, "pytorch") == 0 &&
-        strncmp(model->onnx.producer_version, "2.9", 3) == 0)
-        warn(model, "exported by PyTorch 2.9, which is known to mis-fuse "
-                    "BatchNormalization: compare its outputs with the original model's");
+    const char *suspects[SAL_SUSPECTS_MAX];
+    int n = sal_known_bad(&model->onnx, &model->arena, suspects);
+    for (int i = 0; i < n; i++)
+        warn(model, suspects[i]);
     if (model->onnx.ir_version > SAL_ONNX_IR_MAX)
         warn(model, sal_arena_format(&model->arena,
                                      "IR version %lld is newer than %d, the newest known: "
@@ -370,9 +371,10 @@ static enum sal_status make_ready(struct sal_model *model,
     if ((status = find_input(model, err)) ||
         (status = complete_preprocessing(model, err)) ||
         (status = sal_output_wanted(&model->sidecar, options->score, &model->arena,
-                                    &model->wanted, err)) ||
-        (status = sal_model_build_graph(model, 1, options->pool, &model->graph, err)))
+                                    &model->wanted, err)))
         return status;
+    if ((status = sal_model_build_graph(model, 1, options->pool, &model->graph, err)))
+        return sal_known_bad_explain(&model->onnx, status, err);
     if ((status = sal_output_find(&model->graph, &model->onnx, &model->sidecar,
                                   options->score, &model->output, err)))
         return status;
@@ -408,7 +410,7 @@ enum sal_status sal_model_open(struct sal_model **out, const char *path,
     struct sal_model *model = calloc(1, sizeof(*model));
     if (!model)
         return sal_fail(err, SAL_LIMIT, "no memory for the model");
-    model->memory = options->memory ? options->memory : default_memory();
+    model->memory = options->memory ? options->memory : sal_default_memory();
     model->force_opset = options->force_opset;
     model->path = sal_arena_copy(&model->arena, path, strlen(path));
     enum sal_status status = model->path ? open_model(model, options, err)

@@ -19,7 +19,8 @@ enum sal_status sal_model_build_graph(const struct sal_model *model, int batch,
 /* What it does after its Sigmoid; NULL: nothing. */
 const struct sal_tail *sal_model_tail(const struct sal_model *model);
 
-/* The limit on live tensors in bytes. */
+/* The limit on live tensors in bytes: of a model, and where nobody gives one. */
 size_t sal_model_memory(const struct sal_model *model);
+size_t sal_default_memory(void);
 
 #endif

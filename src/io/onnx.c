@@ -78,10 +78,25 @@ static enum sal_status read_tensor_type(struct sal_reader *reader, void *at,
     return sal_message_read(reader, &tensor_type_message, field->bytes, at);
 }
 
+/* What is not a tensor is named by its field, not looked into. */
+static enum sal_status read_other_type(struct sal_reader *reader, void *at,
+                                       const struct sal_wire_field *field)
+{
+    static const char *const names[] = {
+        [4] = "sequence", [5] = "map", [8] = "sparse tensor", [9] = "optional"};
+    (void)reader;
+    *(const char **)at = names[field->number];
+    return SAL_OK;
+}
+
 static const struct sal_message type_message = {
     "TypeProto",
     (const struct sal_field[]){
         ONE(1, SAL_WIRE_BYTES, "tensor_type", read_tensor_type, 0),
+        ONE(4, SAL_WIRE_BYTES, "sequence_type", read_other_type, AT(other)),
+        ONE(5, SAL_WIRE_BYTES, "map_type", read_other_type, AT(other)),
+        ONE(8, SAL_WIRE_BYTES, "sparse_tensor_type", read_other_type, AT(other)),
+        ONE(9, SAL_WIRE_BYTES, "optional_type", read_other_type, AT(other)),
         {0},
     },
 };

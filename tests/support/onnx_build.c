@@ -101,7 +101,10 @@ static size_t element_count(int rank, const int64_t *dims)
 
 void onnx_build_init(struct onnx_build *b, int64_t opset)
 {
-    *b = (struct onnx_build){.ir_version = 8, .opset = opset, .node_field = GRAPH_NODE};
+    *b = (struct onnx_build){.ir_version = 8,
+                             .opset = opset,
+                             .producer = "test",
+                             .node_field = GRAPH_NODE};
     onnx_put_text(&b->graph, GRAPH_NAME, "test");
 }
 
@@ -137,7 +140,7 @@ struct sal_span onnx_build_finish(struct onnx_build *b)
 {
     restart(b);
     onnx_put_int(&b->bytes, MODEL_IR, b->ir_version);
-    onnx_put_text(&b->bytes, MODEL_PRODUCER, "test");
+    onnx_put_text(&b->bytes, MODEL_PRODUCER, b->producer);
     onnx_put_bytes(&b->bytes, MODEL_GRAPH, b->graph.data, b->graph.size);
     if (b->opset)
         put_opset(&b->bytes, MODEL_OPSET, "", b->opset);

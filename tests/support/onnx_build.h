@@ -28,6 +28,7 @@
 struct onnx_build {
     int64_t ir_version; /* 8 after init; change it freely */
     int64_t opset;      /* of the default domain; 0 leaves it out */
+    const char *producer; /* "test" after init */
     struct sal_buffer model; /* ModelProto fields beside the graph */
     struct sal_buffer graph; /* GraphProto fields so far */
     struct sal_buffer node;  /* the last node, still open for attributes */
