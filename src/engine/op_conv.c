@@ -123,7 +123,7 @@ static double macs(const struct sal_kernel *k)
     return sal_convolve_macs(&g);
 }
 
-const struct sal_op sal_op_conv = {
+const struct sal_op sal_op_Conv = {
     .name = "Conv",
     .since = 1,
     .until = SAL_OPSET_MAX,

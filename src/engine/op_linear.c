@@ -182,7 +182,7 @@ static void gemm_carry(const struct sal_kernel *kernel, int input, int output,
         carry->axis[1] = !gemm->b_transposed;
 }
 
-const struct sal_op sal_op_gemm = {
+const struct sal_op sal_op_Gemm = {
     .name = "Gemm",
     .since = 1, /* before 7 an attribute allowed C what it may without now */
     .until = SAL_OPSET_MAX,
@@ -365,7 +365,7 @@ static double matmul_macs(const struct sal_kernel *kernel)
     return (double)sal_shape_count(&p.batch) * (double)p.m * (double)p.n * (double)p.k;
 }
 
-const struct sal_op sal_op_matmul = {
+const struct sal_op sal_op_MatMul = {
     .name = "MatMul",
     .since = 1,
     .until = SAL_OPSET_MAX,

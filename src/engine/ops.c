@@ -37,7 +37,7 @@
     OP(Concat)                              \
     OP(Constant)                            \
     OP(ConstantOfShape)                     \
-    OP(conv)                                \
+    OP(Conv)                                \
     OP(ConvInteger)                         \
     OP(ConvTranspose)                       \
     OP(Cos)                                 \
@@ -62,7 +62,7 @@
     OP(GatherElements)                      \
     OP(GatherND)                            \
     OP(Gelu)                                \
-    OP(gemm)                                \
+    OP(Gemm)                                \
     OP(GlobalAveragePool)                   \
     OP(GlobalLpPool)                        \
     OP(GlobalMaxPool)                       \
@@ -86,7 +86,7 @@
     OP(LogSoftmax)                          \
     OP(LpNormalization)                     \
     OP(LpPool)                              \
-    OP(matmul)                              \
+    OP(MatMul)                              \
     OP(MatMulInteger)                       \
     OP(Max)                                 \
     OP(MaxPool)                             \
