@@ -585,14 +585,39 @@ static void a_missing_input_is_named(void **state)
     assert_refused(&b, SAL_BAD_INPUT, "graph output 'ghost' is made by no node");
 }
 
-static void nodes_out_of_order_are_told(void **state)
+static void nodes_out_of_order_are_put_in_order(void **state)
 {
     (void)state;
+    static const char *const expected[] = {"y", "first", "second", "z", "w"};
     struct onnx_build b;
+    struct sal_onnx onnx;
     begin(&b);
+    onnx_build_node(&b, "Add", "second,y", "z");
+    onnx_build_node(&b, "Relu", "z", "w");
+    onnx_build_node(&b, "Relu", "first", "second");
+    onnx_build_node(&b, "Relu", "y", "first");
+    assert_int_equal(parse(&b, &onnx, NULL), SAL_OK);
+    assert_int_equal(onnx.graph.n_nodes, 5);
+    for (int i = 0; i < onnx.graph.n_nodes; i++)
+        assert_string_equal(onnx.graph.nodes[i].outputs[0], expected[i]);
+    sal_onnx_close(&onnx);
+    onnx_build_release(&b);
+}
+
+static void nodes_out_of_order_around_a_graph_are_told(void **state)
+{
+    (void)state;
+    struct onnx_build b, inner;
+    onnx_build_init(&inner, 13);
+    onnx_build_node(&inner, "Relu", "y", "inside");
+    onnx_build_output(&inner, "inside", SAL_ONNX_FLOAT, -1, NULL);
+    begin(&b);
+    onnx_build_node(&b, "If", "y", "w");
+    onnx_build_graph(&b, "then_branch", onnx_build_finish_graph(&inner));
     onnx_build_node(&b, "Relu", "late", "z");
     onnx_build_name(&b, "early");
     onnx_build_node(&b, "Relu", "y", "late");
+    onnx_build_release(&inner);
     assert_refused(&b, SAL_BAD_INPUT, "node 'early' uses 'late' before it is made");
 }
 
@@ -749,7 +774,8 @@ int main(void)
         cmocka_unit_test(duplicate_initialisers_are_refused_with_a_hint),
         cmocka_unit_test(every_value_is_made_once),
         cmocka_unit_test(a_missing_input_is_named),
-        cmocka_unit_test(nodes_out_of_order_are_told),
+        cmocka_unit_test(nodes_out_of_order_are_put_in_order),
+        cmocka_unit_test(nodes_out_of_order_around_a_graph_are_told),
         cmocka_unit_test(cycles_are_told_as_cycles),
         cmocka_unit_test(a_cycle_of_100000_nodes_is_found_at_once),
         cmocka_unit_test(inner_graphs_see_what_stands_around_them),

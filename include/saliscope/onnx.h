@@ -143,7 +143,7 @@ struct sal_onnx_value {
 
 struct sal_onnx_graph {
     const char *name;
-    const struct sal_onnx_node *nodes; /* in topological order: checked */
+    const struct sal_onnx_node *nodes; /* in topological order */
     int n_nodes;
     const struct sal_onnx_tensor *initialisers;
     int n_initialisers;
@@ -181,8 +181,8 @@ struct sal_onnx {
     struct sal_arena arena;
 };
 
-/* Opens, reads and checks: unique names, every input made before it is used (a
- * cycle is told as one), known domains' op names printable, payload sizes equal
+/* Opens, reads and checks: unique names, every input made before it is used (nodes
+ * out of order are put in order; a cycle is told as one), known domains' op names printable, payload sizes equal
  * to shape times element size. External data must be a regular file below the
  * model's own folder (a Hugging Face snapshot's symbolic link to its blob is
  * allowed). Errors: SAL_BAD_INPUT names what is wrong and where. */

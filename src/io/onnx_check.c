@@ -111,64 +111,124 @@ static enum sal_status name_everything(struct check *check, struct scope *scope)
     return status;
 }
 
-/* ---- cycles ---- */
+/* ---- order ---- */
 
 struct step {
     int node, input; /* input: the next one to follow */
 };
 
+/* A walk from nodes back to what they need. */
+struct order {
+    const struct scope *scope;
+    struct step *stack;
+    uint8_t *state;
+    int *after; /* nodes, each behind all that it needs */
+    int n;
+};
+
 enum { UNSEEN, OPEN, DONE };
 
-/* Follows inputs back to their makers, depth first without recursion. A maker that
- * is still open needs what it makes. */
-static bool find_cycle(const struct scope *scope, int start, struct step *stack,
-                       uint8_t *state, struct step *found)
+/* Follows inputs back to their makers, depth first without recursion. False: a maker
+ * that is still open needs what it makes; *found is where. */
+static bool follow(struct order *order, int start, struct step *found)
 {
+    const struct scope *scope = order->scope;
     int depth = 0;
-    stack[depth++] = (struct step){start, 0};
-    state[start] = OPEN;
+    order->stack[depth++] = (struct step){start, 0};
+    order->state[start] = OPEN;
     while (depth) {
-        struct step *top = &stack[depth - 1];
+        struct step *top = &order->stack[depth - 1];
         const struct sal_onnx_node *node = &scope->graph->nodes[top->node];
         if (top->input == node->n_inputs) {
-            state[top->node] = DONE;
+            order->state[top->node] = DONE;
+            order->after[order->n++] = top->node;
             depth--;
             continue;
         }
         const struct sal_name *name = sal_names_find(&scope->names, node->inputs[top->input++]);
-        if (!name || name->value == GIVEN || state[name->value] == DONE)
+        if (!name || name->value == GIVEN || order->state[name->value] == DONE)
             continue;
-        if (state[name->value] == OPEN) {
+        if (order->state[name->value] == OPEN) {
             *found = (struct step){top->node, top->input - 1};
-            return true;
+            return false;
         }
-        state[name->value] = OPEN;
-        stack[depth++] = (struct step){name->value, 0};
+        order->state[name->value] = OPEN;
+        order->stack[depth++] = (struct step){name->value, 0};
     }
-    return false;
+    return true;
 }
 
-static enum sal_status out_of_order(struct check *check, const struct scope *scope,
-                                    const char *input)
+static bool init_order(struct order *order, const struct scope *scope,
+                       struct sal_arena *arena)
 {
-    const struct sal_onnx_graph *graph = scope->graph;
-    size_t n = (size_t)graph->n_nodes;
-    struct step *stack = sal_new(check->scratch, struct step, n);
-    uint8_t *state = sal_new(check->scratch, uint8_t, n);
-    if (!stack || !state)
-        return no_memory(check->err);
+    size_t n = (size_t)scope->graph->n_nodes;
+    *order = (struct order){
+        .scope = scope,
+        .stack = sal_new(arena, struct step, n),
+        .state = sal_new(arena, uint8_t, n),
+        .after = sal_new(arena, int, n),
+    };
+    return order->stack && order->state && order->after;
+}
+
+/* Every node, in its own place as far as that can be. */
+static enum sal_status find_order(struct check *check, struct order *order)
+{
+    const struct sal_onnx_graph *graph = order->scope->graph;
     struct step found;
-    for (int i = scope->at; i < graph->n_nodes; i++) {
-        if (state[i] != UNSEEN || !find_cycle(scope, i, stack, state, &found))
+    for (int i = 0; i < graph->n_nodes; i++) {
+        if (order->state[i] != UNSEEN || follow(order, i, &found))
             continue;
         const struct sal_onnx_node *node = &graph->nodes[found.node];
         return sal_fail(check->err, SAL_BAD_INPUT,
                         "node '" SAL_NAME "' needs '" SAL_NAME "', which depends on it: the "
                         "graph has a cycle", label(node), node->inputs[found.input]);
     }
-    return sal_fail(check->err, SAL_BAD_INPUT,
-                    "node '" SAL_NAME "' uses '" SAL_NAME "' before it is made: nodes must "
-                    "stand in topological order", label(&graph->nodes[scope->at]), input);
+    return SAL_OK;
+}
+
+static bool is_ordered(const struct scope *scope)
+{
+    const struct sal_onnx_graph *graph = scope->graph;
+    for (int i = 0; i < graph->n_nodes; i++)
+        for (int k = 0; k < graph->nodes[i].n_inputs; k++) {
+            const struct sal_name *name =
+                sal_names_find(&scope->names, graph->nodes[i].inputs[k]);
+            if (name && name->value >= i)
+                return false;
+        }
+    return true;
+}
+
+static bool has_subgraphs(const struct sal_onnx_graph *graph)
+{
+    for (int i = 0; i < graph->n_nodes; i++)
+        for (int k = 0; k < graph->nodes[i].n_attrs; k++)
+            if (graph->nodes[i].attrs[k].graph)
+                return true;
+    return false;
+}
+
+/* ONNX wants nodes in topological order, yet converters in use append what belongs
+ * further up (float16 casts), and others read that. A graph whose nodes hold graphs,
+ * which need values too, is left as it is. */
+static enum sal_status put_in_order(struct check *check, struct scope *scope)
+{
+    const struct sal_onnx_graph *graph = scope->graph;
+    struct order order;
+    size_t n = (size_t)graph->n_nodes;
+    struct sal_onnx_node *sorted = sal_new(check->scratch, struct sal_onnx_node, n);
+    if (!sorted || !init_order(&order, scope, check->scratch))
+        return no_memory(check->err);
+    enum sal_status status = find_order(check, &order);
+    if (status || has_subgraphs(graph))
+        return status;
+    for (size_t i = 0; i < n; i++)
+        sorted[i] = graph->nodes[order.after[i]];
+    struct sal_onnx_node *nodes = NULL; /* the description's own, not yet handed out */
+    memcpy(&nodes, &graph->nodes, sizeof nodes);
+    memcpy(nodes, sorted, n * sizeof *nodes);
+    return name_everything(check, scope);
 }
 
 /* ---- nodes ---- */
@@ -184,19 +244,19 @@ static const char *lost_by(const char *input)
 static enum sal_status check_input(struct check *check, const struct scope *scope,
                                    const char *input)
 {
-    const struct sal_name *later = NULL;
+    const struct sal_onnx_node *node = &scope->graph->nodes[scope->at];
     for (const struct scope *s = scope; s; s = s->outer) {
         const struct sal_name *name = sal_names_find(&s->names, input);
         if (name && name->value < s->at)
             return SAL_OK;
         if (name && s == scope)
-            later = name;
+            return sal_fail(check->err, SAL_BAD_INPUT,
+                            "node '" SAL_NAME "' uses '" SAL_NAME "' before it is made: nodes "
+                            "must stand in topological order", label(node), input);
     }
-    if (later)
-        return out_of_order(check, scope, input);
     return sal_fail(check->err, SAL_BAD_INPUT,
                     "node '" SAL_NAME "' needs '" SAL_NAME "', which nothing makes%s",
-                    label(&scope->graph->nodes[scope->at]), input, lost_by(input));
+                    label(node), input, lost_by(input));
 }
 
 static bool printable(const char *name, const char *also)
@@ -280,6 +340,8 @@ static enum sal_status check_graph(struct check *check, const struct sal_onnx_gr
 {
     struct scope scope = {.graph = graph, .outer = outer};
     enum sal_status status = name_everything(check, &scope);
+    if (status == SAL_OK && !is_ordered(&scope))
+        status = put_in_order(check, &scope);
     for (; scope.at < graph->n_nodes && status == SAL_OK; scope.at++)
         status = check_node(check, &scope);
     return status == SAL_OK ? check_outputs(check, &scope) : status;
