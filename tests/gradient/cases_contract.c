@@ -42,6 +42,9 @@ static const struct sentence sentences[] = {
          "[2,4]"),
     CASE("Attention", 25, "left_window_size=1 right_window_size=0", "1x1x4x2", "1x1x4x2",
          "1x1x4x2"),
+    /* More queries than are worked on at a time. */
+    CASE("Attention", 23, "is_causal=1", "1x2x67x1", "1x1x67x1", "1x1x67x1"),
+    CASE("Attention", 23, NULL, "1x1x67x1", "1x1x2x1", "1x1x2x1", "67x2"),
     CASE("RotaryEmbedding", 23, NULL, "1x2x3x4", "1x3x2", "1x3x2"),
     CASE("RotaryEmbedding", 23, "interleaved=1", "2x2x3x4", "5x2", "5x2",
          "2x3[0,1,2,4,4,1]"),
@@ -117,7 +120,41 @@ static void einsum(struct random_sentence *r)
     say_attributes(r, "equation=%s,%s->%s", terms[0].letter, terms[1].letter, output);
 }
 
-static void (*const linear[])(struct random_sentence *r) = {einsum};
+/* ---- random attention and rotation ----------------------------------------------- */
+
+/* Linear in the values with queries and keys held. */
+static void attention(struct random_sentence *r)
+{
+    int images = roll(r, 1, 2), heads = roll(r, 1, 2), group = roll(r, 1, 2);
+    int queries = roll(r, 1, 4), keys = roll(r, 1, 4), size = roll(r, 1, 3);
+    r->s.op = "Attention";
+    r->s.opset = 23;
+    r->s.low = 0.5;
+    r->s.high = 2;
+    say_input(r, 0, "~%dx%dx%dx%d", images, heads * group, queries, size);
+    say_input(r, 1, "~%dx%dx%dx%d", images, heads, keys, size);
+    say_input(r, 2, "%dx%dx%dx%d", images, heads, keys, roll(r, 1, 3));
+    say_attributes(r, "is_causal=%d softcap=%d.5", roll(r, 0, 1), roll(r, 0, 2));
+}
+
+/* Linear in what is turned. */
+static void rotary(struct random_sentence *r)
+{
+    int images = roll(r, 1, 2), heads = roll(r, 1, 3), tokens = roll(r, 1, 4);
+    int pairs = roll(r, 1, 3), rest = roll(r, 0, 2), three = roll(r, 0, 1);
+    r->s.op = "RotaryEmbedding";
+    r->s.opset = 23;
+    if (three)
+        say_input(r, 0, "%dx%dx%d", images, tokens, heads * (2 * pairs + rest));
+    else
+        say_input(r, 0, "%dx%dx%dx%d", images, heads, tokens, 2 * pairs + rest);
+    say_input(r, 1, "~%dx%dx%d", images, tokens, pairs);
+    say_input(r, 2, "~%dx%dx%d", images, tokens, pairs);
+    say_attributes(r, "interleaved=%d num_heads=%d rotary_embedding_dim=%d",
+                   roll(r, 0, 1), heads, 2 * pairs);
+}
+
+static void (*const linear[])(struct random_sentence *r) = {einsum, attention, rotary};
 
 const struct family family_contract = {
     .sentences = sentences,

@@ -46,6 +46,10 @@ CASES = [
     ("Attention", 24, {}, 0, ["2x1x2x2", "2x1x4x2", "2x1x4x2", "", "", "", "[2,3]"]),
     ("Attention", 24, {"is_causal": 1}, 0,
      ["3x1x3x2", "3x1x4x2", "3x1x4x2", "", "", "", "[2,3,4]"]),
+    # more queries than are worked on at a time
+    ("Attention", 23, {"is_causal": 1}, 0, ["1x1x70x1", "1x1x70x1", "1x1x70x1"]),
+    ("Attention", 23, {"qk_matmul_output_mode": 2}, 3,
+     ["1x1x70x1", "1x1x1x1", "1x1x1x1", "70x1"]),
     ("Attention", 25, {"left_window_size": 1}, 0, ["1x1x4x2", "1x1x4x2", "1x1x4x2"]),
     ("Attention", 25, {"left_window_size": 2, "right_window_size": 1}, 0,
      ["1x1x4x2", "1x1x6x2", "1x1x6x2"]),
