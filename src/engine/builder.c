@@ -1,6 +1,7 @@
 #include "builder.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 #include "binding.h"
 #include "missing.h"
@@ -154,7 +155,11 @@ enum sal_status sal_builder_make(struct sal_builder *b, int place,
     const struct sal_onnx_node *source = b->places[place].source;
     const char *label = sal_onnx_node_label(source);
     struct sal_node node = {
-        .op = op, .opset = opset, .name = *label ? label : source->op};
+        .op = op,
+        .opset = opset,
+        .name = *label ? label : source->op,
+        .pytorch = strcmp(b->onnx->producer, "pytorch") == 0,
+    };
     struct sal_binding binding;
     enum sal_status status = connect(b, place, in, n_in, &node);
     if (status ||

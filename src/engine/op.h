@@ -27,6 +27,7 @@ struct sal_node {
     int n_in, n_out;
     const int *in;  /* value ids; -1: optional input left out */
     const int *out; /* value ids; -1: output nobody asked for */
+    bool pytorch;   /* its export: means what PyTorch does, not ONNX's reference */
     const void *attr; /* what parse made; NULL where there is nothing */
     const void *plan; /* what infer made of the shapes, likewise */
 };

@@ -106,6 +106,10 @@ static enum sal_status take_scales(const struct sal_infer *infer, const float *s
         axis->length = (double)scales[i] * (double)axis->in;
         status =
             set_out(infer, axis, floor((double)((float)axis->in * scales[i])), err);
+        /* ONNX's reference reaches for corners between pixels. PyTorch, whose exporters
+         * write its scale all the same, and onnxruntime mean those of the output. */
+        if (infer->node->pytorch && resize->rule.place == SAL_RESIZE_ALIGN_CORNERS)
+            axis->length = (double)axis->out;
     }
     return status;
 }
