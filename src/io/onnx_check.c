@@ -210,8 +210,8 @@ static bool has_subgraphs(const struct sal_onnx_graph *graph)
 }
 
 /* ONNX wants nodes in topological order, yet converters in use append what belongs
- * further up (float16 casts), and others read that. A graph whose nodes hold graphs,
- * which need values too, is left as it is. */
+ * further up (float16 casts), and others read that. Where nodes hold graphs, which need
+ * values too and may hide names, all is left as it is. */
 static enum sal_status put_in_order(struct check *check, struct scope *scope)
 {
     const struct sal_onnx_graph *graph = scope->graph;
@@ -245,15 +245,17 @@ static enum sal_status check_input(struct check *check, const struct scope *scop
                                    const char *input)
 {
     const struct sal_onnx_node *node = &scope->graph->nodes[scope->at];
+    bool later = false;
     for (const struct scope *s = scope; s; s = s->outer) {
         const struct sal_name *name = sal_names_find(&s->names, input);
         if (name && name->value < s->at)
             return SAL_OK;
-        if (name && s == scope)
-            return sal_fail(check->err, SAL_BAD_INPUT,
-                            "node '" SAL_NAME "' uses '" SAL_NAME "' before it is made: nodes "
-                            "must stand in topological order", label(node), input);
+        later |= name && s == scope;
     }
+    if (later)
+        return sal_fail(check->err, SAL_BAD_INPUT,
+                        "node '" SAL_NAME "' uses '" SAL_NAME "' before it is made: nodes "
+                        "must stand in topological order", label(node), input);
     return sal_fail(check->err, SAL_BAD_INPUT,
                     "node '" SAL_NAME "' needs '" SAL_NAME "', which nothing makes%s",
                     label(node), input, lost_by(input));
@@ -340,7 +342,7 @@ static enum sal_status check_graph(struct check *check, const struct sal_onnx_gr
 {
     struct scope scope = {.graph = graph, .outer = outer};
     enum sal_status status = name_everything(check, &scope);
-    if (status == SAL_OK && !is_ordered(&scope))
+    if (status == SAL_OK && !outer && !is_ordered(&scope))
         status = put_in_order(check, &scope);
     for (; scope.at < graph->n_nodes && status == SAL_OK; scope.at++)
         status = check_node(check, &scope);
