@@ -22,18 +22,6 @@ enum { GRID = ROWS * COLUMNS, CLASSES = 3 };
 
 /* ---- building -------------------------------------------------------------------- */
 
-static void weights(struct onnx_build *b, const char *name, int rank, const int64_t *dims)
-{
-    int64_t n = 1;
-    for (int d = 0; d < rank; d++)
-        n *= dims[d];
-    float *values = malloc(sizeof(*values) * (size_t)n);
-    for (int64_t i = 0; i < n; i++)
-        values[i] = (float)sin(1.7 * (double)i + (double)strlen(name)) / 4;
-    onnx_build_weights(b, name, rank, dims, values);
-    free(values);
-}
-
 static void reshape(struct onnx_build *b, const char *from, const char *to, int rank,
                     const int64_t *dims)
 {
@@ -70,8 +58,8 @@ static void begin(struct onnx_build *b)
 {
     onnx_build_init(b, 13);
     onnx_build_input(b, "image", SAL_ONNX_FLOAT, 4, DIMS(1, 3, H, W));
-    weights(b, "w_patch", 4, DIMS(C, 3, PATCH, PATCH));
-    weights(b, "w_head", 2, DIMS(C, CLASSES));
+    onnx_build_waves(b, "w_patch", 4, DIMS(C, 3, PATCH, PATCH), 0.25f);
+    onnx_build_waves(b, "w_head", 2, DIMS(C, CLASSES), 0.25f);
     onnx_build_node(b, "Conv", "image,w_patch", "patches");
     onnx_build_ints(b, "strides", 2, DIMS(PATCH, PATCH));
 }
@@ -111,7 +99,7 @@ static void block(struct onnx_build *b, int i)
     for (int s = 0; s < 5; s++) {
         char name[16];
         snprintf(name, sizeof(name), "%s%d", squares[s], i);
-        weights(b, name, 2, DIMS(C, C));
+        onnx_build_waves(b, name, 2, DIMS(C, C), 0.25f);
     }
     numbered(b, i, "ReduceMean", "x", "mean");
     onnx_build_ints(b, "axes", 1, DIMS(-1));
@@ -138,15 +126,10 @@ static void block(struct onnx_build *b, int i)
 
 static struct sal_model *open_built(struct onnx_build *b)
 {
-    struct sal_span bytes = onnx_build_finish(b);
-    char path[] = "/tmp/saliscope-layers-XXXXXX.onnx";
+    char path[ONNX_BUILD_PATH];
     struct sal_model *model = NULL;
     struct sal_error err;
-    int fd = mkstemps(path, 5);
-    assert_true(fd >= 0);
-    close(fd);
-    assert_int_equal(sal_file_write(path, bytes.data, bytes.size, NULL), SAL_OK);
-    onnx_build_release(b);
+    assert_true(onnx_build_save(b, path));
     if (sal_model_open(&model, path, &(struct sal_model_options){0}, &err))
         fail_msg("%s", err.text);
     unlink(path);
@@ -203,8 +186,8 @@ static void class_tokens_are_left_out(void **state)
     (void)state;
     struct onnx_build b;
     begin_tokens(&b);
-    weights(&b, "class", 3, DIMS(1, 2, C));
-    weights(&b, "position", 3, DIMS(1, GRID + 2, C));
+    onnx_build_waves(&b, "class", 3, DIMS(1, 2, C), 0.25f);
+    onnx_build_waves(&b, "position", 3, DIMS(1, GRID + 2, C), 0.25f);
     onnx_build_node(&b, "Concat", "class,tokens", "with_class");
     onnx_build_int(&b, "axis", 1);
     onnx_build_node(&b, "Add", "with_class,position", "x1");

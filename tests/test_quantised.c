@@ -19,18 +19,6 @@
 
 enum { SIDE = 8, MAPS = 4, CLASSES = 3 };
 
-static void weights(struct onnx_build *b, const char *name, int rank, const int64_t *dims)
-{
-    int64_t n = 1;
-    for (int d = 0; d < rank; d++)
-        n *= dims[d];
-    float *values = malloc(sizeof(*values) * (size_t)n);
-    for (int64_t i = 0; i < n; i++)
-        values[i] = (float)sin(1.7 * (double)i + (double)strlen(name)) / 2;
-    onnx_build_weights(b, name, rank, dims, values);
-    free(values);
-}
-
 /* Quantises `in` and takes it back to `out`, or only renames it. */
 static void step(struct onnx_build *b, bool quantised, const char *in, const char *q,
                  const char *out, const char *scale)
@@ -56,8 +44,8 @@ static void network(struct onnx_build *b, bool quantised)
     onnx_build_weights(b, "fine", 0, NULL, (float[]){1.f / 64});
     onnx_build_weights(b, "coarse", 0, NULL, (float[]){1.f / 16});
     onnx_build_weights(b, "clipping", 0, NULL, (float[]){1.f / 256});
-    weights(b, "w1", 4, DIMS(MAPS, 1, 3, 3));
-    weights(b, "w2", 2, DIMS(CLASSES, MAPS));
+    onnx_build_waves(b, "w1", 4, DIMS(MAPS, 1, 3, 3), 0.5f);
+    onnx_build_waves(b, "w2", 2, DIMS(CLASSES, MAPS), 0.5f);
     onnx_build_weights(b, "b2", 1, DIMS(CLASSES), (float[]){3, 2, 1});
     step(b, quantised, "image", "q0", "d0", "fine");
     onnx_build_node(b, "Conv", "d0,w1", "c1");
@@ -80,16 +68,11 @@ static struct sal_model *open_built(struct onnx_build *b, const char *output)
     struct sal_model *model;
     onnx_build_output(b, output, SAL_ONNX_FLOAT, -1, NULL);
     struct sal_error err;
-    struct sal_span bytes = onnx_build_finish(b);
-    char path[] = "/tmp/saliscope-quantised-XXXXXX.onnx";
-    int fd = mkstemps(path, 5);
-    assert_true(fd >= 0);
-    close(fd);
-    assert_int_equal(sal_file_write(path, bytes.data, bytes.size, NULL), SAL_OK);
+    char path[ONNX_BUILD_PATH];
+    assert_true(onnx_build_save(b, path));
     enum sal_status status =
         sal_model_open(&model, path, &(struct sal_model_options){0}, &err);
     unlink(path);
-    onnx_build_release(b);
     if (status)
         fail_msg("%s", err.text);
     return model;

@@ -18,18 +18,6 @@
 
 enum { C = 3, H = 20, W = 24, CLASSES = 5 };
 
-static void weights(struct onnx_build *b, const char *name, int rank, const int64_t *dims)
-{
-    int64_t n = 1;
-    for (int d = 0; d < rank; d++)
-        n *= dims[d];
-    float *values = malloc(sizeof(*values) * (size_t)n);
-    for (int64_t i = 0; i < n; i++)
-        values[i] = (float)sin(1.7 * (double)i + (double)strlen(name)) / 4;
-    onnx_build_weights(b, name, rank, dims, values);
-    free(values);
-}
-
 /* Every kind of convolution, a skip, pools, a head and a softmax. */
 static void network(struct onnx_build *b, bool nhwc)
 {
@@ -42,12 +30,12 @@ static void network(struct onnx_build *b, bool nhwc)
     } else {
         onnx_build_node(b, "Identity", "image", "x");
     }
-    weights(b, "w1", 4, DIMS(16, C, 3, 3));
-    weights(b, "w2", 4, DIMS(16, 1, 3, 3));
-    weights(b, "w3", 4, DIMS(40, 16, 1, 1));
-    weights(b, "w4", 4, DIMS(40, 40, 3, 3));
-    weights(b, "w5", 2, DIMS(CLASSES, 40));
-    weights(b, "b5", 1, DIMS(CLASSES));
+    onnx_build_waves(b, "w1", 4, DIMS(16, C, 3, 3), 0.25f);
+    onnx_build_waves(b, "w2", 4, DIMS(16, 1, 3, 3), 0.25f);
+    onnx_build_waves(b, "w3", 4, DIMS(40, 16, 1, 1), 0.25f);
+    onnx_build_waves(b, "w4", 4, DIMS(40, 40, 3, 3), 0.25f);
+    onnx_build_waves(b, "w5", 2, DIMS(CLASSES, 40), 0.25f);
+    onnx_build_waves(b, "b5", 1, DIMS(CLASSES), 0.25f);
     onnx_build_node(b, "Conv", "x,w1", "c1");
     onnx_build_ints(b, "pads", 4, DIMS(1, 1, 1, 1));
     onnx_build_node(b, "Relu", "c1", "r1");
@@ -69,17 +57,11 @@ static void network(struct onnx_build *b, bool nhwc)
     onnx_build_output(b, "probabilities", SAL_ONNX_FLOAT, -1, NULL);
 }
 
-static char path[64];
+static char path[ONNX_BUILD_PATH];
 
 static void save(struct onnx_build *b)
 {
-    struct sal_span bytes = onnx_build_finish(b);
-    strcpy(path, "/tmp/saliscope-run-XXXXXX.onnx");
-    int fd = mkstemps(path, 5);
-    assert_true(fd >= 0);
-    close(fd);
-    assert_int_equal(sal_file_write(path, bytes.data, bytes.size, NULL), SAL_OK);
-    onnx_build_release(b);
+    assert_true(onnx_build_save(b, path));
 }
 
 static enum sal_status open_saved(struct sal_model **model,

@@ -1,6 +1,9 @@
 #include "onnx_build.h"
 
+#include <math.h>
+#include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 /* Field numbers of onnx.proto. */
 enum { VARINT = 0, BYTES = 2, FIXED32 = 5 };
@@ -148,6 +151,18 @@ struct sal_span onnx_build_finish(struct onnx_build *b)
     return finished(b);
 }
 
+bool onnx_build_save(struct onnx_build *b, char path[ONNX_BUILD_PATH])
+{
+    struct sal_span bytes = onnx_build_finish(b);
+    strcpy(path, "/tmp/saliscope-test-XXXXXX.onnx");
+    int fd = mkstemps(path, 5);
+    bool written = fd >= 0 && sal_file_write(path, bytes.data, bytes.size, NULL) == SAL_OK;
+    if (fd >= 0)
+        close(fd);
+    onnx_build_release(b);
+    return written;
+}
+
 struct sal_span onnx_build_finish_graph(struct onnx_build *b)
 {
     restart(b);
@@ -214,6 +229,20 @@ void onnx_build_weights(struct onnx_build *b, const char *name, int rank,
 {
     onnx_build_raw(b, name, SAL_ONNX_FLOAT, rank, dims, values,
                    element_count(rank, dims) * sizeof *values);
+}
+
+void onnx_build_waves(struct onnx_build *b, const char *name, int rank,
+                      const int64_t *dims, float size)
+{
+    int64_t n = 1;
+    for (int d = 0; d < rank; d++)
+        n *= dims[d];
+    float *values = malloc(sizeof(*values) * (size_t)n);
+    for (int64_t i = 0; values && i < n; i++)
+        values[i] = (float)sin(1.7 * (double)i + (double)strlen(name)) * size;
+    if (values)
+        onnx_build_weights(b, name, rank, dims, values);
+    free(values);
 }
 
 void onnx_build_indices(struct onnx_build *b, const char *name, int rank,

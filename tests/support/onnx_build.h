@@ -18,6 +18,7 @@
 #ifndef TESTS_ONNX_BUILD_H
 #define TESTS_ONNX_BUILD_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -43,6 +44,10 @@ void onnx_build_release(struct onnx_build *b);
  * more than once, building on in between. */
 struct sal_span onnx_build_finish(struct onnx_build *b);
 
+/* Finishes into a new file, whose path is written, and releases. */
+enum { ONNX_BUILD_PATH = 64 };
+bool onnx_build_save(struct onnx_build *b, char path[ONNX_BUILD_PATH]);
+
 /* The graph alone, for onnx_build_graph(). */
 struct sal_span onnx_build_finish_graph(struct onnx_build *b);
 
@@ -62,6 +67,9 @@ void onnx_build_output(struct onnx_build *b, const char *name, int type, int ran
 /* Initialisers: float32, int64, or raw little-endian bytes of any type. */
 void onnx_build_weights(struct onnx_build *b, const char *name, int rank,
                         const int64_t *dims, const float *values);
+/* Any weights: waves between -size and size, others for a name of another length. */
+void onnx_build_waves(struct onnx_build *b, const char *name, int rank,
+                      const int64_t *dims, float size);
 void onnx_build_indices(struct onnx_build *b, const char *name, int rank,
                         const int64_t *dims, const int64_t *values);
 void onnx_build_raw(struct onnx_build *b, const char *name, int type, int rank,
