@@ -113,6 +113,26 @@ static enum sal_status run_model(const struct measure_case *c,
     return status;
 }
 
+/* What the file calls its output is what PyTorch returned; where a model's logits are
+ * found further up, the output itself is asked for. */
+static enum sal_status open_model(struct sal_model **model, const char *path,
+                                  struct sal_pool *pool, struct sal_error *err)
+{
+    struct sal_model_options options = {.pool = pool};
+    enum sal_status status = sal_model_open(model, path, &options, err);
+    if (status)
+        return status;
+    int logits = sal_model_output(*model)->value;
+    const char *output = sal_model_onnx(*model)->graph.outputs[0].name;
+    if (strcmp(sal_model_value(*model, logits).name, output) == 0)
+        return SAL_OK;
+    char score[256];
+    snprintf(score, sizeof(score), "%s", output);
+    sal_model_close(*model);
+    options.score = score;
+    return sal_model_open(model, path, &options, err);
+}
+
 bool measure(const struct measure_case *c, struct measured *result)
 {
     *result = (struct measured){0};
@@ -121,8 +141,7 @@ bool measure(const struct measure_case *c, struct measured *result)
     struct sal_model *model;
     enum sal_status status = sal_pool_open(&pool, 0, &err);
     if (!status) {
-        struct sal_model_options options = {.pool = pool};
-        status = sal_model_open(&model, c->path, &options, &err);
+        status = open_model(&model, c->path, pool, &err);
         if (!status) {
             status = run_model(c, model, pool, result, &err);
             sal_model_close(model);
