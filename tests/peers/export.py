@@ -104,10 +104,10 @@ def believe(net, x, gradient, top):
     """Refuses a float64 gradient that central differences do not confirm."""
     v = torch.randn(x.shape, generator=torch.Generator().manual_seed(0), dtype=x.dtype)
     with torch.no_grad():
-        up, down = (net(x + h * v) for h in (1e-6, -1e-6))
-    difference = float(up[0, top] - down[0, top]) / 2e-6
+        up, down = (net(x + h * v) for h in (1e-5, -1e-5))
+    difference = float(up[0, top] - down[0, top]) / 2e-5
     slope = float((torch.from_numpy(gradient) * v).sum())
-    if not abs(slope - difference) <= 1e-3 * np.linalg.norm(gradient):
+    if not abs(slope - difference) <= 1e-2 * np.linalg.norm(gradient):
         raise ValueError(f"PyTorch's gradient gives {slope:.6g} where differences give "
                          f"{difference:.6g}")
 
@@ -139,7 +139,6 @@ def references(net, side, nhwc):
     """(distance, input, float32 and float64 results) of the first input that is not
     near a tie, else of the best one."""
     double = copy_as(net, torch.float64)
-    moved = [shaken(double, seed) for seed in range(4)]
     best, seed = None, 0
     for seed in range(TRIES):
         x = field(seed, side)
@@ -147,9 +146,9 @@ def references(net, side, nhwc):
             x = x.permute(0, 2, 3, 1).contiguous()
         ours, better = run(net, x), run(double, x.double())
         d = gap(ours[1], better[1])
-        for net_moved in moved:
+        for shake in range(4):
             if d <= NEAR:
-                d = max(d, gap(run(net_moved, x.double())[1], better[1]))
+                d = max(d, gap(run(shaken(double, shake), x.double())[1], better[1]))
         if best is None or d < best[0]:
             best = (d, x, ours, better)
         if d <= NEAR:
@@ -158,7 +157,9 @@ def references(net, side, nhwc):
 
 
 def copy_as(net, dtype):
-    return copy.deepcopy(net).to(dtype)
+    net = copy.deepcopy(net).to(dtype)
+    net.train()  # some forget here what they keep for inference, in the old type
+    return net.eval()
 
 
 def write_references(net, name, folder):

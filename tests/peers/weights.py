@@ -91,12 +91,14 @@ def _calibrate_layers(net, inputs, generator):
     """Where nothing normalises: each layer's weights and biases so that its results are
     as a BatchNormalization would leave them."""
 
-    def hook(layer, _, y):
-        spread = y.std()
+    def hook(layer, inputs, y):
         axes = [i for i in range(y.ndim) if i != 1]
-        layer.weight /= spread
-        layer.bias.sub_(y.mean(axes)).div_(spread).add_(_beside(generator, torch.ones(y.shape[1])))
-        return layer.forward(_[0])
+        spread = y.std(axes)
+        spread.clamp_(min=0.3 * float(spread.mean()))
+        layer.weight /= spread.reshape(-1, *[1] * (layer.weight.ndim - 1))
+        layer.bias.sub_(y.mean(axes)).div_(spread)
+        layer.bias += _beside(generator, torch.ones_like(spread))
+        return layer.forward(inputs[0])
 
     layers = [m for m in net.modules() if isinstance(m, (torch.nn.Conv2d, torch.nn.Linear))]
     hooks = [m.register_forward_hook(hook) for m in layers[:-1]]
@@ -116,4 +118,4 @@ def prepare(net, side, seed):
             _calibrate_norms(net, inputs, generator)
         else:
             _calibrate_layers(net, inputs, generator)
-    return net
+    return net.requires_grad_(False)
