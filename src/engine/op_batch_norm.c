@@ -4,28 +4,40 @@
 /*
  * y = (x - mean) / sqrt(variance + epsilon) * scale + shift, per channel: what
  * BatchNormalization is outside training, in every opset.
+ *
+ * In training_mode mean and variance are the input's own. Over a constant that is
+ * how exports standardise weights (PyTorch's of BiT and NFNet); over activations it
+ * is a model in training, whose answer depends on the batch, and is refused.
  */
 enum { X, SCALE, SHIFT, MEAN, VARIANCE };
+enum { Y, RUNNING_MEAN, RUNNING_VARIANCE };
 
 struct batch_norm {
     sal_real epsilon;
+    sal_real momentum;
+    int64_t training;
 };
 
-static enum sal_status refuse_training(const struct sal_node *node,
-                                       const struct sal_onnx_node *source,
-                                       struct sal_error *err)
+static enum sal_status fail_training(const struct sal_node *node, struct sal_error *err)
 {
-    int64_t training = 0, is_test = 1, spatial = 1;
-    enum sal_status status = sal_attr_int(source, "training_mode", 0, &training, err);
+    return sal_node_fail(node, err, SAL_UNSUPPORTED, "the model was exported for training");
+}
+
+static enum sal_status parse_mode(const struct sal_node *node,
+                                  const struct sal_onnx_node *source,
+                                  struct batch_norm *norm, struct sal_error *err)
+{
+    int64_t is_test = 1, spatial = 1;
+    enum sal_status status =
+        sal_attr_int(source, "training_mode", 0, &norm->training, err);
     if (!status && node->opset < 7)
         status = sal_attr_int(source, "is_test", 0, &is_test, err);
     if (!status && node->opset < 9)
         status = sal_attr_int(source, "spatial", 1, &spatial, err);
     if (status)
         return status;
-    if (training || !is_test)
-        return sal_node_fail(node, err, SAL_UNSUPPORTED,
-                             "the model was exported for training");
+    if (!is_test)
+        return fail_training(node, err);
     if (!spatial)
         return sal_node_fail(node, err, SAL_UNSUPPORTED,
                              "spatial is 0: only per-channel statistics are supported");
@@ -39,12 +51,14 @@ static enum sal_status parse(struct sal_node *node, const struct sal_onnx_node *
     if (!norm)
         return sal_node_fail(node, err, SAL_LIMIT, "no memory");
     node->attr = norm;
-    double epsilon = 0;
-    enum sal_status status = refuse_training(node, source, err);
-    if (status || (status = sal_attr_float(source, "epsilon", 1e-5, &epsilon, err)))
+    double epsilon = 0, momentum = 0;
+    enum sal_status status = parse_mode(node, source, norm, err);
+    if (status || (status = sal_attr_float(source, "epsilon", 1e-5, &epsilon, err)) ||
+        (status = sal_attr_float(source, "momentum", 0.9, &momentum, err)))
         return status;
     norm->epsilon = (sal_real)epsilon;
-    for (int i = 1; i < node->n_out; i++)
+    norm->momentum = (sal_real)momentum;
+    for (int i = norm->training ? RUNNING_VARIANCE + 1 : 1; i < node->n_out; i++)
         if (node->out[i] >= 0)
             return sal_node_fail(node, err, SAL_UNSUPPORTED,
                                  "output %d exists in training only", i);
@@ -54,10 +68,13 @@ static enum sal_status parse(struct sal_node *node, const struct sal_onnx_node *
 static enum sal_status infer(const struct sal_infer *infer, struct sal_error *err)
 {
     static const char *const names[] = {"input", "scale", "B", "mean", "var"};
+    const struct batch_norm *norm = infer->node->attr;
     enum sal_status status = SAL_OK;
     for (int i = X; i <= VARIANCE; i++)
         if ((status = sal_infer_kind(infer, i, SAL_REAL, err)))
             return status;
+    if (norm->training && !infer->in[X]->data)
+        return fail_training(infer->node, err);
     const struct sal_shape *x = &infer->in[X]->shape;
     if (x->rank < 2)
         return sal_node_fail(infer->node, err, SAL_BAD_INPUT,
@@ -71,7 +88,9 @@ static enum sal_status infer(const struct sal_infer *infer, struct sal_error *er
                                  names[i], sal_shape_text(shape, text[0], sizeof(text[0])),
                                  sal_shape_text(x, text[1], sizeof(text[1])));
     }
-    return sal_infer_same(infer, err);
+    for (int i = RUNNING_MEAN; !status && i < infer->node->n_out; i++)
+        status = sal_infer_like(infer, i, infer->in[SCALE], &infer->in[SCALE]->shape, err);
+    return status ? status : sal_infer_same(infer, err);
 }
 
 static sal_real inverse_deviation(const struct sal_kernel *k, int64_t c)
@@ -100,6 +119,63 @@ static void forward_planes(const struct sal_kernel *k, int64_t from, int64_t to,
             y[i] = (x[i] - mean) * factor + shift;
     }
 }
+
+/* ---- training_mode ------------------------------------------------------------------ */
+
+struct moments {
+    sal_real mean, variance;
+};
+
+static struct moments moments_of(const struct sal_kernel *k, int64_t c)
+{
+    const struct sal_shape *shape = &k->in[X]->shape;
+    int64_t n = plane_of(k), stride = shape->dim[1] * n;
+    const sal_real count = (sal_real)(shape->dim[0] * n);
+    const sal_real *x = k->in[X]->real + c * n;
+    sal_real sum = 0, squares = 0;
+    for (int64_t b = 0; b < shape->dim[0]; b++)
+        sum += sal_sum(x + b * stride, n);
+    const sal_real mean = sum / count;
+    for (int64_t b = 0; b < shape->dim[0]; b++) {
+        const sal_real *plane = x + b * stride;
+        SAL_SUM(squares, i, n, (plane[i] - mean) * (plane[i] - mean))
+    }
+    return (struct moments){mean, squares / count};
+}
+
+static void keep_running(const struct sal_kernel *k, int output, int input, int64_t c,
+                         sal_real value)
+{
+    const struct batch_norm *norm = k->node->attr;
+    const struct sal_tensor *running = sal_kernel_out(k, output);
+    if (running)
+        running->real[c] =
+            k->in[input]->real[c] * norm->momentum + value * (1 - norm->momentum);
+}
+
+static void forward_training(const struct sal_kernel *k, int64_t from, int64_t to,
+                             int worker)
+{
+    (void)worker;
+    const struct batch_norm *norm = k->node->attr;
+    const struct sal_shape *shape = &k->in[X]->shape;
+    int64_t n = plane_of(k), stride = shape->dim[1] * n;
+    for (int64_t c = from; c < to; c++) {
+        const struct moments own = moments_of(k, c);
+        const sal_real factor =
+            k->in[SCALE]->real[c] / sal_sqrt(own.variance + norm->epsilon);
+        for (int64_t b = 0; b < shape->dim[0]; b++) {
+            const sal_real *x = k->in[X]->real + b * stride + c * n;
+            sal_real *y = k->out[Y]->real + b * stride + c * n;
+            for (int64_t i = 0; i < n; i++)
+                y[i] = (x[i] - own.mean) * factor + k->in[SHIFT]->real[c];
+        }
+        keep_running(k, RUNNING_MEAN, MEAN, c, own.mean);
+        keep_running(k, RUNNING_VARIANCE, VARIANCE, c, own.variance);
+    }
+}
+
+/* ---- gradients ---------------------------------------------------------------------- */
 
 static void x_gradient(const struct sal_kernel *k, int64_t from, int64_t to, int worker)
 {
@@ -145,8 +221,12 @@ static void vector_gradients(const struct sal_kernel *k, int64_t from, int64_t t
 
 static void forward(const struct sal_kernel *k)
 {
-    sal_split(k->pool, sal_shape_span(&k->in[X]->shape, 0, 2), sal_grain(plane_of(k)),
-              forward_planes, k);
+    const struct batch_norm *norm = k->node->attr;
+    if (norm->training)
+        sal_split(k->pool, k->in[X]->shape.dim[1], 1, forward_training, k);
+    else
+        sal_split(k->pool, sal_shape_span(&k->in[X]->shape, 0, 2),
+                  sal_grain(plane_of(k)), forward_planes, k);
 }
 
 static void backward(const struct sal_kernel *k)
