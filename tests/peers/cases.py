@@ -68,7 +68,7 @@ CASES = {
     "resnest14d": ("timm", "resnest14d", 128, BOTH),
     "cait_xxs24": ("timm", "cait_xxs24_224", 224, BOTH),
     "beit_base": ("timm", "beit_base_patch16_224", 224, BOTH),
-    "volo_d1": ("timm", "volo_d1_224", 224, "script18 dynamo18"),
+    "volo_d1": ("timm", "volo_d1_224", 224, "dynamo18"),
     "dla34": ("timm", "dla34", 128, BOTH),
     "darknet53": ("timm", "darknet53", 128, BOTH),
     "convmixer": ("timm", "convmixer_768_32", 224, BOTH),
