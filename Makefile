@@ -10,6 +10,7 @@
 #                      15 GB; NAMES="resnet50 ..." for some)
 #   make parity-architectures  holds them against PyTorch, remakes docs/architectures.md;
 #                      test-all does the first where they are there
+#   make samples       remake samples/ (Python; ARGS=--keep-weights spares the models)
 #   make SAN=address   a variant in build/address (also SAN=thread, DEBUG=1)
 #   make install       DESTDIR= PREFIX=
 
@@ -71,13 +72,13 @@ CFLAGS   ?=
 ALL_CFLAGS = $(CPPFLAGS) $(WARN) $(FLAGS) $(OPT) $(CFLAGS)
 ALL_LDFLAGS = $(LINK_FLAGS) $(OPT) $(LDFLAGS)
 
-.PHONY: all deps demo test check test-all conformance conformance-accept clean \
+.PHONY: all deps demo test check test-all samples conformance conformance-accept clean \
         install uninstall peers peers-models check-architectures parity-architectures
 .DELETE_ON_ERROR:
 
 all: $B/saliscope $B/libsaliscope.a
 
-ifneq ($(filter-out deps demo test test-all clean uninstall peers peers-models,$(or $(MAKECMDGOALS),all)),)
+ifneq ($(filter-out deps demo test test-all samples clean uninstall peers peers-models,$(or $(MAKECMDGOALS),all)),)
 include $B/flags.mk
 endif
 
@@ -246,6 +247,17 @@ demo: deps
 	    build/release/saliscope classify $(DEMO) && \
 	    build/release/saliscope explain $(DEMO) -M gradcam -o build/demo.png && \
 	    echo "the figure is in build/demo.png"; fi
+
+# Remakes samples/ in a Python of its own and says what came out the same.
+VENV := build/samples/venv
+
+$(VENV)/made: samples/recipe/requirements.txt
+	python3 -m venv $(VENV)
+	$(VENV)/bin/pip install -q -r $<
+	touch $@
+
+samples: $(VENV)/made
+	$(VENV)/bin/python samples/recipe/remake.py --jobs 2 $(ARGS)
 
 HEADERS := $(sort $(wildcard include/saliscope/*.h))
 INSTALL_TO := $(DESTDIR)$(PREFIX)

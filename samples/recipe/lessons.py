@@ -1,0 +1,196 @@
+"""What the samples are meant to teach, each as a claim with a tolerance that was set before
+the test pictures were drawn, and what was measured."""
+
+import numpy as np
+
+import dataset
+from explain import (NEAR, cam, integrated_gradients, least_eps, peaks, rounded, spearman, ssim)
+from figures import wilson
+
+FEW = 60            # pictures for what costs hundreds of passes each
+
+
+def row(claim, tolerance, measured, holds):
+    return {"claim": claim, "tolerance": tolerance, "measured": measured, "pass": bool(holds)}
+
+
+def share(hits, n):
+    return rounded(wilson(int(hits), int(n)), 3)
+
+
+def clear_positives(models, name, test, z, k=0, plain=0.5):
+    return np.nonzero((test.plain[:, k] >= plain) & (z[name, "test"][:, k]
+                                                     >= models[name].cut(k)))[0]
+
+
+# ---- one function per lesson --------------------------------------------------------------
+
+def shortcut(models, nets, test, z, out):
+    at = {k: v["nodule"]["auc"] for k, v in out["shortcut"]["accuracy"].items()}
+    flips = out["shortcut"]["erasing_flips"]
+    yield row("a model that learnt the marker looks excellent inside its own world",
+              "AUC internal >= 0.95", at["internal"], at["internal"][0] >= 0.95)
+    yield row("and is useless once the marker is tossed by a coin", "AUC 0.40 to 0.65",
+              at["randomised"], 0.40 <= at["randomised"][0] <= 0.65)
+    yield row("and wrong once the marker is on the healthy", "AUC <= 0.20", at["flipped"],
+              at["flipped"][0] <= 0.20)
+    yield row("erasing the marker undoes its call", "share of marked and flagged >= 0.90", flips,
+              flips[0] >= 0.90)
+
+
+def saliency_exposes(models, nets, test, z, out):
+    for method in ("gradcam", "occlusion"):
+        found = out["shortcut"][method]
+        yield row(f"{method} shows it: the peak lies on the marker or within {NEAR} px",
+                  ">= 0.90; inside the box reported beside it",
+                  {k: found[k] for k in ("n", f"within_{NEAR}_px", "inside", "median_px")},
+                  found[f"within_{NEAR}_px"][0] >= 0.90)
+
+
+def honest_localisation(models, nets, test, z, out):
+    for method in ("gradcam features.relu5", "occlusion"):
+        for c, found in out["localisation"][method].items():
+            yield row(f"honest model, {c}: {method} peaks within {NEAR} px of the finding",
+                      ">= 0.90; inside the mask reported beside it",
+                      {k: found[k] for k in ("n", f"within_{NEAR}_px", "inside")},
+                      found[f"within_{NEAR}_px"][0] >= 0.90)
+
+
+def head_matters(models, nets, test, z, out):
+    name = "phantom-gap"
+    area = out["accuracy"][name]["test"]["nodule"]["auc"]
+    chosen = clear_positives(models, name, test, z)[:FEW]
+    x, masks = test.tossed[chosen], test.masks[chosen, 0]
+    net = nets[name]
+    by_cam = peaks([cam(net, x[i:i + 1], 0) for i in range(len(x))], masks)
+    by_ig = peaks([np.abs(integrated_gradients(net, x[i:i + 1], 0, 32)[0])
+                   for i in range(len(x))], masks)
+    near = f"within_{NEAR}_px"
+    yield row("another head, nearly as accurate", "AUC of nodule >= 0.95", area, area[0] >= 0.95)
+    yield row("but Grad-CAM at its last layer points elsewhere",
+              f"within {NEAR} px of the nodule <= 0.60", by_cam, by_cam[near][0] <= 0.60)
+    yield row("while integrated gradients find the nodule in the same decisions",
+              f"within {NEAR} px >= 0.80", by_ig, by_ig[near][0] >= 0.80)
+
+
+def shift(models, nets, test, z, out):
+    at = out["accuracy"]["phantom"]
+    a, c = at["test"]["nodule"], at["site-c"]["nodule"]
+    yield row("at a site never met the AUC for nodule hardly falls", "by <= 0.05",
+              {"sites A and B": a["auc"], "site C": c["auc"]}, a["auc"][0] - c["auc"][0] <= 0.05)
+    yield row("but the sensitivity at the same threshold does", "by >= 0.10",
+              {"sites A and B": a["sensitivity"], "site C": c["sensitivity"]},
+              a["sensitivity"][0] - c["sensitivity"][0] >= 0.10)
+
+
+def subgroup(models, nets, test, z, out):
+    def sensitivity(name, who):
+        who = who & test.y[:, 0]
+        return share((z[name, "test"][who, 0] >= models[name].cut(0)).sum(), who.sum())
+
+    found = {f"{name}, {group}": sensitivity(name, who) for name in ("phantom", "phantom-biased")
+             for group, who in (("broad", test.broad), ("average", ~test.broad))}
+    gap = {n: found[f"{n}, average"][0] - found[f"{n}, broad"][0]
+           for n in ("phantom", "phantom-biased")}
+    areas = {n: out["accuracy"][n]["test"]["nodule"]["auc"] for n in gap}
+    yield row("labels missing in one subgroup hardly change the AUC over all",
+              "by <= 0.02", areas, areas["phantom"][0] - areas["phantom-biased"][0] <= 0.02)
+    yield row("but the sensitivity in that subgroup falls behind", "gap wider by >= 0.10", found,
+              gap["phantom-biased"] - gap["phantom"] >= 0.10)
+
+
+def least_change(models, nets, test, z, out):
+    worlds = {"phantom": test.tossed, "phantom-shortcut": None}
+    rng = np.random.default_rng(1)
+    from train import shortcut_marks
+    worlds["phantom-shortcut"] = dataset.mark(test.x, shortcut_marks(test.y[:, 0], rng))
+    levels = {}
+    for name, x in worlds.items():
+        eps = np.array([least_eps(nets[name], x[i:i + 1], 0, models[name].cut(0))
+                        for i in range(FEW)])
+        levels[name] = rounded(np.percentile(eps, [50, 25, 75]), 2)
+        found = int(np.isfinite(eps).sum())
+        levels[name + ", found of"] = [found, FEW]
+    honest, wrong = levels["phantom"][0], levels["phantom-shortcut"][0]
+    yield row("a change nobody sees undoes the honest model's decisions",
+              "median of the least eps <= 4 grey levels of 255 (median, quartiles)", levels,
+              honest <= 4)
+    yield row("the shortcut model is more robust, and entirely wrong", "median >= 3 times as large",
+              round(wrong / honest, 1), wrong >= 3 * honest)
+
+
+def completeness(models, nets, test, z, out):
+    chosen = clear_positives(models, "phantom", test, z)[:FEW // 2]
+    x = test.tossed[chosen]
+    errors = {str(n): rounded(np.percentile(
+        [integrated_gradients(nets["phantom"], x[i:i + 1], 0, n)[1] for i in range(len(x))],
+        [50, 90])) for n in (8, 16, 32, 64, 128)}
+    yield row("integrated gradients add up better with more steps",
+              "median relative error at 128 steps <= 0.02 and <= a third of that at 8 "
+              "(median, 90th percentile)", errors,
+              errors["128"][0] <= 0.02 and errors["128"][0] <= errors["8"][0] / 3)
+
+
+def sanity(models, nets, test, z, out):
+    chosen = clear_positives(models, "phantom", test, z)[:FEW]
+    x = test.tossed[chosen]
+
+    def maps(net):
+        return [cam(net, x[i:i + 1], 0) for i in range(len(x))]
+
+    def mean(values):
+        return round(float(np.mean(values)), 3)
+
+    learnt, random = maps(nets["phantom"]), maps(nets["phantom-random"])
+    kept = [i for i in range(len(x)) if learnt[i].max() > 0 and random[i].max() > 0]
+    pairs = list(zip(kept, kept[1:] + kept[:1]))
+    found = {"n": len(kept),
+             "SSIM to another picture's map": mean([ssim(learnt[i], learnt[j]) for i, j in pairs]),
+             "SSIM to the random model's map": mean([ssim(learnt[i], random[i]) for i in kept]),
+             "Spearman to the random model's map":
+                 mean([spearman(learnt[i], random[i]) for i in kept])}
+    yield row("the maps of a model nobody trained are similar in SSIM alone: a verdict needs a "
+              "baseline between pictures, and a rank correlation",
+              "SSIM between pictures >= 0.3 where unrelated maps would have about 0; "
+              "|Spearman| <= 0.25", found,
+              found["SSIM to another picture's map"] >= 0.3
+              and abs(found["Spearman to the random model's map"]) <= 0.25)
+
+
+def intervention(models, nets, test, z, out):
+    """The honest model does not care for the marker; covering it with a patch of the
+    picture's median grey is another matter."""
+    model = models["phantom"]
+    chosen = np.arange(400)
+    marked = dataset.mark(test.x[chosen], np.ones(len(chosen)))
+    patched = marked.copy()
+    y, x, h, w = dataset.marker_box()
+    for picture in patched:
+        picture[0, y:y + h, x:x + w] = np.median(picture)
+
+    def probability(pictures):
+        return 1 / (1 + np.exp(-model.logits(pictures)[:, 0]))
+
+    with_, gone, covered = (probability(p) for p in (marked, test.x[chosen], patched))
+    moved = {"taken away": rounded([np.abs(gone - with_).mean()])[0],
+             "covered by a patch": rounded([np.abs(covered - with_).mean()])[0],
+             "decisions turned by taking away": share(
+                 ((gone >= model.thresholds[0]) != (with_ >= model.thresholds[0])).sum(), 400),
+             "decisions turned by the patch": share(
+                 ((covered >= model.thresholds[0]) != (with_ >= model.thresholds[0])).sum(), 400)}
+    yield row("a patch over the marker moves the honest model more than the marker itself did: "
+              "the fill is an intervention too", "mean |dp| at least twice that of taking it away",
+              moved, moved["covered by a patch"] >= 2 * moved["taken away"])
+
+
+LESSONS = (honest_localisation, shortcut, saliency_exposes, head_matters, shift, subgroup,
+           least_change, completeness, sanity, intervention)
+
+
+def all_rows(models, nets, test, z, out, report):
+    rows = []
+    for lesson in LESSONS:
+        for found in lesson(models, nets, test, z, out):
+            report("pass" if found["pass"] else "FAIL", found["claim"], found["measured"])
+            rows.append({"lesson": lesson.__name__, **found})
+    return rows
