@@ -52,7 +52,7 @@ CATALOGUE = (
         "points elsewhere", POINTS)),
     Entry("phantom-biased", (
         ONLY_PHANTOMS,
-        "trained with two fifths of the findings in broad patients mislabelled as absent: it "
+        "trained with three fifths of the findings in broad patients mislabelled as absent: it "
         "misses more of them there, a teaching example, wrong by design", NO_GATE, TAUGHT,
         POINTS)),
 )

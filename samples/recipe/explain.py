@@ -10,6 +10,7 @@ from network import enlarge, grad_cam, normalise
 
 NEAR = 8                        # pixels of the network's input, 2.8 mm each
 OCCLUSION = dict(window=12, stride=6)
+SOFT = 31                       # side of the window whose mean fills a soft square
 
 
 def cam(net, x, target, layer="features.relu5"):
@@ -17,24 +18,27 @@ def cam(net, x, target, layer="features.relu5"):
 
 
 @torch.no_grad()
-def occlusion(net, x, target, window=12, stride=4, batch=128):
-    """By how much the logit falls when a square is set to the input's zero (mid grey); a pixel
-    gets the mean over the squares that cover it. x [1, 1, 128, 128]."""
+def occlusion(net, x, target, window=12, stride=6, fill="soft", batch=128):
+    """By how much the logit falls when a square is filled with the picture's mean over 31 x 31
+    pixels ("soft") or with mid grey, the input's zero ("grey"); a pixel gets the mean over the
+    squares that cover it. x [1, 1, 128, 128]."""
     net.eval()
     at = normalise(x)
+    fills = torch.zeros_like(at) if fill == "grey" else \
+        F.avg_pool2d(F.pad(at, (SOFT // 2,) * 4, mode="reflect"), SOFT, 1)
     base = float(net(at)[0, target])
     starts = list(range(0, 128 - window + 1, stride))
-    boxes = [(r, c) for r in starts for c in starts]
+    boxes = [np.s_[r:r + window, c:c + window] for r in starts for c in starts]
     total, covers = np.zeros((128, 128)), np.zeros((128, 128))
     for i in range(0, len(boxes), batch):
         some = boxes[i:i + batch]
         many = at.repeat(len(some), 1, 1, 1)
-        for k, (r, c) in enumerate(some):
-            many[k, :, r:r + window, c:c + window] = 0
+        for k, box in enumerate(some):
+            many[k, 0][box] = fills[0, 0][box]
         falls = base - net(many)[:, target].numpy()
-        for (r, c), fall in zip(some, falls):
-            total[r:r + window, c:c + window] += fall
-            covers[r:r + window, c:c + window] += 1
+        for box, fall in zip(some, falls):
+            total[box] += fall
+            covers[box] += 1
     return total / np.maximum(covers, 1)
 
 

@@ -67,6 +67,6 @@ MODELS = {
         "`phantom-external.onnx.data`",
     "phantom-gap": "a head of the mean alone: as accurate, Grad-CAM at its last layer points "
         "elsewhere",
-    "phantom-biased": "two fifths of the findings in broad patients were labelled absent in its "
+    "phantom-biased": "three fifths of the findings in broad patients were labelled absent in its "
         "training",
 }

@@ -25,7 +25,7 @@ from readers import READERS, fleiss, read
 from train import shortcut_marks
 
 CLEAR, LAYERS = 0.5, ("features.relu3", "features.relu4", "features.relu5")
-AT_MOST = 120           # pictures for occlusion, which costs 900 passes each
+AT_MOST = 60            # pictures for occlusion, which costs 400 passes each
 
 
 class Model:
@@ -75,15 +75,16 @@ def localised(model, net, test, z, report):
     out = {}
     for layer in LAYERS:
         out[f"gradcam {layer}"] = {}
-    out["occlusion"] = {}
+    out["occlusion"], out["occlusion with grey squares"] = {}, {}
     for k, c in enumerate(CLASSES):
         clear = np.nonzero((test.plain[:, k] >= CLEAR) & (z[:, k] >= model.cut(k)))[0]
         x, masks = test.tossed[clear], test.masks[clear, k]
         for layer in LAYERS:
             out[f"gradcam {layer}"][c] = peaks(
                 [cam(net, x[i:i + 1], k, layer) for i in range(len(x))], masks)
-        out["occlusion"][c] = peaks([occlusion(net, x[i:i + 1], k, **OCCLUSION)
-                                     for i in range(min(len(x), AT_MOST))], masks)
+        for fill, name in (("soft", "occlusion"), ("grey", "occlusion with grey squares")):
+            out[name][c] = peaks([occlusion(net, x[i:i + 1], k, **OCCLUSION, fill=fill)
+                                  for i in range(min(len(x), AT_MOST))], masks)
         report(c, out[f"gradcam {LAYERS[-1]}"][c], out["occlusion"][c])
     return out
 
