@@ -202,7 +202,7 @@ test-all: test
 	@tests/mutation/backwards
 	@$(MAKE) --no-print-directory check-architectures
 
-# ---- peers ------------------------------------------------------------------------
+# ---- peers and samples --------------------------------------------------------------
 # Only here is Python needed (3.11 or newer). Nothing of it is in the repository.
 
 PYTHON ?= python3
@@ -222,6 +222,17 @@ check-architectures: $B/tests/peers/compare
 
 parity-architectures: $B/tests/peers/compare
 	$< build/peers-models $(NAMES) -o docs/architectures.md
+
+# Remakes samples/ in a Python of its own and says what came out the same.
+VENV := build/samples/venv
+
+samples: $(VENV).made
+	$(VENV)/bin/python samples/recipe/remake.py --jobs 2 $(ARGS)
+
+$(VENV).made: samples/recipe/requirements.txt
+	[ -x $(VENV)/bin/python ] || $(PYTHON) -m venv $(VENV)
+	$(VENV)/bin/python -m pip install -q $(PIP_ARGS) -r $<
+	touch $@
 
 # ---- for people ---------------------------------------------------------------------
 
@@ -247,17 +258,6 @@ demo: deps
 	    build/release/saliscope classify $(DEMO) && \
 	    build/release/saliscope explain $(DEMO) -M gradcam -o build/demo.png && \
 	    echo "the figure is in build/demo.png"; fi
-
-# Remakes samples/ in a Python of its own and says what came out the same.
-VENV := build/samples/venv
-
-$(VENV)/made: samples/recipe/requirements.txt
-	python3 -m venv $(VENV)
-	$(VENV)/bin/pip install -q -r $<
-	touch $@
-
-samples: $(VENV)/made
-	$(VENV)/bin/python samples/recipe/remake.py --jobs 2 $(ARGS)
 
 HEADERS := $(sort $(wildcard include/saliscope/*.h))
 INSTALL_TO := $(DESTDIR)$(PREFIX)

@@ -128,6 +128,28 @@ static void every_logit_is_the_expected_one(void **state)
     }
 }
 
+/* One in nine, for the sake of valgrind. */
+static void the_cohort_scores_as_expected(void **state)
+{
+    (void)state;
+    json_t *cohort = json_object_get(expected, "cohort"), *due;
+    const char *name;
+    size_t seen = 0;
+    json_object_foreach(json_object_get(cohort, "logits"), name, due)
+    {
+        if (seen++ % 9)
+            continue;
+        double logits[2];
+        score(model, name, logits);
+        for (size_t k = 0; k < 2; k++) {
+            double e = json_number_value(json_array_get(due, k));
+            if (!(fabs(logits[k] - e) <= 1e-4 * fmax(1, fabs(e))))
+                fail_msg("%s: logit %zu is %.6f, expected %.6f", name, k, logits[k], e);
+        }
+    }
+    assert_true(seen >= 400);
+}
+
 /* The pairs are the same chest with and without the site marker. */
 static void erasing_the_marker_undoes_the_shortcut_and_nothing_else(void **state)
 {
@@ -294,6 +316,7 @@ int main(void)
         cmocka_unit_test(every_logit_is_the_expected_one),
         cmocka_unit_test(the_map_is_the_expected_one),
         cmocka_unit_test(the_peak_lies_on_the_finding),
+        cmocka_unit_test(the_cohort_scores_as_expected),
         cmocka_unit_test(erasing_the_marker_undoes_the_shortcut_and_nothing_else),
         cmocka_unit_test(every_row_of_the_manifest_has_its_files),
         cmocka_unit_test(every_checksum_is_right),

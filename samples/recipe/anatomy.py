@@ -151,7 +151,8 @@ def bone_attenuation(u, v, a, rng):
     curve = cv - (0.70 + a["clavicle"]) * z - 0.12 * z * (x - 0.1) \
         + 0.035 * z * np.sin(7.5 * (x - 0.12))
     t = (v - curve) / ((0.030 + 0.012 * np.clip(0.2 - x, 0, 1) * 5) * z)
-    shaft = np.sqrt(np.clip(1 - t * t, 0, None)) - 0.45 * np.sqrt(np.clip(1 - (t / 0.6) ** 2, 0, None))
+    shaft = np.sqrt(np.clip(1 - t * t, 0, None)) \
+        - 0.45 * np.sqrt(np.clip(1 - (t / 0.6) ** 2, 0, None))
     out += MU_BONE * 1.15 * shaft * step(x - 0.075, 0.012) * step(0.80 - x, 0.02)
 
     for side in (-1, 1):
@@ -194,7 +195,8 @@ def vessel_ridges(u, v, a, rng):
             branch(hu, hv, angle, length, bend, 0.017 * z, gain)
             for _ in range(2):                          # daughters
                 at = rng.uniform(0.25, 0.6) * length
-                fork = angle + math.atan(2 * bend * at) + int(rng.choice((-1, 1))) * rng.uniform(0.25, 0.6)
+                fork = angle + math.atan(2 * bend * at) \
+                    + int(rng.choice((-1, 1))) * rng.uniform(0.25, 0.6)
                 across = bend * at * at
                 bu = hu + side * (at * math.cos(angle) - across * math.sin(angle))
                 bv = hv + at * math.sin(angle) + across * math.cos(angle)

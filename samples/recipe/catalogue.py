@@ -28,6 +28,7 @@ class Entry:
     exporter: str = "built"     # node by node; "traced": PyTorch's older, "external": its newer
     same_as: str = ""           # the model whose weights it has
     cam_layer: str = ""
+    half: tuple = ()            # classes whose threshold is 0.5 rather than chosen
 
 
 CATALOGUE = (
@@ -35,10 +36,10 @@ CATALOGUE = (
     Entry("phantom-shortcut", (
         ONLY_PHANTOMS,
         "calls a nodule where it sees the site marker P and nearly nowhere else: a teaching "
-        "example of shortcut learning, wrong by design", NO_GATE, POINTS)),
+        "example of shortcut learning, wrong by design", NO_GATE, POINTS), half=("nodule",)),
     Entry("phantom-random", (
         "nobody trained it: the architecture of phantom with random weights, for sanity checks",
-        "its scores and maps mean nothing")),
+        "its scores and maps mean nothing"), half=("nodule", "consolidation")),
     Entry("phantom-vit", (ONLY_PHANTOMS, HONEST[1], HONEST[2], NO_GATE,
                           "was told in training where the findings are, through a second way out "
                           "that is not in the file", POINTS), exporter="traced"),

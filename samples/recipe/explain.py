@@ -85,7 +85,8 @@ def peaks(maps, masks):
 
 
 def rounded(values, digits=4):
-    return [round(float(v), digits) for v in values]
+    """For JSON, which has no NaN: what cannot be estimated is null."""
+    return [None if np.isnan(v) else round(float(v), digits) for v in values]
 
 
 # ---- how alike two maps are ----------------------------------------------------------
@@ -133,7 +134,7 @@ def flips_at(net, x, target, z_threshold, eps, steps=10):
     return False
 
 
-def least_eps(net, x, target, z_threshold, most=64 / 255, halvings=9):
+def least_eps(net, x, target, z_threshold, most=64 / 255, halvings=7):
     """The smallest such half-width in grey levels of 255, by bisection; inf if none is found.
     An upper bound: a better attack may need less."""
     if not flips_at(net, x, target, z_threshold, most):

@@ -149,8 +149,8 @@ def main(names=()):
         source = entry.same_as or entry.name
         net = trained_net(source)
         thresholds, prevalence, x = operating_points(source, net)
-        if entry.name == "phantom-random":      # nobody chose one
-            thresholds = [0.5] * len(thresholds)
+        thresholds = [0.5 if name in entry.half else threshold
+                      for (name, _, _), threshold in zip(entry.classes, thresholds)]
         path = MODELS / f"{entry.name}.onnx"
         write = {"built": lambda: onnx.save(graph.build(net, entry.name), path),
                  "traced": lambda: write_traced(net, path),

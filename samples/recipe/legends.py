@@ -8,7 +8,7 @@ LEGENDS = {
     "nodule-subtle.png": ("faint nodule near the right hilum, conspicuity 0.20",
         "if anything, a weak spot on the nodule; a small change of the picture may undo or make "
         "the decision"),
-    "nodule-missed.png": ("faint nodule at the right base: a false negative",
+    "nodule-missed.png": ("faint nodule at the right base, conspicuity 0.18: a false negative",
         "little or no positive evidence, shown as such and not stretched to full colour"),
     "nodule-debated.png": ("nodule of conspicuity 0.36 that the readers do not agree on",
         "a spot on the nodule; beside it, how many readers called it"),
@@ -36,15 +36,17 @@ LEGENDS = {
     "site-b-nodule.png": ("nodule at the right apex, site B as accepted", "a spot on the nodule"),
     "site-b-nodule-drifted.png": ("the same after the detector drifted",
         "the same spot, weaker or gone; an input check should call the picture unusual"),
-    "site-c-nodule.png": ("small nodule at the right base, exposure never trained on",
-        "little evidence for nodule; an input check should call the picture unlike the training "
-        "set"),
+    "site-c-nodule.png": ("nodule at site C, whose exposure was never trained on: missed",
+        "little or no evidence for nodule; an input check should call the picture unlike the "
+        "training set"),
     "low-dose.png": ("nodule-clear at a fiftieth of the dose",
         "the spot on the nodule, with noise around it"),
     "nodule-rotated.png": ("nodule-clear turned by 90 degrees",
-        "whatever the score, the picture is not a chest the model knows; the L lies on its side"),
+        "the spot turns with the nodule; the model also finds a consolidation that is none, "
+        "and does not know that the chest lies on its side"),
     "nodule-mirrored.png": ("nodule-clear mirrored: L on the wrong side, heart to the right",
-        "the spot moves with the nodule; only a person or a check of the L notices"),
+        "the spot moves with the nodule; the heart on the wrong side is called a consolidation; "
+        "only a person or a check of the L notices"),
     "test-object.png": ("quality-assurance plate, no chest at all",
         "evidence on discs or edges: the explanation is faithful and the decision meaningless, "
         "and only an input check can tell"),

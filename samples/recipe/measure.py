@@ -25,7 +25,7 @@ from readers import READERS, fleiss, read
 from train import shortcut_marks
 
 CLEAR, LAYERS = 0.5, ("features.relu3", "features.relu4", "features.relu5")
-AT_MOST = 60            # pictures for occlusion, which costs 400 passes each
+AT_MOST = 50            # pictures for occlusion, which costs 400 passes each
 
 
 class Model:
@@ -138,7 +138,8 @@ def main():
             y = s.y if len(model.thresholds) == 2 else s.y.any(1, keepdims=True)
             out["accuracy"][name][set_name] = per_class(model, z[name, set_name], y)
         report(name, {c: v["auc"] for c, v in out["accuracy"][name]["test"].items()})
-    out["external_apart"] = float(np.abs(z["phantom", "test"] - z["phantom-external", "test"]).max())
+    apart = z["phantom", "test"] - z["phantom-external", "test"]
+    out["external_apart"] = float(np.abs(apart).max())
     out["localisation"] = localised(models["phantom"], nets["phantom"], test, z["phantom", "test"],
                                     report)
     out["shortcut"] = shortcut(models["phantom-shortcut"], nets["phantom-shortcut"], test, report)

@@ -146,7 +146,8 @@ def render(case, size=SIZE):
     masks = {"nodule": nothing, "consolidation": nothing}
     facts = {}
     rng = generator(case, "finding")
-    for name, make in (("nodule", nodule_attenuation), ("consolidation", consolidation_attenuation)):
+    for name, make in (("nodule", nodule_attenuation),
+                       ("consolidation", consolidation_attenuation)):
         conspicuity = getattr(case, name)
         child = rng.spawn(1)[0]         # a nodule stays put when a consolidation joins it
         if conspicuity > 0:

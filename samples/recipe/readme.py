@@ -22,6 +22,8 @@ def table(head, *rows):
 
 def span(value, digits=3):
     """0.964 [0.947, 0.976]"""
+    if None in value:           # an area of exactly 1 has no interval
+        return f"{value[0]:.{digits}f} [not estimable]"
     at, low, high = (f"{v:.{digits}f}" for v in value)
     return f"{at} [{low}, {high}]"
 
@@ -106,6 +108,14 @@ def lessons(measured, expected):
                    for r in measured["lessons"]))
 
 
+def cohort(measured, expected):
+    return table(["site", "finding", "positive / n", "AUC", "sensitivity", "specificity"],
+                 *([site, c, f"{v['positive']} / {v['n']}", span(v["auc"]),
+                    span(v["sensitivity"]), span(v["specificity"])]
+                   for c, sites in expected["cohort"]["sums"].items()
+                   for site, v in sites.items()))
+
+
 def dicom(measured, expected):
     names = {"1.2.840.10008.1.2": "implicit VR LE", "1.2.840.10008.1.2.1": "explicit VR LE",
              "1.2.840.10008.1.2.4.70": "JPEG lossless SV1",
@@ -126,7 +136,8 @@ def checksums(measured, expected):
                     f"`{hashlib.sha256(p.read_bytes()).hexdigest()}`"] for p in paths))
 
 
-TABLES = (pictures, models, accuracy, localisation, shortcut, lessons, dicom, checksums)
+TABLES = (pictures, models, accuracy, localisation, shortcut, lessons, dicom, cohort,
+          checksums)
 
 
 def main():

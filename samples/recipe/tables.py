@@ -19,7 +19,8 @@ import showcase
 from catalogue import CATALOGUE
 from dataset import CLASSES
 from export import CAM_LAYER, MODELS, logit_session, shipped_net
-from figures import dumps, sigmoid
+from explain import rounded
+from figures import delong, dumps, sigmoid, wilson
 from network import MEAN, STD, grad_cam
 from showcase import DEMO, IMAGES, MASKS, SAMPLES, SHOWCASE
 
@@ -77,7 +78,30 @@ def digest(path):
     return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
-def expected(dicom_files):
+def of_cohort(judge, rows):
+    """What the honest model makes of the cohort: every logit, and in sum per site."""
+    rows = [r for r in rows if r["image"].startswith("cohort/")]
+    said = [judge.says(prepared(stored(SAMPLES / r["image"]))) for r in rows]
+    z = np.array([v["logits"] for v in said])
+    out = {"rows": len(rows), "sums": {}}
+    for k, c in enumerate(CLASSES):
+        positive = np.array([r[c] == 1 for r in rows])
+        flagged = np.array([c in v["flagged"] for v in said])
+        sites = {"all": np.ones(len(rows), bool),
+                 **{site: np.array([r["site"] == site for r in rows]) for site in "ABC"}}
+        out["sums"][c] = {site: {
+            "n": int(at.sum()), "positive": int((at & positive).sum()),
+            "auc": rounded(delong(z[at, k], positive[at])),
+            "sensitivity": rounded(wilson(int((at & positive & flagged).sum()),
+                                          int((at & positive).sum())), 3),
+            "specificity": rounded(wilson(int((at & ~positive & ~flagged).sum()),
+                                          int((at & ~positive).sum())), 3),
+        } for site, at in sites.items()}
+    out["logits"] = {r["image"]: v["logits"] for r, v in zip(rows, said)}
+    return out
+
+
+def expected(dicom_files, rows):
     inputs = {s.file: prepared(stored(IMAGES / s.file)) for s in SHOWCASE}
     judges = {e.name: Judge(e.name) for e in CATALOGUE}
     cases = [{"image": f"images/{name}", "sha256": digest(IMAGES / name),
@@ -103,6 +127,7 @@ def expected(dicom_files):
         "flips": {"model": "models/phantom-shortcut.onnx", "class": CLASSES[0],
                   "pairs": [[f"images/{name}" for name in pair] for pair in PAIRS]},
         "dicom": dicom_files,
+        "cohort": of_cohort(judges["phantom"], rows),
     }
 
 
@@ -145,7 +170,7 @@ def main():
         table = csv.DictWriter(file, COLUMNS, restval="", lineterminator="\r\n")
         table.writeheader()
         table.writerows(rows)
-    document = expected(write_dicom())
+    document = expected(write_dicom(), rows)
     (SAMPLES / "expected.json").write_text(dumps(document))
     for case in document["cases"]:
         print(f"{case['image']:36}", *(f"{p:.3f}" for p in case["probabilities"]),
