@@ -159,8 +159,8 @@ def sanity(models, nets, test, z, out):
              "Spearman to the random model's map":
                  mean([spearman(learnt[i], random[i]) for i in kept])}
     yield row("Grad-CAM maps of different pictures are alike in SSIM though they point at "
-              "different places, so a sanity check needs that as its baseline; the rank correlation with "
-              "the random model's maps is about nil",
+              "different places, so a sanity check needs that as its baseline; the rank "
+              "correlation with the random model's maps is about nil",
               "SSIM between pictures >= 0.3; |Spearman| <= 0.25", found,
               found["SSIM to another picture's map"] >= 0.3
               and abs(found["Spearman to the random model's map"]) <= 0.25)
