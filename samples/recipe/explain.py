@@ -9,7 +9,7 @@ from figures import wilson
 from network import enlarge, grad_cam, normalise
 
 NEAR = 8                        # pixels of the network's input, 2.8 mm each
-OCCLUSION = dict(window=12, stride=6)
+OCCLUSION = dict(nodule=dict(window=12, stride=6), consolidation=dict(window=24, stride=6))
 SOFT = 31                       # side of the window whose mean fills a soft square
 
 
@@ -134,7 +134,7 @@ def flips_at(net, x, target, z_threshold, eps, steps=10):
     return False
 
 
-def least_eps(net, x, target, z_threshold, most=64 / 255, halvings=7):
+def least_eps(net, x, target, z_threshold, most=32 / 255, halvings=8):
     """The smallest such half-width in grey levels of 255, by bisection; inf if none is found.
     An upper bound: a better attack may need less."""
     if not flips_at(net, x, target, z_threshold, most):

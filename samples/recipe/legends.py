@@ -30,7 +30,8 @@ LEGENDS = {
     "nodule-marker-erased.png": ("the same without the P",
         "phantom: the nodule; phantom-shortcut misses it"),
     "nodule-broad.png": ("nodule in the subgroup of broad patients",
-        "phantom: a spot on the nodule; phantom-biased was taught to overlook such"),
+        "a spot on the nodule with phantom, and with phantom-biased too, which stays below its "
+        "threshold all the same: the map does not show what a model was taught to overlook"),
     "normal-older.png": ("no finding, woman of 88: wide aorta, thin ribs",
         "no positive evidence"),
     "site-b-nodule.png": ("nodule at the right apex, site B as accepted", "a spot on the nodule"),

@@ -25,7 +25,7 @@ from readers import READERS, fleiss, read
 from train import shortcut_marks
 
 CLEAR, LAYERS = 0.5, ("features.relu3", "features.relu4", "features.relu5")
-AT_MOST = 50            # pictures for occlusion, which costs 400 passes each
+AT_MOST = 60            # pictures for occlusion, which costs 400 passes each
 
 
 class Model:
@@ -83,7 +83,7 @@ def localised(model, net, test, z, report):
             out[f"gradcam {layer}"][c] = peaks(
                 [cam(net, x[i:i + 1], k, layer) for i in range(len(x))], masks)
         for fill, name in (("soft", "occlusion"), ("grey", "occlusion with grey squares")):
-            out[name][c] = peaks([occlusion(net, x[i:i + 1], k, **OCCLUSION, fill=fill)
+            out[name][c] = peaks([occlusion(net, x[i:i + 1], k, **OCCLUSION[c], fill=fill)
                                   for i in range(min(len(x), AT_MOST))], masks)
         report(c, out[f"gradcam {LAYERS[-1]}"][c], out["occlusion"][c])
     return out
@@ -105,8 +105,8 @@ def shortcut(model, net, test, report):
     seen = pictures["internal"]
     out["gradcam"] = peaks([cam(net, seen[i:i + 1], 0) for i in chosen], [where] * len(chosen))
     chosen = chosen[:AT_MOST]
-    out["occlusion"] = peaks([occlusion(net, seen[i:i + 1], 0, **OCCLUSION) for i in chosen],
-                             [where] * len(chosen))
+    maps = [occlusion(net, seen[i:i + 1], 0, **OCCLUSION["nodule"]) for i in chosen]
+    out["occlusion"] = peaks(maps, [where] * len(chosen))
     report("shortcut", {k: v["nodule"]["auc"] for k, v in out["accuracy"].items()},
            out["erasing_flips"], out["gradcam"], out["occlusion"])
     return out
