@@ -160,8 +160,8 @@ def write(file, grey, path):
     ds.file_meta.TransferSyntaxUID = plain
     ds.PixelData = values.astype("<u2" if file.bits > 8 else "u1").tobytes()
     ds["PixelData"].VR = "OB" if file.bits == 8 else "OW"
-    if file.syntax == RLELossless:
-        ds.compress(RLELossless, generate_instance_uid=False)
+    if file.syntax in (RLELossless, JPEG2000Lossless):
+        ds.compress(file.syntax, generate_instance_uid=False)
     elif file.syntax != plain:
         frames = through_gdcm(ds, file.syntax)
         ds.PixelData = encapsulate(frames)
