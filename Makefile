@@ -10,6 +10,7 @@
 #                      15 GB; NAMES="resnet50 ..." for some)
 #   make parity-architectures  holds them against PyTorch, remakes docs/architectures.md;
 #                      test-all does the first where they are there
+#   make samples       remake samples/ (Python; ARGS=--keep-weights spares the models)
 #   make SAN=address   a variant in build/address (also SAN=thread, DEBUG=1)
 #   make install       DESTDIR= PREFIX=
 
@@ -71,13 +72,13 @@ CFLAGS   ?=
 ALL_CFLAGS = $(CPPFLAGS) $(WARN) $(FLAGS) $(OPT) $(CFLAGS)
 ALL_LDFLAGS = $(LINK_FLAGS) $(OPT) $(LDFLAGS)
 
-.PHONY: all deps demo test check test-all conformance conformance-accept clean \
+.PHONY: all deps demo test check test-all samples conformance conformance-accept clean \
         install uninstall peers peers-models check-architectures parity-architectures
 .DELETE_ON_ERROR:
 
 all: $B/saliscope $B/libsaliscope.a
 
-ifneq ($(filter-out deps demo test test-all clean uninstall peers peers-models,$(or $(MAKECMDGOALS),all)),)
+ifneq ($(filter-out deps demo test test-all samples clean uninstall peers peers-models,$(or $(MAKECMDGOALS),all)),)
 include $B/flags.mk
 endif
 
@@ -201,7 +202,7 @@ test-all: test
 	@tests/mutation/backwards
 	@$(MAKE) --no-print-directory check-architectures
 
-# ---- peers ------------------------------------------------------------------------
+# ---- peers and samples --------------------------------------------------------------
 # Only here is Python needed (3.11 or newer). Nothing of it is in the repository.
 
 PYTHON ?= python3
@@ -221,6 +222,17 @@ check-architectures: $B/tests/peers/compare
 
 parity-architectures: $B/tests/peers/compare
 	$< build/peers-models $(NAMES) -o docs/architectures.md
+
+# Remakes samples/ in a Python of its own and says what came out the same.
+VENV := build/samples/venv
+
+samples: $(VENV).made
+	$(VENV)/bin/python samples/recipe/remake.py --jobs 2 $(ARGS)
+
+$(VENV).made: samples/recipe/requirements.txt
+	[ -x $(VENV)/bin/python ] || $(PYTHON) -m venv $(VENV)
+	$(VENV)/bin/python -m pip install -q $(PIP_ARGS) -r $<
+	touch $@
 
 # ---- for people ---------------------------------------------------------------------
 

@@ -41,7 +41,7 @@ def wilson(hits, n):
     share = hits / n
     centre = (share + z * z / (2 * n)) / (1 + z * z / n)
     half = z * np.sqrt(share * (1 - share) / n + z * z / (4 * n * n)) / (1 + z * z / n)
-    return float(share), float(centre - half), float(centre + half)
+    return float(share), max(float(centre - half), 0.0), min(float(centre + half), 1.0)
 
 
 def youden(probability, positive):

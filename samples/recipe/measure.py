@@ -1,27 +1,49 @@
-"""Measures the trained classifier on sets it has not seen and writes measured.json.
+"""Measures the shipped models on pictures they have not seen and writes measured.json.
 
 Accuracy: area under the ROC curve (DeLong), sensitivity and specificity at the
-sidecar's thresholds (Wilson), Brier score. Localisation: where Grad-CAM of the
-finding's logit peaks, enlarged bilinearly to the input's 128 x 128 pixels, on
-clear positives: conspicuity at least 0.5 and flagged.
+sidecar's thresholds (Wilson), Brier score. Localisation: where the map of the
+finding's logit peaks, on clear positives: conspicuity at least 0.5 and flagged.
 """
 
 import json
 from pathlib import Path
 
 import numpy as np
+import onnxruntime
 import torch
 
 import dataset
-from export import MODELS, shipped_net
+import lessons
+from catalogue import CATALOGUE
+from cohort import visits
+from dataset import CLASSES
+from explain import NEAR, OCCLUSION, cam, occlusion, peaks, rounded
+from export import MODELS, logit_session, shipped_net
 from figures import delong, dumps, sigmoid, wilson
-from network import enlarge, grad_cam, logits
+from network import normalise
+from readers import READERS, fleiss, read
+from train import shortcut_marks
 
-CLEAR, LAYERS, NEAR = 0.5, ("features.relu3", "features.relu4", "features.relu5"), 8
+CLEAR, LAYERS = 0.5, ("features.relu3", "features.relu4", "features.relu5")
+AT_MOST = 60            # pictures for occlusion, which costs 400 passes each
 
 
-def rounded(values, digits=4):
-    return [round(float(v), digits) for v in values]
+class Model:
+    """A shipped file in onnxruntime with its operating points."""
+
+    def __init__(self, name):
+        self.name = name
+        self.session = logit_session(MODELS / f"{name}.onnx")
+        self.sidecar = json.loads((MODELS / f"{name}.json").read_text())
+        self.thresholds = [c["threshold"] for c in self.sidecar["classes"]]
+
+    def logits(self, x, batch=50):
+        return np.concatenate([self.session.run(None, {"input": normalise(x[i:i + batch]).numpy()})
+                               [-1] for i in range(0, len(x), batch)])
+
+    def cut(self, k):
+        """The threshold as a logit."""
+        return float(np.log(self.thresholds[k] / (1 - self.thresholds[k])))
 
 
 def accuracy(z, positive, threshold):
@@ -35,52 +57,98 @@ def accuracy(z, positive, threshold):
     }
 
 
-def peak_distance(cam, mask):
-    """Pixels from the map's peak to the nearest pixel of the mask (0 inside it) and to the
-    mask's centre. A map that is zero everywhere has no peak."""
-    if not cam.max() > 0:
-        return np.inf, np.inf
-    row, column = np.unravel_index(cam.argmax(), cam.shape)
-    rows, columns = np.nonzero(mask)
-    return (np.hypot(rows - row, columns - column).min(),
-            np.hypot(rows.mean() - row, columns.mean() - column))
+def per_class(model, z, y):
+    return {c["name"]: accuracy(z[:, k], y[:, k], model.thresholds[k])
+            for k, c in enumerate(model.sidecar["classes"])}
 
 
-def localisation(net, x, masks, target, layer):
-    distances = np.array([peak_distance(enlarge(grad_cam(net, x[i:i + 1], target, layer)),
-                                        masks[i, target]) for i in range(len(x))])
-    edge, centre = distances.T
-    return {
-        "n": len(x), "empty_maps": int(np.isinf(edge).sum()),
-        "inside": rounded(wilson((edge == 0).sum(), len(x)), 3),
-        f"within_{NEAR}_px": rounded(wilson((edge <= NEAR).sum(), len(x)), 3),
-        f"within_{NEAR}_px_of_centre": rounded(wilson((centre <= NEAR).sum(), len(x)), 3),
-        "median_px": round(float(np.median(edge)), 2),
-        "p95_px": round(float(np.percentile(edge, 95)), 2),
-    }
+def worlds(s):
+    """Where the marker may be, for the shortcut model: as in its training, by the toss of a
+    coin, turned round, set elsewhere, gone."""
+    marks = shortcut_marks(s.y[:, 0], np.random.default_rng(1))
+    return marks, {"internal": dataset.mark(s.x, marks), "randomised": s.tossed,
+                   "flipped": dataset.mark(s.x, ~marks),
+                   "displaced": dataset.mark(s.x, marks, "bottom"), "erased": s.x}
+
+
+def localised(model, net, test, z, report):
+    out = {}
+    for layer in LAYERS:
+        out[f"gradcam {layer}"] = {}
+    out["occlusion"], out["occlusion with grey squares"] = {}, {}
+    for k, c in enumerate(CLASSES):
+        clear = np.nonzero((test.plain[:, k] >= CLEAR) & (z[:, k] >= model.cut(k)))[0]
+        x, masks = test.tossed[clear], test.masks[clear, k]
+        for layer in LAYERS:
+            out[f"gradcam {layer}"][c] = peaks(
+                [cam(net, x[i:i + 1], k, layer) for i in range(len(x))], masks)
+        for fill, name in (("soft", "occlusion"), ("grey", "occlusion with grey squares")):
+            out[name][c] = peaks([occlusion(net, x[i:i + 1], k, **OCCLUSION[c], fill=fill)
+                                  for i in range(min(len(x), AT_MOST))], masks)
+        report(c, out[f"gradcam {LAYERS[-1]}"][c], out["occlusion"][c])
+    return out
+
+
+def shortcut(model, net, test, report):
+    """What the letter does to the model's call of a nodule."""
+    marks, pictures = worlds(test)
+    z = {kind: model.logits(x) for kind, x in pictures.items()}
+    out = {"accuracy": {kind: per_class(model, v, test.y) for kind, v in z.items()}}
+    flagged = marks & (z["internal"][:, 0] >= model.cut(0))
+    undone = flagged & (z["erased"][:, 0] < model.cut(0))
+    out["erasing_flips"] = rounded(wilson(undone.sum(), flagged.sum()), 3)
+    out["marked_and_flagged"] = int(flagged.sum())
+    where = np.zeros((128, 128), bool)
+    y, x, h, w = dataset.marker_box()
+    where[y:y + h, x:x + w] = True
+    chosen = np.nonzero(flagged)[0]
+    seen = pictures["internal"]
+    out["gradcam"] = peaks([cam(net, seen[i:i + 1], 0) for i in chosen], [where] * len(chosen))
+    chosen = chosen[:AT_MOST]
+    maps = [occlusion(net, seen[i:i + 1], 0, **OCCLUSION["nodule"]) for i in chosen]
+    out["occlusion"] = peaks(maps, [where] * len(chosen))
+    report("shortcut", {k: v["nodule"]["auc"] for k, v in out["accuracy"].items()},
+           out["erasing_flips"], out["gradcam"], out["occlusion"])
+    return out
+
+
+def reader_agreement():
+    rows = [(v.case, read(v.case, CLASSES)) for v in visits()]
+    return {c: {"fleiss_kappa": round(fleiss([sum(c in called for called in calls.values())
+                                              for _, calls in rows], len(READERS)), 3)}
+            for c in CLASSES}
 
 
 def main():
     torch.set_num_threads(1)
-    net = shipped_net()
-    sidecar = json.loads((MODELS / "phantom.json").read_text())
-    thresholds = [c["threshold"] for c in sidecar["classes"]]
-    out = {"model": sidecar["sha256"], "intervals": "95 %", "accuracy": {}, "gradcam": {}}
-    for name in ("validation", "test", "site-c"):
-        x, plain, masks = dataset.load(name)
-        z = logits(net, x)
-        out["accuracy"][name] = {c: accuracy(z[:, k], plain[:, k] > 0, thresholds[k])
-                                 for k, c in enumerate(dataset.CLASSES)}
-        if name != "test":
-            continue
-        for layer in LAYERS:
-            out["gradcam"][layer] = {}
-            for k, c in enumerate(dataset.CLASSES):
-                clear = (plain[:, k] >= CLEAR) & (sigmoid(z[:, k]) >= thresholds[k])
-                out["gradcam"][layer][c] = localisation(net, x[clear], masks[clear], k, layer)
-    text = dumps(out)
-    (Path(__file__).parent / "measured.json").write_text(text)
-    print(text, end="")
+    def report(*words):
+        print(*words, flush=True)
+
+    test, site_c = dataset.load("test"), dataset.load("site-c")
+    models = {e.name: Model(e.name) for e in CATALOGUE}
+    nets = {n: shipped_net(n) for n in ("phantom", "phantom-shortcut", "phantom-random",
+                                        "phantom-gap", "phantom-biased")}
+    out = {"models": {n: m.sidecar["sha256"] for n, m in models.items()}, "intervals": "95 %",
+           "within_px": NEAR, "accuracy": {}}
+    z = {}
+    for name, model in models.items():
+        out["accuracy"][name] = {}
+        for set_name, s in (("test", test), ("site-c", site_c)):
+            z[name, set_name] = model.logits(s.tossed)
+            y = s.y if len(model.thresholds) == 2 else s.y.any(1, keepdims=True)
+            out["accuracy"][name][set_name] = per_class(model, z[name, set_name], y)
+        report(name, {c: v["auc"] for c, v in out["accuracy"][name]["test"].items()})
+    apart = z["phantom", "test"] - z["phantom-external", "test"]
+    out["external_apart"] = float(np.abs(apart).max())
+    out["localisation"] = localised(models["phantom"], nets["phantom"], test, z["phantom", "test"],
+                                    report)
+    out["shortcut"] = shortcut(models["phantom-shortcut"], nets["phantom-shortcut"], test, report)
+    out["readers"] = reader_agreement()
+    out["lessons"] = lessons.all_rows(models, nets, test, z, out, report)
+    (Path(__file__).parent / "measured.json").write_text(dumps(out))
+    failed = [row["claim"] for row in out["lessons"] if not row["pass"]]
+    print(f"{len(out['lessons']) - len(failed)} of {len(out['lessons'])} lessons hold", *failed,
+          sep="\n  ")
 
 
 if __name__ == "__main__":

@@ -2,10 +2,11 @@
 
     python samples/recipe/remake.py [--keep-weights] [--jobs N]
 
-The pictures, masks and tables must come out bit-identical with the versions in
-requirements.txt; trained weights depend on the processor's arithmetic too. What
-differs from the files that were there before is listed at the end, with how far
-the scores moved. --keep-weights leaves models/ as it is and renews the rest.
+or, in an environment of its own, `make samples`. Pictures, masks, DICOM files and tables
+must come out bit-identical with the versions in requirements.txt; trained weights depend
+on the processor's arithmetic too. Each file is listed at the end as the same or not, and
+for each model how far its probabilities of the named pictures are from those before.
+--keep-weights leaves models/ and what was measured of them as they are and renews the rest.
 """
 
 import argparse
@@ -15,7 +16,8 @@ import os
 from pathlib import Path
 
 SAMPLES = Path(__file__).parent.parent
-MADE = ("images/*", "masks/*", "models/*", "cases.csv", "expected.json", "recipe/measured.json", "recipe/training.txt")
+MADE = ("images/*", "masks/*", "dicom/*", "cohort/*.png", "cohort/masks/*", "models/*",
+        "cases.csv", "expected.json", "recipe/measured.json", "recipe/training/*")
 
 
 def digests():
@@ -24,26 +26,33 @@ def digests():
 
 
 def scores():
+    """Per model and picture the probabilities."""
     path = SAMPLES / "expected.json"
-    if not path.exists():
-        return {}
-    cases = json.loads(path.read_text())["cases"]
-    return {c["image"]: c["probabilities"] for c in cases}
+    models = json.loads(path.read_text()).get("models", []) if path.exists() else []
+    return {m["path"]: {c["image"]: c["probabilities"] for c in m["cases"]} for m in models}
+
+
+def farthest(before, after):
+    return max((abs(a - b) for image in after if image in before
+                for a, b in zip(after[image], before[image])), default=float("nan"))
 
 
 def report(before, scores_before):
     after, scores_after = digests(), scores()
-    changed = [n for n in after if before.get(n) != after[n]]
-    gone = [n for n in before if n not in after]
-    print(f"\n{len(after)} files, {len(after) - len(changed)} bit-identical to those before")
-    for name in changed:
-        print("  differs" if name in before else "  new    ", name)
-    for name in gone:
-        print("  gone   ", name)
-    moved = [abs(a - b) for n in scores_after for a, b in
-             zip(scores_after[n], scores_before.get(n, scores_after[n]))]
-    if scores_before:
-        print(f"largest change of a probability: {max(moved):.6f}")
+    same = [n for n in after if before.get(n) == after[n]]
+    print(f"\n{len(after)} files, {len(same)} bit-identical to those before")
+    for name in after:
+        known = "identical" if name in same else "differs" if name in before else "new"
+        close = ""
+        if name in scores_after and name in scores_before:
+            close = f"max |dp| {farthest(scores_before[name], scores_after[name]):.6f} on the " \
+                "named pictures"
+        if close or known != "identical" or not name.startswith("cohort/"):
+            print(f"  {known:10}{name:44}{close}".rstrip())
+    cohort = [n for n in same if n.startswith("cohort/")]
+    print(f"  identical {len(cohort)} files of cohort/")
+    for name in sorted(before.keys() - after.keys()):
+        print("  gone     ", name)
     (SAMPLES / "SHA256SUMS").write_text("".join(f"{d}  {n}\n" for n, d in sorted(after.items())))
 
 
@@ -53,11 +62,14 @@ def main():
     arguments.add_argument("--jobs", type=int, default=1, help="processes that draw phantoms")
     options = arguments.parse_args()
     os.environ["JOBS"] = str(options.jobs)
-    os.environ["OMP_NUM_THREADS"] = "1"         # before NumPy and PyTorch read it
+    for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
+        os.environ[name] = "1"                  # before NumPy and PyTorch read it
 
     import export
     import measure
-    import showcase
+    import readme
+    import sheet
+    import tables
     import train
 
     before, scores_before = digests(), scores()
@@ -65,7 +77,9 @@ def main():
         train.main()
         export.main()
         measure.main()
-    showcase.main()
+    tables.main()
+    sheet.main()
+    readme.main()
     report(before, scores_before)
 
 
