@@ -75,9 +75,9 @@ def localisation(measured, expected):
 
 def shortcut(measured, expected):
     s = measured["shortcut"]
-    says = {"internal": "as in its training: on 97 % of those with a nodule, 3 % of the others",
+    says = {"internal": "where its world has it: on 97 % of those with a nodule, 3 % of the others",
             "randomised": "tossed by a coin", "flipped": "on the others",
-            "displaced": "as in training, but at the bottom", "erased": "nowhere"}
+            "displaced": "on the same, but at the bottom", "erased": "nowhere"}
     rows = [[says[k], span(v["nodule"]["auc"]), span(v["nodule"]["sensitivity"]),
              span(v["nodule"]["specificity"]), f"{v['nodule']['brier']:.3f}",
              span(v["consolidation"]["auc"])] for k, v in s["accuracy"].items()]
@@ -145,9 +145,9 @@ def main():
     expected = json.loads((SAMPLES / "expected.json").read_text())
     text = (SAMPLES / "README.md").read_text()
     for make in TABLES:
-        pattern = re.compile(rf"(<!-- table {make.__name__} -->\n).*?(\n<!-- end -->)", re.S)
+        pattern = re.compile(rf"(<!-- table {make.__name__} -->\n).*?(<!-- end -->)", re.S)
         text, found = pattern.subn(
-            lambda m: m[1] + make(measured, expected) + m[2], text)
+            lambda m: m[1] + make(measured, expected) + "\n" + m[2], text)
         if found != 1:
             raise SystemExit(f"README.md has {found} places for the table {make.__name__}")
     (SAMPLES / "README.md").write_text(text)
