@@ -71,7 +71,7 @@ CASES = {
     "volo_d1": ("timm", "volo_d1_224", 224, "dynamo18"),
     "dla34": ("timm", "dla34", 128, BOTH),
     "darknet53": ("timm", "darknet53", 128, BOTH),
-    "convmixer": ("timm", "convmixer_768_32", 224, BOTH),
+    "convmixer": ("timm", "convmixer_768_32", 112, BOTH),
     "davit_tiny": ("timm", "davit_tiny", 224, BOTH),
     "hiera_tiny": ("timm", "hiera_tiny_224", 224, "script17"),
     # nets.py
