@@ -17,7 +17,8 @@ NEAR = "within_8_px"
 
 def table(head, *rows):
     cells = [head, ["---"] * len(head), *rows]
-    return "\n".join("| " + " | ".join(str(c) for c in row) + " |" for row in cells)
+    return "\n".join("| " + " | ".join(str(c).replace("|", "\\|") for c in row) + " |"
+                     for row in cells)
 
 
 def span(value, digits=3):
