@@ -1,6 +1,6 @@
 /* Real models against what others' software made of them: logits of ONNX Runtime
- * and PyTorch, Grad-CAM and input gradients of PyTorch and Captum. Skipped, saying
- * so, where the data is not there. */
+ * and PyTorch, class activation maps and input gradients of PyTorch and Captum. Skipped,
+ * saying so, where the data is not there. */
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -195,37 +195,56 @@ static void logits_are_those_of_pytorch_and_onnx_runtime(void **state)
         skip();
 }
 
-static void compare_gradcam(struct opened *c)
+/* Maps at the layer that auto takes, and the arrays they were recorded in. */
+static const struct recorded_cam {
+    const char *method, *grid, *values;
+} recorded_cams[] = {
+    {"gradcam", "gradcam.npy", "gradcam_upsampled.npy"},
+    {"gradcam++", "gradcam_plusplus.npy", NULL},
+    {"hirescam", "hirescam.npy", NULL},
+    {"layercam", "layercam.npy", NULL},
+};
+
+static double against_array(struct opened *c, const char *name, const float *ours, int n)
 {
-    int n, automatic;
-    const struct sal_layer *layers = sal_model_layers(c->model, &n, &automatic);
-    assert_true(automatic >= 0);
-    assert_string_equal(sal_model_value(c->model, layers[automatic].value).name,
-                        text_of(c->record, "gradcam_tensor"));
+    struct sal_npy reference;
+    assert_true(load_array(c->folder, name, &reference));
+    assert_int_equal(reference.count, n);
+    double d = worst(ours, &reference, true);
+    sal_npy_release(&reference);
+    return d;
+}
+
+static void compare_cam(struct opened *c, const struct recorded_cam *recorded)
+{
     struct sal_question question = {.model = c->model,
                                     .x = c->x,
                                     .class_index = c->target,
                                     .layer = -1,
                                     .pool = pool};
     struct sal_map map;
-    must(sal_explain(sal_method_find("gradcam"), &question, &map, err));
-    struct sal_npy grid, values;
-    assert_true(load_array(c->folder, "gradcam.npy", &grid));
-    assert_true(load_array(c->folder, "gradcam_upsampled.npy", &values));
-    assert_int_equal(grid.count, map.grid_height * map.grid_width);
-    assert_int_equal(values.count, map.height * map.width);
-    double d = worst(map.grid, &grid, true), e = worst(map.values, &values, true);
-    print_message("%-55s Grad-CAM differs by %.1e, %.1e of the range\n", c->folder, d, e);
-    assert_true(d <= 1e-4 && e <= 1e-4);
-    sal_npy_release(&grid);
-    sal_npy_release(&values);
+    must(sal_explain(sal_method_find(recorded->method), &question, &map, err));
+    assert_string_equal(sal_model_value(c->model, map.layer).name,
+                        text_of(c->record, "gradcam_tensor"));
+    double d = against_array(c, recorded->grid, map.grid, map.grid_height * map.grid_width);
+    print_message("%-55s %-9s differs by %.1e of the range\n", c->folder, recorded->method, d);
+    assert_true(d <= 1e-4);
+    if (recorded->values)
+        assert_true(against_array(c, recorded->values, map.values, map.height * map.width) <=
+                    1e-4);
     sal_map_release(&map);
 }
 
-static void gradcam_is_that_of_pytorch(void **state)
+static void compare_cams(struct opened *c)
+{
+    for (size_t i = 0; i < sizeof(recorded_cams) / sizeof(*recorded_cams); i++)
+        compare_cam(c, &recorded_cams[i]);
+}
+
+static void activation_maps_are_those_of_pytorch(void **state)
 {
     (void)state;
-    if (!for_each_case(compare_gradcam))
+    if (!for_each_case(compare_cams))
         skip();
 }
 
@@ -364,7 +383,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(logits_are_those_of_pytorch_and_onnx_runtime),
-        cmocka_unit_test(gradcam_is_that_of_pytorch),
+        cmocka_unit_test(activation_maps_are_those_of_pytorch),
         cmocka_unit_test(input_gradients_are_those_of_pytorch),
         cmocka_unit_test(light_topologies_give_their_recorded_outputs),
         cmocka_unit_test(mnist_gives_its_official_outputs),

@@ -8,7 +8,7 @@
 
 /* One row per method: the first is the default. */
 #define SAL_METHODS(X) \
-    X(gradcam)
+    X(gradcam) X(gradcam_plusplus) X(hirescam) X(layercam) X(xgradcam)
 
 #define X(name) extern const struct sal_method sal_method_##name;
 SAL_METHODS(X)

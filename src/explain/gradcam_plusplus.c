@@ -1,0 +1,46 @@
+/* Grad-CAM++, as pytorch-grad-cam has it: the second and third derivatives of exp(score)
+ * are taken for powers of G (equation 19), and the sum over A is taken before it meets
+ * G^3. EPSILON keeps small gradients from a division by next to nothing, so that the map
+ * of a score a thousand times smaller is another one. */
+#include "cam.h"
+
+#define EPSILON 1e-6
+
+static double alpha(double g, double sum)
+{
+    double below = 2 * g * g + sum * g * g * g + EPSILON;
+    return below != 0 ? g * g / below : 0;
+}
+
+static double positive_gradients(const double *a, const double *g, int64_t n)
+{
+    double sum = 0, weight = 0;
+    for (int64_t i = 0; i < n; i++)
+        sum += a[i];
+    for (int64_t i = 0; i < n; i++)
+        if (g[i] > 0)
+            weight += g[i] * alpha(g[i], sum);
+    return weight;
+}
+
+static const struct sal_cam cam = {.params = sal_cam_params,
+                                   .gradient = true,
+                                   .draw = sal_cam_weigh,
+                                   .of_channel = positive_gradients};
+
+static enum sal_status gradcam_plusplus(const struct sal_question *question,
+                                        struct sal_map *map, struct sal_error *err)
+{
+    return sal_cam_explain(&cam, question, map, err);
+}
+
+const struct sal_method sal_method_gradcam_plusplus = {
+    .name = "gradcam++",
+    .title = "Grad-CAM++",
+    .formula = "ReLU(sum_k sum_hw(a ReLU(G_k)) A_k), a = G^2 / (2 G^2 + sum_hw(A_k) G^3 + "
+               "1e-6), G = d score / d A, bilinear to the input",
+    .paper = "Chattopadhay et al., WACV 2018, arXiv:1710.11063",
+    .needs = SAL_NEEDS_GRADIENT | SAL_NEEDS_LAYER,
+    .params = sal_cam_params,
+    .run = gradcam_plusplus,
+};
