@@ -8,7 +8,8 @@
 
 /* One row per method: the first is the default. */
 #define SAL_METHODS(X) \
-    X(gradcam) X(gradcam_plusplus) X(hirescam) X(layercam) X(xgradcam)
+    X(gradcam) X(gradcam_plusplus) X(hirescam) X(layercam) X(xgradcam) \
+    X(eigencam) X(eigengradcam) X(scorecam)
 
 #define X(name) extern const struct sal_method sal_method_##name;
 SAL_METHODS(X)
