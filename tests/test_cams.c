@@ -1,4 +1,4 @@
-/* All methods: what they declare, what they refuse, that their maps are finite at every
+/* What methods declare, what they refuse, that their maps are finite at every
  * layer and say why they are blank; class activation maps against those of
  * pytorch-grad-cam (tests/recorded/cams.py). */
 #include <dirent.h>
