@@ -10,7 +10,8 @@
 #define SAL_METHODS(X) \
     X(gradcam) \
     X(gradient) \
-    X(inputxgradient)
+    X(inputxgradient) \
+    X(ig)
 
 #define X(name) extern const struct sal_method sal_method_##name;
 SAL_METHODS(X)
