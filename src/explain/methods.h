@@ -11,7 +11,9 @@
     X(gradcam) \
     X(gradient) \
     X(inputxgradient) \
-    X(ig)
+    X(ig) \
+    X(smoothgrad) \
+    X(vargrad)
 
 #define X(name) extern const struct sal_method sal_method_##name;
 SAL_METHODS(X)
