@@ -13,7 +13,8 @@
     X(inputxgradient) \
     X(ig) \
     X(smoothgrad) \
-    X(vargrad)
+    X(vargrad) \
+    X(occlusion)
 
 #define X(name) extern const struct sal_method sal_method_##name;
 SAL_METHODS(X)
