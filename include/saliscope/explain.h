@@ -53,6 +53,7 @@ struct sal_map {
     const char *unit;  /* "logit", "logit per unit input", ...: static text */
     double score;      /* of the class, as explained (a logit unless --score) */
     int layer;         /* value id that was looked at; -1: none */
+    struct sal_params params; /* as used: what was left automatic is filled in */
     long forwards, backwards; /* inputs that were passed through, each way */
     struct sal_check checks[SAL_CHECKS_MAX];
     int n_checks;

@@ -105,7 +105,7 @@ struct sal_snapshot {
     const char *image_path;
     const struct sal_image *image;
     struct sal_scores scores; /* n == 0: not yet */
-    struct sal_session_ask ask; /* of the map, class and layer resolved */
+    struct sal_session_ask ask; /* of the map, all of it resolved */
     const struct sal_map *map;
     double seconds;         /* the map took */
     struct sal_error error; /* of the last request; status SAL_OK: none */

@@ -150,6 +150,7 @@ enum sal_status sal_explain(const struct sal_method *method,
         sal_params_init(&fallback, method->params);
         resolved.params = &fallback;
     }
+    map->params = *resolved.params;
     enum sal_status status = check(method, &resolved, err);
     if (!status)
         status = method->run(&resolved, map, err);

@@ -11,20 +11,22 @@
 #include "sweep.h"
 
 enum { SIDE_MAX = 4096, AUTOMATIC = 7 /* windows beside each other */ };
+enum { WINDOW, STRIDE }; /* rows of the parameters */
 
 static const struct sal_param params[] = {
-    {.name = "window",
-     .type = SAL_PARAM_INT,
-     .fallback = 0,
-     .max = SIDE_MAX,
-     .unit = "px",
-     .help = "side of the square that is replaced; 0: a seventh of the shorter side"},
-    {.name = "stride",
-     .type = SAL_PARAM_INT,
-     .fallback = 0,
-     .max = SIDE_MAX,
-     .unit = "px",
-     .help = "from one square to the next, at most its side; 0: half of it"},
+    [WINDOW] = {.name = "window",
+                .type = SAL_PARAM_INT,
+                .fallback = 0,
+                .max = SIDE_MAX,
+                .unit = "px",
+                .help = "side of the square that is replaced; 0: a seventh of the shorter "
+                        "side"},
+    [STRIDE] = {.name = "stride",
+                .type = SAL_PARAM_INT,
+                .fallback = 0,
+                .max = SIDE_MAX,
+                .unit = "px",
+                .help = "from one square to the next, at most its side; 0: half of it"},
     SAL_BASELINE_PARAMS,
     {0},
 };
@@ -107,8 +109,8 @@ static enum sal_status choose_windows(struct patches *p, struct sal_error *err)
 {
     int height = p->input->height, width = p->input->width;
     int shorter = height < width ? height : width;
-    p->window = (int)sal_params_get(p->question->params, params, "window");
-    p->stride = (int)sal_params_get(p->question->params, params, "stride");
+    p->window = (int)p->question->params->value[WINDOW];
+    p->stride = (int)p->question->params->value[STRIDE];
     if (!p->window)
         p->window = shorter > AUTOMATIC ? shorter / AUTOMATIC : 1;
     if (!p->stride)
@@ -179,8 +181,8 @@ static enum sal_status finish(const struct patches *p, int64_t done, struct sal_
             map->values[i] = map->grid[i] = (float)(p->sum[i] / (double)p->count[i]);
     map->score = p->score;
     map->partial = done < p->n_changing;
-    sal_map_check(map, "window", "window", p->window, "px");
-    sal_map_check(map, "stride", "stride", p->stride, "px");
+    map->params.value[WINDOW] = p->window;
+    map->params.value[STRIDE] = p->stride;
     sal_map_check(map, "windows", "windows", (double)windows, "");
     sal_map_check(map, "windows_skipped", "that change nothing",
                   (double)(windows - p->n_changing), "");
