@@ -72,7 +72,8 @@ static void show(struct cli *cli, const struct sal_snapshot *snapshot)
                   map->backwards, snapshot->seconds);
     for (int i = 0; i < map->n_checks; i++) {
         line(&table, map->checks[i].title);
-        cli_table_add(&table, "%.5g %s", map->checks[i].value, map->checks[i].unit);
+        cli_table_add(&table, "%.5g%s%s", map->checks[i].value,
+                      *map->checks[i].unit ? " " : "", map->checks[i].unit);
     }
     if (*map->note) {
         line(&table, "note");
