@@ -126,6 +126,24 @@ for word in nodule-clear phantom.onnx phantom.json secret "$dir"; do
     ! grep -q "$word" "$dir/out" || fault "redacted record holds $word"
 done
 
+run 0 explain -q -m $model $image -M ig -P steps=100 -P rule=trapezoid; out 'completeness'
+run 0 explain -q --json -m $model $image -M ig -P steps=20 -P baseline=mean
+json "abs(d['checks']['completeness_error']) < 1 and d['backward_passes'] == 22"
+json "d['parameters']['baseline'] == 'mean' and d['parameters']['steps'] == 20"
+run 0 explain -q --json -m $model $image -M occlusion -P window=32 -P stride=16
+json "d['checks']['windows'] == 49 and d['map']['signed'] and d['map']['unit'] == 'logit'"
+run 0 explain -q -m $model $image -M gradient --channels keep -o "$dir/kept.npy"
+grep -q "'shape': (1, 128, 128)" "$dir/kept.npy" || fault "channels are not kept"
+run 2 explain -m $model $image -M gradient --channels keep --at image; err 'leave --at'
+run 2 explain -m $model $image -M occlusion -P window=32 -P stride=33; err 'at most 32'
+run 2 explain -m $model $image -M ig -P steps=0; one_line
+run 0 explain -q --json -m $model $image -M smoothgrad -P samples=3 --seed 5
+sed -n '/"map": {/,/}/p' "$dir/out" >"$dir/seed-5"
+run 0 explain -q --json -m $model $image -M smoothgrad -P samples=3 --batch 1 --seed 5
+sed -n '/"map": {/,/}/p' "$dir/out" | cmp -s - "$dir/seed-5" || fault "the batch counts"
+run 0 explain -q --json -m $model $image -M smoothgrad -P samples=3
+sed -n '/"map": {/,/}/p' "$dir/out" | cmp -s - "$dir/seed-5" && fault "the seed does not count"
+
 # The same bits whatever the number of threads, from the command in the record too.
 for threads in 1 2 3; do
     run 0 explain -q --json --threads $threads -m $model $image

@@ -11,7 +11,7 @@ check() {
     }
     function complain(what) { print FILENAME ":" FNR ": " what; bad = 1 }
     BEGIN {
-        own("base", 0, "status arena buffer text sha256 job pool file sandbox param names")
+        own("base", 0, "status arena buffer text sha256 job pool file sandbox param names random")
         own("io", 1, "image npy sidecar resample onnx")
         own("engine", 2, "tensor model run recorded")
         own("explain", 3, "explain"); own("probe", 3, "")

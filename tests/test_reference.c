@@ -1,6 +1,6 @@
 /* Real models against what others' software made of them: logits of ONNX Runtime
- * and PyTorch, class activation maps and input gradients of PyTorch and Captum. Skipped,
- * saying so, where the data is not there. */
+ * and PyTorch, class activation maps, gradients, integrated gradients and occlusion of
+ * PyTorch and Captum. Skipped, saying so, where the data is not there. */
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -291,6 +291,103 @@ static void input_gradients_are_those_of_pytorch(void **state)
         skip();
 }
 
+/* ---- methods of Captum -------------------------------------------------------------- */
+
+static void explain(struct opened *c, const char *name, const char *const *settings,
+                    struct sal_map *map)
+{
+    const struct sal_method *method = sal_method_find(name);
+    struct sal_params params;
+    sal_params_init(&params, method->params);
+    for (; settings && *settings; settings++)
+        must(sal_params_set(&params, method->params, *settings, name, err));
+    struct sal_question question = {.model = c->model,
+                                    .x = c->x,
+                                    .class_index = c->target,
+                                    .layer = -1,
+                                    .params = &params,
+                                    .pool = pool};
+    must(sal_explain(method, &question, map, err));
+}
+
+static void compare_gradient_map(struct opened *c)
+{
+    struct sal_npy reference;
+    struct sal_map map;
+    assert_true(load_array(c->folder, "gradient.npy", &reference));
+    explain(c, "gradient", NULL, &map);
+    assert_int_equal(reference.count, map.channels * map.height * map.width);
+    double r = correlation(map.by_channel, reference.data, reference.count);
+    print_message("%-55s the map of gradients: 1 - r = %.0e\n", c->folder, 1 - r);
+    assert_true(r >= 0.9999);
+    sal_npy_release(&reference);
+    sal_map_release(&map);
+}
+
+static void the_gradient_map_is_that_of_pytorch(void **state)
+{
+    (void)state;
+    if (!for_each_case(compare_gradient_map))
+        skip();
+}
+
+/* The steps average out most of what one ReLU does to one gradient. */
+static void compare_ig(struct opened *c)
+{
+    struct sal_npy reference;
+    struct sal_map map;
+    assert_true(load_array(c->folder, "ig.npy", &reference));
+    explain(c, "ig", (const char *const[]){"steps=50", "rule=gausslegendre", NULL}, &map);
+    assert_int_equal(reference.count, map.channels * map.height * map.width);
+    double d = worst(map.by_channel, &reference, true);
+    double r = correlation(map.by_channel, reference.data, reference.count);
+    const json_t *ig = json_object_get(c->record, "ig");
+    double base = json_number_value(json_object_get(ig, "baseline_logit"));
+    double delta = json_number_value(json_object_get(ig, "convergence_delta"));
+    print_message("%-55s IG differs by %.1e of the range, 1 - r = %.0e, delta %.4f (%.4f)\n",
+                  c->folder, d, 1 - r, map.checks[2].value, delta);
+    assert_string_equal(map.checks[2].name, "completeness_error");
+    assert_true(fabs(map.checks[0].value - base) <= 1e-3);
+    assert_true(r >= 0.9999);
+    assert_true(d <= 1e-2);
+    sal_npy_release(&reference);
+    sal_map_release(&map);
+}
+
+static void integrated_gradients_are_those_of_captum(void **state)
+{
+    (void)state;
+    if (!for_each_case(compare_ig))
+        skip();
+}
+
+static void compare_occlusion(struct opened *c)
+{
+    struct sal_npy reference;
+    struct sal_map map;
+    char window[32], stride[32];
+    const json_t *asked = json_object_get(c->record, "occlusion");
+    snprintf(window, sizeof(window), "window=%d",
+             (int)json_integer_value(json_object_get(asked, "window")));
+    snprintf(stride, sizeof(stride), "stride=%d",
+             (int)json_integer_value(json_object_get(asked, "stride")));
+    assert_true(load_array(c->folder, "occlusion.npy", &reference));
+    explain(c, "occlusion", (const char *const[]){window, stride, NULL}, &map);
+    assert_int_equal(reference.count, map.height * map.width);
+    double d = worst(map.values, &reference, true);
+    print_message("%-55s occlusion differs by %.1e of the range\n", c->folder, d);
+    assert_true(d <= 1e-3);
+    sal_npy_release(&reference);
+    sal_map_release(&map);
+}
+
+static void occlusion_is_that_of_captum(void **state)
+{
+    (void)state;
+    if (!for_each_case(compare_occlusion))
+        skip();
+}
+
 /* ---- recorded tensors ----------------------------------------------------------------- */
 
 static void read_tensor(const char *path, struct sal_onnx_tensor *tensor, float **values)
@@ -385,6 +482,9 @@ int main(void)
         cmocka_unit_test(logits_are_those_of_pytorch_and_onnx_runtime),
         cmocka_unit_test(activation_maps_are_those_of_pytorch),
         cmocka_unit_test(input_gradients_are_those_of_pytorch),
+        cmocka_unit_test(the_gradient_map_is_that_of_pytorch),
+        cmocka_unit_test(integrated_gradients_are_those_of_captum),
+        cmocka_unit_test(occlusion_is_that_of_captum),
         cmocka_unit_test(light_topologies_give_their_recorded_outputs),
         cmocka_unit_test(mnist_gives_its_official_outputs),
     };

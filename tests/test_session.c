@@ -268,6 +268,7 @@ static void a_record_has_the_keys_of_the_interface(void **state)
     const char *command = json_string_value(json_object_get(root, "command"));
     assert_non_null(strstr(command, "saliscope explain -m "));
     assert_non_null(strstr(command, " -c 1 -l features"));
+    assert_non_null(strstr(command, " --seed 7 "));
     json_decref(root);
 }
 
@@ -465,7 +466,7 @@ static void an_image_that_fails_leaves_the_one_before(void **state)
 }
 
 /* A method that holds until it is told to stop or to go on. */
-static atomic_int entered, release_it;
+static atomic_int entered, release_it, leave_part;
 
 static enum sal_status hold(const struct sal_question *question, struct sal_map *map,
                             struct sal_error *err)
@@ -474,6 +475,9 @@ static enum sal_status hold(const struct sal_question *question, struct sal_map 
     sal_job_step(question->job, 1);
     atomic_store(&entered, 1);
     while (!atomic_load(&release_it)) {
+        map->partial = sal_job_cancelled(question->job) && atomic_load(&leave_part);
+        if (map->partial)
+            break;
         if (sal_job_cancelled(question->job))
             return sal_fail(err, SAL_CANCELLED, "cancelled");
         usleep(500);
@@ -493,6 +497,7 @@ static void begin_holding(struct fixture *f)
     struct sal_session_ask ask = {.method = &holding, .class_index = 0, .layer = -1};
     atomic_store(&entered, 0);
     atomic_store(&release_it, 0);
+    atomic_store(&leave_part, 0);
     sal_session_request(f->session, f->bright, &ask);
     while (!atomic_load(&entered))
         usleep(500);
@@ -529,6 +534,31 @@ static void cancel_keeps_what_is_finished(void **state)
     snapshot = settled(f);
     assert_int_equal(snapshot.error.status, SAL_OK);
     assert_non_null(snapshot.map);
+}
+
+static void cancel_keeps_the_part_that_a_method_leaves(void **state)
+{
+    struct fixture *f = *state;
+    begin_holding(f);
+    atomic_store(&leave_part, 1);
+    sal_session_cancel(f->session);
+    struct sal_snapshot snapshot = settled(f);
+    assert_int_equal(snapshot.error.status, SAL_CANCELLED);
+    assert_ptr_equal(snapshot.ask.method, &holding);
+    assert_true(snapshot.map && snapshot.map->partial);
+}
+
+/* The map of a question that nobody asks any more is never seen. */
+static void a_newer_request_shows_no_part_of_the_older(void **state)
+{
+    struct fixture *f = *state;
+    begin_holding(f);
+    atomic_store(&leave_part, 1);
+    struct sal_session_ask none = {0};
+    sal_session_request(f->session, NULL, &none);
+    struct sal_snapshot snapshot = settled(f);
+    assert_int_equal(snapshot.error.status, SAL_OK);
+    assert_null(snapshot.map);
 }
 
 static void a_newer_request_wins_and_leaves_no_error(void **state)
@@ -609,6 +639,8 @@ int main(void)
         WORKER(an_image_that_fails_leaves_the_one_before),
         WORKER(progress_is_seen_while_work_runs),
         WORKER(cancel_keeps_what_is_finished),
+        WORKER(cancel_keeps_the_part_that_a_method_leaves),
+        WORKER(a_newer_request_shows_no_part_of_the_older),
         WORKER(a_newer_request_wins_and_leaves_no_error),
         WORKER(a_question_follows_the_image_that_is_on_its_way),
         WORKER(closing_stops_the_work),

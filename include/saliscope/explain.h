@@ -23,9 +23,21 @@ struct sal_question {
     int class_index;    /* 0..output.n-1 */
     int layer;          /* value id for methods that look at one; -1: automatic */
     const struct sal_params *params;
+    int batch;     /* inputs per pass of methods that make many; 0: their own */
+    uint64_t seed; /* of methods that draw random numbers */
     struct sal_pool *pool;
     struct sal_job *job; /* may be NULL */
 };
+
+/* What a method found out about its own map. */
+struct sal_check {
+    const char *name;  /* JSON key, static text: "completeness_error" */
+    const char *title; /* for people: "completeness error" */
+    double value;
+    const char *unit;  /* static text; "" where it has none */
+};
+
+enum { SAL_CHECKS_MAX = 6 };
 
 struct sal_map {
     int width, height; /* of the network's input */
@@ -33,16 +45,24 @@ struct sal_map {
     int grid_width, grid_height; /* the method's own grid */
     float *grid;       /* [grid_height][grid_width]; the same values before
                           upsampling; equal to values where there is none */
+    int channels;      /* of by_channel; 0: there is none */
+    float *by_channel; /* [channels][height][width] whatever the input's layout, before
+                          the channels were summed; NULL where the method has none */
     bool is_signed;    /* negative values are evidence against */
     bool partial;      /* stopped early: only part of the work is in it */
     const char *unit;  /* "logit", "logit per unit input", ...: static text */
     double score;      /* of the class, as explained (a logit unless --score) */
     int layer;         /* value id that was looked at; -1: none */
-    long forwards, backwards; /* passes this took */
+    struct sal_params params; /* as used: what was left automatic is filled in */
+    long forwards, backwards; /* inputs that were passed through, each way */
+    struct sal_check checks[SAL_CHECKS_MAX];
+    int n_checks;
     char note[256];    /* what a blank or odd map means; "" when nothing */
 };
 
-enum sal_method_needs { SAL_NEEDS_GRADIENT = 1, SAL_NEEDS_LAYER = 2 };
+/* What a method needs of the model; SAL_HAS_CHANNELS: what its map has to offer, values
+ * for each input channel. */
+enum sal_method_needs { SAL_NEEDS_GRADIENT = 1, SAL_NEEDS_LAYER = 2, SAL_HAS_CHANNELS = 4 };
 
 struct sal_method {
     const char *name;    /* "gradcam" */
@@ -60,7 +80,9 @@ extern const struct sal_method *const sal_methods[];
 const struct sal_method *sal_method_find(const char *name);
 
 /* Checks the question, runs the method, and looks the map over: a value that is
- * not finite is an error, a map without positive values gets a note. */
+ * not finite is an error, a map without positive values gets a note. Work that is
+ * cancelled is SAL_CANCELLED, or SAL_OK with map->partial where the part that was done
+ * is worth looking at. */
 enum sal_status sal_explain(const struct sal_method *method,
                             const struct sal_question *question,
                             struct sal_map *map, struct sal_error *err);

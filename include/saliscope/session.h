@@ -89,7 +89,8 @@ enum sal_status sal_session_start(struct sal_session *session, int *wake_fd,
 void sal_session_request(struct sal_session *session, const char *image,
                          const struct sal_session_ask *ask);
 
-/* Stops the work under way; what is finished stays, and the snapshot's error says
+/* Stops the work under way; what is finished stays, a map of the part that was done
+ * too (map->partial) where its method has one, and the snapshot's error says
  * SAL_CANCELLED. */
 void sal_session_cancel(struct sal_session *session);
 
@@ -104,7 +105,7 @@ struct sal_snapshot {
     const char *image_path;
     const struct sal_image *image;
     struct sal_scores scores; /* n == 0: not yet */
-    struct sal_session_ask ask; /* of the map, class and layer resolved */
+    struct sal_session_ask ask; /* of the map, all of it resolved */
     const struct sal_map *map;
     double seconds;         /* the map took */
     struct sal_error error; /* of the last request; status SAL_OK: none */
@@ -125,8 +126,8 @@ struct sal_view {
 };
 
 /* At what resolution a map is written: the network's input, the method's own
- * grid, or the image's. */
-enum sal_at { SAL_AT_INPUT, SAL_AT_LAYER, SAL_AT_IMAGE };
+ * grid, the image's, or the network's input with channels kept apart. */
+enum sal_at { SAL_AT_INPUT, SAL_AT_LAYER, SAL_AT_IMAGE, SAL_AT_CHANNELS };
 
 /* The map on the image's own pixel grid: float [image height][image width]; free()
  * it. Where preprocessing cropped or padded, the rest is 0. */

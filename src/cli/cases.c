@@ -89,7 +89,10 @@ static bool is_record(const char *path)
 static enum sal_status write_one(const struct pass *pass, const char *pattern,
                                  const char *image, struct sal_error *err)
 {
-    enum sal_at at = (enum sal_at)option_number(&pass->cli->options, OPT_AT, 0);
+    const struct options *options = &pass->cli->options;
+    enum sal_at at = option_number(options, OPT_CHANNELS, 0) > 0
+                         ? SAL_AT_CHANNELS
+                         : (enum sal_at)option_number(options, OPT_AT, SAL_AT_INPUT);
     char *path = output_path(pattern, image);
     if (!path)
         return sal_fail(err, SAL_LIMIT, "no memory for a file name");

@@ -70,6 +70,11 @@ static void show(struct cli *cli, const struct sal_snapshot *snapshot)
     line(&table, "passes");
     cli_table_add(&table, "%ld forward, %ld backward, %.2f s", map->forwards,
                   map->backwards, snapshot->seconds);
+    for (int i = 0; i < map->n_checks; i++) {
+        line(&table, map->checks[i].title);
+        cli_table_add(&table, "%.5g%s%s", map->checks[i].value,
+                      *map->checks[i].unit ? " " : "", map->checks[i].unit);
+    }
     if (*map->note) {
         line(&table, "note");
         cli_table_add(&table, "%s", map->note);

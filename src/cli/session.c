@@ -97,6 +97,18 @@ static enum sal_status find_layer(const struct sal_model *model, const char *tex
                     "there is no layer '%s'; 'saliscope inspect' shows them", text);
 }
 
+static enum sal_status check_channels(const struct options *given,
+                                      const struct sal_method *method,
+                                      struct sal_error *err)
+{
+    if (!(method->needs & SAL_HAS_CHANNELS))
+        return sal_fail(err, SAL_USAGE, "%s has no input channels to keep", method->name);
+    if (option_number(given, OPT_AT, SAL_AT_INPUT) > SAL_AT_INPUT)
+        return sal_fail(err, SAL_USAGE, "--channels keep is at the input's resolution; "
+                                        "leave --at out");
+    return SAL_OK;
+}
+
 enum sal_status cli_ask(struct cli *cli, struct sal_session_ask *ask,
                         struct sal_error *err)
 {
@@ -113,8 +125,7 @@ enum sal_status cli_ask(struct cli *cli, struct sal_session_ask *ask,
         status = sal_params_set(&ask->params, ask->method->params, pairs->text[i],
                                 ask->method->name, err);
     if (!status && option_number(given, OPT_CHANNELS, 0) > 0)
-        status = sal_fail(err, SAL_USAGE, "%s has no input channels to keep",
-                          ask->method->name);
+        status = check_channels(given, ask->method, err);
     if (!status)
         status = find_class(model, option_text(given, OPT_CLASS, NULL),
                             &ask->class_index, err);

@@ -1,6 +1,8 @@
 #include "saliscope/explain.h"
 
+#include <assert.h>
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -37,8 +39,69 @@ void sal_map_release(struct sal_map *map)
 {
     free(map->values);
     free(map->grid);
+    free(map->by_channel);
     *map = (struct sal_map){.layer = -1};
 }
+
+/* ---- for methods whose map lies on the input -------------------------------------- */
+
+int64_t sal_input_elements(const struct sal_model *model)
+{
+    const struct sal_model_input *input = sal_model_input(model);
+    return (int64_t)input->channels * input->height * input->width;
+}
+
+int64_t sal_input_place(const struct sal_model_input *input, int c, int64_t i)
+{
+    int64_t pixels = (int64_t)input->height * input->width;
+    return input->layout == SAL_LAYOUT_NHWC ? i * input->channels + c : c * pixels + i;
+}
+
+enum sal_status sal_map_from_input(struct sal_map *map, const struct sal_model *model,
+                                   const double *values, double scale,
+                                   struct sal_error *err)
+{
+    const struct sal_model_input *input = sal_model_input(model);
+    int64_t pixels = (int64_t)input->height * input->width;
+    enum sal_status status = sal_map_init(map, input->width, input->height, input->width,
+                                          input->height, err);
+    if (status)
+        return status;
+    map->by_channel = calloc((size_t)sal_input_elements(model), sizeof(float));
+    if (!map->by_channel)
+        return sal_fail(err, SAL_LIMIT, "no memory for a map of %d channels",
+                        input->channels);
+    map->channels = input->channels;
+    for (int64_t i = 0; i < pixels; i++) {
+        double sum = 0;
+        for (int c = 0; c < input->channels; c++) {
+            double value = values[sal_input_place(input, c, i)] * scale;
+            map->by_channel[c * pixels + i] = (float)value;
+            sum += value;
+        }
+        map->values[i] = map->grid[i] = (float)sum;
+    }
+    return SAL_OK;
+}
+
+void sal_map_check(struct sal_map *map, const char *name, const char *title, double value,
+                   const char *unit)
+{
+    assert(map->n_checks < SAL_CHECKS_MAX);
+    map->checks[map->n_checks++] = (struct sal_check){name, title, value, unit};
+}
+
+const char *sal_unit_name(const struct sal_model *model, enum sal_unit unit)
+{
+    static const char *const names[][2] = {
+        [SAL_UNIT_SCORE] = {"logit", "score"},
+        [SAL_UNIT_SLOPE] = {"logit per unit input", "score per unit input"},
+        [SAL_UNIT_SLOPE_SQUARED] = {"(logit per unit input)^2", "(score per unit input)^2"},
+    };
+    return names[unit][strcmp(sal_model_output(model)->unit, "logit") != 0];
+}
+
+/* ---- explaining -------------------------------------------------------------------- */
 
 static enum sal_status check(const struct sal_method *method,
                              struct sal_question *question, struct sal_error *err)
@@ -66,14 +129,22 @@ static enum sal_status check(const struct sal_method *method,
     return SAL_OK;
 }
 
-static enum sal_status look_over(const struct sal_map *map, const struct sal_method *method,
+/* No map is handed on that is not finite, nor a blank one without a word. */
+static enum sal_status look_over(struct sal_map *map, const struct sal_method *method,
                                  struct sal_error *err)
 {
-    for (long i = 0; i < (long)map->width * map->height; i++)
+    bool blank = true;
+    for (long i = 0; i < (long)map->width * map->height; i++) {
         if (!isfinite(map->values[i]))
             return sal_fail(err, SAL_BAD_INPUT,
                             "%s made a value that is not finite at %ld,%ld", method->title,
                             i % map->width, i / map->width);
+        blank &= map->values[i] == 0;
+    }
+    if (blank && !*map->note)
+        snprintf(map->note, sizeof(map->note),
+                 "zero everywhere: nothing that %s changes or weighs here moves the score",
+                 method->title);
     return SAL_OK;
 }
 
@@ -88,6 +159,7 @@ enum sal_status sal_explain(const struct sal_method *method,
         sal_params_init(&fallback, method->params);
         resolved.params = &fallback;
     }
+    map->params = *resolved.params;
     enum sal_status status = check(method, &resolved, err);
     if (!status)
         status = method->run(&resolved, map, err);

@@ -8,8 +8,20 @@
 
 /* One row per method: the first is the default. */
 #define SAL_METHODS(X) \
-    X(gradcam) X(gradcam_plusplus) X(hirescam) X(layercam) X(xgradcam) \
-    X(eigencam) X(eigengradcam) X(scorecam)
+    X(gradcam)         \
+    X(gradcam_plusplus) \
+    X(hirescam)        \
+    X(layercam)        \
+    X(xgradcam)        \
+    X(eigencam)        \
+    X(eigengradcam)    \
+    X(scorecam)        \
+    X(gradient)        \
+    X(inputxgradient)  \
+    X(ig)              \
+    X(smoothgrad)      \
+    X(vargrad)         \
+    X(occlusion)
 
 #define X(name) extern const struct sal_method sal_method_##name;
 SAL_METHODS(X)
@@ -18,5 +30,25 @@ SAL_METHODS(X)
 /* Gives a map its arrays (of zeros) and sizes; everything else is kept. */
 enum sal_status sal_map_init(struct sal_map *map, int width, int height,
                              int grid_width, int grid_height, struct sal_error *err);
+
+/* The map whose values are by_channel summed over channels, its own grid the input's.
+ * values: elements of one input, in the input's layout, times scale. */
+enum sal_status sal_map_from_input(struct sal_map *map, const struct sal_model *model,
+                                   const double *values, double scale,
+                                   struct sal_error *err);
+
+/* Adds a check; texts are static. */
+void sal_map_check(struct sal_map *map, const char *name, const char *title, double value,
+                   const char *unit);
+
+/* "logit per unit input" and the like for what is explained. */
+enum sal_unit { SAL_UNIT_SCORE, SAL_UNIT_SLOPE, SAL_UNIT_SLOPE_SQUARED };
+const char *sal_unit_name(const struct sal_model *model, enum sal_unit unit);
+
+/* Elements of one input. */
+int64_t sal_input_elements(const struct sal_model *model);
+
+/* Where channel c of pixel i lies in an input. */
+int64_t sal_input_place(const struct sal_model_input *input, int c, int64_t i);
 
 #endif

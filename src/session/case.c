@@ -148,7 +148,7 @@ enum sal_status sal_explained_make(struct sal_explained **out,
     }
     explained->seconds = sal_seconds() - begin;
     explained->ask = (struct sal_session_ask){.method = method,
-                                              .params = *question->params,
+                                              .params = explained->map.params,
                                               .class_index = question->class_index,
                                               .layer = explained->map.layer};
     explained->part.release = release_explained;

@@ -30,7 +30,7 @@ struct sal_scored {
 
 struct sal_explained {
     struct sal_part part;
-    struct sal_session_ask ask; /* class and layer resolved */
+    struct sal_session_ask ask; /* class, layer and parameters resolved */
     struct sal_map map;
     double seconds;
     unsigned serial; /* 1, 2, ... in a session */

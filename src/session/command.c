@@ -1,3 +1,4 @@
+#include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -69,6 +70,9 @@ static void put_command(struct sal_buffer *line, const struct sal_session *sessi
     if (own->sidecar)
         put_option(line, "-s", redact ? "SIDECAR" : own->sidecar);
     put_option(line, "--preset", own->preset);
+    char seed[32];
+    snprintf(seed, sizeof(seed), "%" PRIu64, own->seed);
+    put_option(line, "--seed", own->seed ? seed : NULL);
     sal_quote_word(line, "--json");
     sal_buffer_append(line, "", 1);
 }

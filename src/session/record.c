@@ -210,6 +210,8 @@ static void write_explained(struct sal_json *json, const struct sal_session *ses
     sal_json_end(json);
     write_map(json, map);
     sal_json_object(json, "checks");
+    for (int i = 0; i < map->n_checks; i++)
+        sal_json_real(json, map->checks[i].name, map->checks[i].value);
     sal_json_text(json, "note", *map->note ? map->note : NULL);
     sal_json_end(json);
     sal_json_int(json, "forward_passes", map->forwards);

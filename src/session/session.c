@@ -146,6 +146,8 @@ enum sal_status sal_step_explain(struct sal_session *session,
                                             : ask->class_index,
         .layer = ask->layer,
         .params = &ask->params,
+        .batch = session->options.batch,
+        .seed = session->options.seed,
         .pool = session->pool,
         .job = &session->job,
     };

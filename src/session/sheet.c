@@ -57,6 +57,18 @@ static void say_class(struct sheet *sheet, const struct sal_writing *writing)
         explained->ask.class_index == scores->top ? ", top class" : "");
 }
 
+static void say_checks(struct sheet *sheet, const struct sal_map *map)
+{
+    char text[240] = "";
+    size_t used = 0;
+    for (int i = 0; i < map->n_checks && used < sizeof(text); i++)
+        used += (size_t)snprintf(text + used, sizeof(text) - used, "%s%s %.5g%s%s",
+                                 i ? ", " : "", map->checks[i].title, map->checks[i].value,
+                                 *map->checks[i].unit ? " " : "", map->checks[i].unit);
+    if (*text)
+        say(sheet, "%s", text);
+}
+
 static void say_method(struct sheet *sheet, const struct sal_writing *writing)
 {
     const struct sal_explained *explained = writing->held->explained;
@@ -69,6 +81,7 @@ static void say_method(struct sheet *sheet, const struct sal_writing *writing)
                  map->grid_width, map->grid_height);
     say(sheet, "%s%s%s%s%s", explained->ask.method->title, layer, *params ? "; " : "",
         params, map->partial ? "; PARTIAL: stopped early" : "");
+    say_checks(sheet, map);
     if (*map->note)
         say(sheet, "%s", map->note);
 }

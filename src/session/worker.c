@@ -107,6 +107,15 @@ static void publish(struct sal_session *session, const struct sal_case *held,
     sal_case_release(&before);
 }
 
+/* What was stopped for a newer question is not shown in part. */
+static bool superseded(struct sal_worker *worker)
+{
+    pthread_mutex_lock(&worker->lock);
+    bool is = worker->next.wanted || worker->closing;
+    pthread_mutex_unlock(&worker->lock);
+    return is;
+}
+
 static enum sal_status serve(struct sal_session *session, const struct request *request,
                              struct sal_case *held, struct sal_error *err)
 {
@@ -130,9 +139,12 @@ static enum sal_status serve(struct sal_session *session, const struct request *
     if (sal_job_cancelled(&session->job))
         return sal_fail(err, SAL_CANCELLED, "cancelled");
     status = sal_step_explain(session, &request->ask, held, err);
-    if (!status)
-        publish(session, held, SAL_EXPLAINING);
-    return status;
+    if (status || (held->explained->map.partial && superseded(session->worker)))
+        return status;
+    publish(session, held, SAL_EXPLAINING);
+    if (held->explained->map.partial)
+        return sal_fail(err, SAL_CANCELLED, "cancelled");
+    return SAL_OK;
 }
 
 /* A request that a newer one cancelled leaves no error behind. */

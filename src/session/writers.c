@@ -24,6 +24,11 @@ static enum sal_status encode_npy(const struct sal_writing *writing,
         npy_grid(buffer, map->values, map->height, map->width);
     if (writing->at == SAL_AT_LAYER)
         npy_grid(buffer, map->grid, map->grid_height, map->grid_width);
+    if (writing->at == SAL_AT_CHANNELS && !map->by_channel)
+        return sal_fail(err, SAL_USAGE, "this map has no input channels to keep");
+    if (writing->at == SAL_AT_CHANNELS)
+        sal_npy_encode(buffer, map->by_channel,
+                       (int64_t[]){map->channels, map->height, map->width}, 3);
     if (writing->at != SAL_AT_IMAGE)
         return SAL_OK;
     const struct sal_image *image = &writing->held->loaded->image;
@@ -47,6 +52,7 @@ static enum sal_status encode_npz(const struct sal_writing *writing,
         sal_model_value(writing->session->model,
                         sal_model_input(writing->session->model)->value)
             .shape;
+    enum { INPUT = 5 }; /* its row below */
     float *over = NULL;
     float *probabilities = calloc((size_t)scores->n, sizeof(*probabilities));
     if (!probabilities)
@@ -61,9 +67,10 @@ static enum sal_status encode_npz(const struct sal_writing *writing,
         {"logits", scores->logits, {scores->n}, 1},
         {"probabilities", probabilities, {scores->n}, 1},
         {.name = "input", .data = held->loaded->x, .rank = input.rank},
+        {"map_channels", map->by_channel, {map->channels, map->height, map->width}, 3},
     };
-    int n = sizeof(entries) / sizeof(*entries);
-    memcpy(entries[n - 1].shape, input.dim, sizeof(input.dim));
+    int n = sizeof(entries) / sizeof(*entries) - (map->by_channel ? 0 : 1);
+    memcpy(entries[INPUT].shape, input.dim, sizeof(input.dim));
     if (!status)
         status = sal_npz_encode(buffer, entries, n, err);
     free(probabilities);

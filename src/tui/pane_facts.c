@@ -113,6 +113,9 @@ static void map_facts(struct cursor *at)
     grid_fact(at, map);
     range_fact(at, map);
     parameter_facts(at, ask);
+    for (int i = 0; i < map->n_checks; i++)
+        fact(at, SAL_STYLE_TEXT, i ? "" : "checks", "%s %.4g %s", map->checks[i].title,
+             map->checks[i].value, map->checks[i].unit);
     if (*map->note)
         fact(at, SAL_STYLE_WARNING, "note", "! %s", map->note);
     fact(at, SAL_STYLE_TEXT, "passes", "%ld forward, %ld backward", map->forwards,

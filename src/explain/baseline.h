@@ -1,0 +1,44 @@
+/*
+ * Baselines: inputs that stand for "nothing is there".
+ *
+ * Declared once for all methods that start from one or put one in: a method puts
+ * SAL_BASELINE_PARAMS into its list and asks for the baseline by it.
+ */
+#ifndef SALISCOPE_EXPLAIN_BASELINE_H
+#define SALISCOPE_EXPLAIN_BASELINE_H
+
+#include "saliscope/explain.h"
+
+/* zero: 0 in the model's input, after preprocessing (Captum's default). value: the
+ * parameter `value` in every element of it. Of pixels: black and white as the image can
+ * store them, mean: of the image, channel by channel; blur: the image through a Gaussian of
+ * `sigma` pixels, its edges continued; noise: each pixel uniform from black to white,
+ * from the seed. */
+extern const char *const sal_baseline_names[];
+
+#define SAL_BASELINE_PARAMS                                                              \
+    {.name = "baseline",                                                                 \
+     .type = SAL_PARAM_CHOICE,                                                           \
+     .fallback = 0,                                                                      \
+     .unit = "",                                                                         \
+     .choices = sal_baseline_names,                                                      \
+     .help = "what stands for nothing: 0 or a value in the model's input, or pixels"},   \
+        {.name = "value",                                                                \
+         .type = SAL_PARAM_REAL,                                                         \
+         .fallback = 0,                                                                  \
+         .min = -1e6,                                                                    \
+         .max = 1e6,                                                                     \
+         .unit = "",                                                                     \
+         .help = "of baseline=value, in the model's input (after preprocessing)"},       \
+    {                                                                                    \
+        .name = "sigma", .type = SAL_PARAM_REAL, .fallback = 10, .min = 0.1, .max = 100, \
+        .unit = "px", .help = "of baseline=blur, in pixels of the model's input"         \
+    }
+
+/* The baseline that the question's parameters ask for, in the layout of x, free() it;
+ * list: the method's. */
+enum sal_status sal_baseline_make(const struct sal_question *question,
+                                  const struct sal_param *list, sal_real **baseline,
+                                  struct sal_error *err);
+
+#endif

@@ -1,0 +1,236 @@
+/* Occlusion with Captum's semantics: windows begin at multiples of the stride, the last
+ * ones are cut off at the edge (never moved back), all channels are replaced at once, and
+ * a pixel gets the mean of score(x) - score(x with a window replaced) over the windows
+ * that cover it. Windows that the baseline would not change are known without a pass. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "baseline.h"
+#include "methods.h"
+#include "sweep.h"
+
+enum { SIDE_MAX = 4096, AUTOMATIC = 7 /* windows beside each other */ };
+enum { WINDOW, STRIDE }; /* rows of the parameters */
+
+static const struct sal_param params[] = {
+    [WINDOW] = {.name = "window",
+                .type = SAL_PARAM_INT,
+                .fallback = 0,
+                .max = SIDE_MAX,
+                .unit = "px",
+                .help = "side of the square that is replaced; 0: a seventh of the shorter "
+                        "side"},
+    [STRIDE] = {.name = "stride",
+                .type = SAL_PARAM_INT,
+                .fallback = 0,
+                .max = SIDE_MAX,
+                .unit = "px",
+                .help = "from one square to the next, at most its side; 0: half of it"},
+    SAL_BASELINE_PARAMS,
+    {0},
+};
+
+struct patches {
+    const struct sal_question *question;
+    const struct sal_model_input *input;
+    sal_real *baseline;
+    int window, stride, rows, columns;
+    int64_t *changing; /* the windows that need a pass, scattered */
+    int64_t n_changing;
+    double *sum;    /* [height][width], of differences */
+    int64_t *count; /* [height][width], of windows */
+    double score;   /* with nothing replaced */
+};
+
+/* Window number k, cut off at the edge. */
+struct window {
+    int top, left, bottom, right;
+};
+
+static struct window window_of(const struct patches *p, int64_t k)
+{
+    struct window w = {.top = (int)(k / p->columns) * p->stride,
+                       .left = (int)(k % p->columns) * p->stride};
+    w.bottom = w.top + p->window < p->input->height ? w.top + p->window : p->input->height;
+    w.right = w.left + p->window < p->input->width ? w.left + p->window : p->input->width;
+    return w;
+}
+
+/* ---- passes ----------------------------------------------------------------------------- */
+
+/* Input 0 has nothing replaced. */
+static void make(const void *context, int64_t i, sal_real *x)
+{
+    const struct patches *p = context;
+    memcpy(x, p->question->x,
+           (size_t)sal_input_elements(p->question->model) * sizeof(*x));
+    if (i == 0)
+        return;
+    struct window w = window_of(p, p->changing[i - 1]);
+    for (int c = 0; c < p->input->channels; c++)
+        for (int row = w.top; row < w.bottom; row++)
+            for (int column = w.left; column < w.right; column++) {
+                int64_t pixel = (int64_t)row * p->input->width + column;
+                int64_t at = sal_input_place(p->input, c, pixel);
+                x[at] = p->baseline[at];
+            }
+}
+
+static void add_window(struct patches *p, int64_t k, double difference)
+{
+    struct window w = window_of(p, k);
+    for (int row = w.top; row < w.bottom; row++)
+        for (int column = w.left; column < w.right; column++) {
+            int64_t pixel = (int64_t)row * p->input->width + column;
+            p->sum[pixel] += difference;
+            p->count[pixel]++;
+        }
+}
+
+static void take(void *context, int64_t i, double score, const sal_real *gradient)
+{
+    (void)gradient;
+    struct patches *p = context;
+    if (i == 0)
+        p->score = score;
+    else
+        add_window(p, p->changing[i - 1], p->score - score);
+}
+
+/* ---- windows ---------------------------------------------------------------------------- */
+
+static int windows_along(int length, int window, int stride)
+{
+    return length > window ? (length - window + stride - 1) / stride + 1 : 1;
+}
+
+static enum sal_status choose_windows(struct patches *p, struct sal_error *err)
+{
+    int height = p->input->height, width = p->input->width;
+    int shorter = height < width ? height : width;
+    p->window = (int)p->question->params->value[WINDOW];
+    p->stride = (int)p->question->params->value[STRIDE];
+    if (!p->window)
+        p->window = shorter > AUTOMATIC ? shorter / AUTOMATIC : 1;
+    if (!p->stride)
+        p->stride = (p->window + 1) / 2;
+    if (p->window > shorter)
+        return sal_fail(err, SAL_USAGE, "occlusion: window=%d is larger than the model's "
+                                        "input, %d x %d",
+                        p->window, width, height);
+    if (p->stride > p->window)
+        return sal_fail(err, SAL_USAGE, "occlusion: stride=%d would leave gaps between "
+                                        "windows of %d; at most %d",
+                        p->stride, p->window, p->window);
+    p->rows = windows_along(height, p->window, p->stride);
+    p->columns = windows_along(width, p->window, p->stride);
+    return SAL_OK;
+}
+
+static bool changes(const struct patches *p, int64_t k)
+{
+    struct window w = window_of(p, k);
+    for (int c = 0; c < p->input->channels; c++)
+        for (int row = w.top; row < w.bottom; row++)
+            for (int column = w.left; column < w.right; column++) {
+                int64_t pixel = (int64_t)row * p->input->width + column;
+                int64_t at = sal_input_place(p->input, c, pixel);
+                if (p->question->x[at] != p->baseline[at])
+                    return true;
+            }
+    return false;
+}
+
+static void sort_out(struct patches *p)
+{
+    int64_t n = (int64_t)p->rows * p->columns;
+    for (int64_t i = 0; i < n; i++) {
+        int64_t k = sal_sweep_scatter(i, n);
+        if (changes(p, k))
+            p->changing[p->n_changing++] = k;
+        else
+            add_window(p, k, 0);
+    }
+}
+
+static enum sal_status allocate(struct patches *p, struct sal_error *err)
+{
+    size_t pixels = (size_t)p->input->height * (size_t)p->input->width;
+    p->changing = calloc((size_t)p->rows * (size_t)p->columns, sizeof(*p->changing));
+    p->sum = calloc(pixels, sizeof(*p->sum));
+    p->count = calloc(pixels, sizeof(*p->count));
+    if (!p->changing || !p->sum || !p->count)
+        return sal_fail(err, SAL_LIMIT, "no memory for %d x %d windows", p->columns,
+                        p->rows);
+    return sal_baseline_make(p->question, params, &p->baseline, err);
+}
+
+/* ---- the map ------------------------------------------------------------------------------ */
+
+static enum sal_status finish(const struct patches *p, int64_t done, struct sal_map *map,
+                              struct sal_error *err)
+{
+    int width = p->input->width, height = p->input->height;
+    int64_t windows = (int64_t)p->rows * p->columns;
+    enum sal_status status = sal_map_init(map, width, height, width, height, err);
+    if (status)
+        return status;
+    for (int64_t i = 0; i < (int64_t)height * width; i++)
+        if (p->count[i])
+            map->values[i] = map->grid[i] = (float)(p->sum[i] / (double)p->count[i]);
+    map->score = p->score;
+    map->partial = done < p->n_changing;
+    map->params.value[WINDOW] = p->window;
+    map->params.value[STRIDE] = p->stride;
+    sal_map_check(map, "windows", "windows", (double)windows, "");
+    sal_map_check(map, "windows_skipped", "that change nothing",
+                  (double)(windows - p->n_changing), "");
+    if (map->partial)
+        snprintf(map->note, sizeof(map->note),
+                 "stopped after %lld of %lld windows; 0 where there was none yet",
+                 (long long)(windows - p->n_changing + done), (long long)windows);
+    else if (!p->n_changing)
+        snprintf(map->note, sizeof(map->note),
+                 "the baseline is the image itself: no window changes anything");
+    return SAL_OK;
+}
+
+static enum sal_status cover(struct patches *p, struct sal_map *map, struct sal_error *err)
+{
+    sort_out(p);
+    struct sal_sweep sweep = {
+        .n = p->n_changing + 1, .context = p, .make = make, .take = take};
+    enum sal_status status = sal_sweep_run(&sweep, p->question, map, err);
+    if (status == SAL_CANCELLED && sweep.done > 1)
+        status = SAL_OK;
+    return status ? status : finish(p, sweep.done - 1, map, err);
+}
+
+static enum sal_status occlusion(const struct sal_question *question, struct sal_map *map,
+                                 struct sal_error *err)
+{
+    struct patches p = {.question = question, .input = sal_model_input(question->model)};
+    map->is_signed = true;
+    map->unit = sal_unit_name(question->model, SAL_UNIT_SCORE);
+    enum sal_status status = choose_windows(&p, err);
+    if (!status)
+        status = allocate(&p, err);
+    if (!status)
+        status = cover(&p, map, err);
+    free(p.baseline);
+    free(p.changing);
+    free(p.sum);
+    free(p.count);
+    return status;
+}
+
+const struct sal_method sal_method_occlusion = {
+    .name = "occlusion",
+    .title = "Occlusion",
+    .formula = "mean over windows of score(x) - score(x with the window replaced)",
+    .paper = "Zeiler and Fergus, ECCV 2014, arXiv:1311.2901",
+    .needs = 0,
+    .params = params,
+    .run = occlusion,
+};

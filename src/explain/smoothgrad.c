@@ -1,0 +1,207 @@
+/* SmoothGrad and VarGrad: mean and variance of the gradient over copies of the input with
+ * Gaussian noise of sd = noise (max x - min x), the scale of the paper. What other
+ * libraries do: Captum takes the sd in input units, 1.0 by default, and 5 samples; PAIR
+ * and MONAI square the gradients by default (squared=yes). */
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "methods.h"
+#include "saliscope/random.h"
+#include "sweep.h"
+
+enum { SAMPLES_MAX = 2000 };
+
+#define SAMPLES(least, many)                                                            \
+    {.name = "samples",                                                                 \
+     .type = SAL_PARAM_INT,                                                             \
+     .fallback = many,                                                                  \
+     .min = least,                                                                      \
+     .max = SAMPLES_MAX,                                                                \
+     .unit = "",                                                                        \
+     .help = "noisy copies of the image"}
+
+#define NOISE                                                                           \
+    {.name = "noise",                                                                   \
+     .type = SAL_PARAM_REAL,                                                            \
+     .fallback = 0.15,                                                                  \
+     .min = 0,                                                                          \
+     .max = 10,                                                                         \
+     .unit = "",                                                                        \
+     .help = "standard deviation, as a share of the input's range (max - min)"}
+
+static const struct sal_param smooth_params[] = {
+    SAMPLES(1, 25),
+    NOISE,
+    {.name = "squared",
+     .type = SAL_PARAM_BOOL,
+     .fallback = 0,
+     .max = 1,
+     .unit = "",
+     .help = "the mean of squared gradients (SmoothGrad squared)"},
+    {0},
+};
+
+static const struct sal_param variance_params[] = {SAMPLES(2, 25), NOISE, {0}};
+
+struct cloud {
+    const struct sal_question *question;
+    const struct sal_model_input *input;
+    int64_t elements;
+    int samples;
+    double sd;
+    double *sum, *squares; /* [elements], over the samples so far */
+    double score;          /* without noise */
+};
+
+static double range_of(const sal_real *x, int64_t n)
+{
+    sal_real low = x[0], high = x[0];
+    for (int64_t i = 1; i < n; i++) {
+        low = x[i] < low ? x[i] : low;
+        high = x[i] > high ? x[i] : high;
+    }
+    return (double)high - (double)low;
+}
+
+/* ---- samples ---------------------------------------------------------------------------- */
+
+/* Element k of the noise belongs to channel k / pixels, in whatever layout. */
+static void add_noise(const struct cloud *cloud, uint64_t key, sal_real *x)
+{
+    int64_t pixels = (int64_t)cloud->input->height * cloud->input->width;
+    double pair[2];
+    for (int64_t k = 0; k < cloud->elements; k++) {
+        if (k % 2 == 0)
+            sal_random_normals(key, (uint64_t)k / 2, pair);
+        x[sal_input_place(cloud->input, (int)(k / pixels), k % pixels)] +=
+            (sal_real)(cloud->sd * pair[k % 2]);
+    }
+}
+
+/* Input 0 is the image itself, for its score. */
+static void make(const void *context, int64_t i, sal_real *x)
+{
+    const struct cloud *cloud = context;
+    memcpy(x, cloud->question->x, (size_t)cloud->elements * sizeof(*x));
+    if (i > 0)
+        add_noise(cloud, sal_random_key(cloud->question->seed, (uint64_t)i), x);
+}
+
+static void take(void *context, int64_t i, double score, const sal_real *gradient)
+{
+    struct cloud *cloud = context;
+    if (i == 0) {
+        cloud->score = score;
+        return;
+    }
+    for (int64_t k = 0; k < cloud->elements; k++) {
+        double g = (double)gradient[k];
+        cloud->sum[k] += g;
+        cloud->squares[k] += g * g;
+    }
+}
+
+/* ---- maps --------------------------------------------------------------------------------- */
+
+/* From the sums over n samples to what the map shows, in sum. */
+static void mean(struct cloud *cloud, double n)
+{
+    for (int64_t k = 0; k < cloud->elements; k++)
+        cloud->sum[k] /= n;
+}
+
+static void mean_square(struct cloud *cloud, double n)
+{
+    for (int64_t k = 0; k < cloud->elements; k++)
+        cloud->sum[k] = cloud->squares[k] / n;
+}
+
+static void variance(struct cloud *cloud, double n)
+{
+    for (int64_t k = 0; k < cloud->elements; k++) {
+        double average = cloud->sum[k] / n;
+        double value = cloud->squares[k] / n - average * average;
+        cloud->sum[k] = value > 0 ? value : 0;
+    }
+}
+
+static enum sal_status sample(struct cloud *cloud, void (*finish)(struct cloud *, double n),
+                              struct sal_map *map, struct sal_error *err)
+{
+    struct sal_sweep sweep = {.n = cloud->samples + 1,
+                              .gradient = true,
+                              .context = cloud,
+                              .make = make,
+                              .take = take};
+    enum sal_status status = sal_sweep_run(&sweep, cloud->question, map, err);
+    int done = (int)sweep.done - 1;
+    map->partial = status == SAL_CANCELLED && done >= 2;
+    if (status && !map->partial)
+        return status;
+    if (map->partial)
+        snprintf(map->note, sizeof(map->note), "stopped after %d of %d samples", done,
+                 cloud->samples);
+    finish(cloud, done);
+    map->score = cloud->score;
+    sal_map_check(map, "noise_sd", "noise (sd)", cloud->sd, "input units");
+    return sal_map_from_input(map, cloud->question->model, cloud->sum, 1, err);
+}
+
+static enum sal_status look(const struct sal_question *question,
+                            const struct sal_param *list,
+                            void (*finish)(struct cloud *, double n), struct sal_map *map,
+                            struct sal_error *err)
+{
+    struct cloud cloud = {.question = question,
+                          .input = sal_model_input(question->model),
+                          .elements = sal_input_elements(question->model),
+                          .samples = (int)sal_params_get(question->params, list, "samples")};
+    cloud.sum = calloc((size_t)cloud.elements * 2, sizeof(*cloud.sum));
+    if (!cloud.sum)
+        return sal_fail(err, SAL_LIMIT, "no memory for a map");
+    cloud.squares = cloud.sum + cloud.elements;
+    cloud.sd = sal_params_get(question->params, list, "noise") *
+               range_of(question->x, cloud.elements);
+    enum sal_status status = sample(&cloud, finish, map, err);
+    free(cloud.sum);
+    return status;
+}
+
+static enum sal_status smoothgrad(const struct sal_question *question, struct sal_map *map,
+                                  struct sal_error *err)
+{
+    bool squared = sal_params_get(question->params, smooth_params, "squared") != 0;
+    map->is_signed = !squared;
+    map->unit =
+        sal_unit_name(question->model, squared ? SAL_UNIT_SLOPE_SQUARED : SAL_UNIT_SLOPE);
+    return look(question, smooth_params, squared ? mean_square : mean, map, err);
+}
+
+static enum sal_status vargrad(const struct sal_question *question, struct sal_map *map,
+                               struct sal_error *err)
+{
+    map->unit = sal_unit_name(question->model, SAL_UNIT_SLOPE_SQUARED);
+    return look(question, variance_params, variance, map, err);
+}
+
+const struct sal_method sal_method_smoothgrad = {
+    .name = "smoothgrad",
+    .title = "SmoothGrad",
+    .formula = "mean over noise e of d score / d x at x + e, summed over channels",
+    .paper = "Smilkov et al., 2017, arXiv:1706.03825",
+    .needs = SAL_NEEDS_GRADIENT | SAL_HAS_CHANNELS,
+    .params = smooth_params,
+    .run = smoothgrad,
+};
+
+const struct sal_method sal_method_vargrad = {
+    .name = "vargrad",
+    .title = "VarGrad",
+    .formula = "variance over noise e of d score / d x at x + e, summed over channels",
+    .paper = "Adebayo et al., ICLR workshop 2018, arXiv:1810.03307",
+    .needs = SAL_NEEDS_GRADIENT | SAL_HAS_CHANNELS,
+    .params = variance_params,
+    .run = vargrad,
+};

@@ -1,0 +1,157 @@
+#include "sweep.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "methods.h"
+
+enum { BATCH_MIN = 4, BATCH_MAX = 8 };
+
+/* One attempt at a sweep with a certain batch. */
+struct attempt {
+    struct sal_sweep *sweep;
+    const struct sal_question *question;
+    struct sal_run *run;
+    int batch;
+    int64_t elements; /* of one input */
+    sal_real *x;      /* batch inputs */
+};
+
+/* ---- the batch ---------------------------------------------------------------------- */
+
+/* One scale is shared by all images of a batch there: results would depend on it. */
+static bool shares_scales(const struct sal_model *model)
+{
+    const struct sal_onnx_graph *graph = &sal_model_onnx(model)->graph;
+    for (int i = 0; i < graph->n_nodes; i++)
+        if (strcmp(graph->nodes[i].op, "DynamicQuantizeLinear") == 0)
+            return true;
+    return false;
+}
+
+/* The one that leaves the fewest places of the last batch empty. */
+static int fitting_batch(int64_t n)
+{
+    int best = BATCH_MAX;
+    for (int b = BATCH_MAX - 1; b >= BATCH_MIN; b--)
+        if ((n + b - 1) / b * b < (n + best - 1) / best * best)
+            best = b;
+    return best;
+}
+
+static int choose_batch(const struct sal_sweep *sweep, const struct sal_question *question)
+{
+    int batch = question->batch > 0 ? question->batch : fitting_batch(sweep->n);
+    if (batch > sweep->n)
+        batch = (int)sweep->n;
+    return shares_scales(question->model) ? 1 : batch;
+}
+
+/* ---- one pass ------------------------------------------------------------------------- */
+
+struct making {
+    const struct attempt *attempt;
+    int64_t first;
+};
+
+static void make_one(void *context, int tile, int worker)
+{
+    (void)worker;
+    const struct making *making = context;
+    const struct attempt *a = making->attempt;
+    a->sweep->make(a->sweep->context, making->first + tile, a->x + tile * a->elements);
+}
+
+static void take_all(const struct attempt *a, int64_t first, int n)
+{
+    const struct sal_model *model = a->question->model;
+    struct sal_shape shape;
+    const sal_real *scores = sal_run_value(a->run, sal_model_output(model)->value, &shape);
+    const sal_real *gradient =
+        a->sweep->gradient ? sal_run_gradient(a->run, sal_model_input(model)->value) : NULL;
+    int64_t each = sal_shape_count(&shape) / a->batch;
+    for (int i = 0; i < n; i++)
+        a->sweep->take(a->sweep->context, first + i,
+                       (double)scores[i * each + a->question->class_index],
+                       gradient ? gradient + i * a->elements : NULL);
+    a->sweep->done += n;
+}
+
+static enum sal_status pass(const struct attempt *a, struct sal_error *err)
+{
+    const struct sal_question *question = a->question;
+    struct making making = {a, a->sweep->done};
+    int64_t left = a->sweep->n - a->sweep->done;
+    int n = left < a->batch ? (int)left : a->batch;
+    int input = sal_model_input(question->model)->value;
+    sal_pool_run(question->pool, n, make_one, &making);
+    enum sal_status status = sal_run_forward(a->run, a->x, question->job, err);
+    if (!status && a->sweep->gradient)
+        status = sal_run_backward(a->run, sal_model_output(question->model)->value,
+                                  question->class_index, &input, 1, question->job, err);
+    if (status)
+        return status;
+    take_all(a, making.first, n);
+    sal_job_step(question->job, 1);
+    return SAL_OK;
+}
+
+/* ---- the sweep ------------------------------------------------------------------------- */
+
+static enum sal_status open_attempt(struct attempt *a, struct sal_error *err)
+{
+    const struct sal_model_input *input = sal_model_input(a->question->model);
+    a->elements = (int64_t)input->channels * input->height * input->width;
+    a->x = calloc((size_t)a->batch * (size_t)a->elements, sizeof(*a->x));
+    if (!a->x)
+        return sal_fail(err, SAL_LIMIT, "no memory for %d inputs", a->batch);
+    return sal_run_open(&a->run, a->question->model,
+                        &(struct sal_run_options){.batch = a->batch,
+                                                  .gradient = a->sweep->gradient,
+                                                  .pool = a->question->pool},
+                        err);
+}
+
+/* *smaller: a smaller batch may do better. */
+static enum sal_status try_batch(struct attempt *a, bool *smaller, struct sal_error *err)
+{
+    enum sal_status status = open_attempt(a, err);
+    *smaller = status && a->batch > 1;
+    if (!status) {
+        sal_job_begin(a->question->job, (unsigned)((a->sweep->n + a->batch - 1) / a->batch));
+        while (!status && a->sweep->done < a->sweep->n)
+            status = pass(a, err);
+        *smaller = status == SAL_LIMIT && a->batch > 1 && a->sweep->done == 0;
+    }
+    sal_run_close(a->run);
+    free(a->x);
+    return status;
+}
+
+enum sal_status sal_sweep_run(struct sal_sweep *sweep, const struct sal_question *question,
+                              struct sal_map *map, struct sal_error *err)
+{
+    int batch = choose_batch(sweep, question);
+    bool smaller = true;
+    enum sal_status status = SAL_OK;
+    for (sweep->done = 0; smaller; batch /= 2) {
+        struct attempt a = {.sweep = sweep, .question = question, .batch = batch};
+        status = try_batch(&a, &smaller, err);
+    }
+    map->forwards += sweep->done;
+    map->backwards += sweep->gradient ? sweep->done : 0;
+    return status;
+}
+
+static int64_t common_divisor(int64_t a, int64_t b)
+{
+    return b ? common_divisor(b, a % b) : a;
+}
+
+int64_t sal_sweep_scatter(int64_t i, int64_t n)
+{
+    int64_t step = (int64_t)((double)n * 0.6180339887498949);
+    while (step < 1 || common_divisor(n, step) != 1)
+        step++;
+    return (i + 1) * step % n;
+}

@@ -1,0 +1,34 @@
+/*
+ * A sweep: many inputs through one kept run, a batch at a time.
+ *
+ * The method makes input number i when it is due and takes its score (and gradient)
+ * when it is there; never more than a batch is in memory. What is taken comes in the
+ * order of i, so that sums are the same bits for any batch and any number of threads.
+ */
+#ifndef SALISCOPE_EXPLAIN_SWEEP_H
+#define SALISCOPE_EXPLAIN_SWEEP_H
+
+#include "saliscope/explain.h"
+
+struct sal_sweep {
+    int64_t n;     /* inputs */
+    bool gradient; /* take wants d score / d x */
+    void *context;
+    /* Writes input i; several threads may be in it at once. */
+    void (*make)(const void *context, int64_t i, sal_real *x);
+    /* gradient: in the layout of x, NULL where none was asked for; of this call only. */
+    void (*take)(void *context, int64_t i, double score, const sal_real *gradient);
+    int64_t done; /* inputs taken so far; also after a failure */
+};
+
+/* Runs all n and counts them in map->forwards and backwards. The question's batch is
+ * obeyed as far as the model can be batched and memory allows. SAL_CANCELLED leaves
+ * what was taken. */
+enum sal_status sal_sweep_run(struct sal_sweep *sweep, const struct sal_question *question,
+                              struct sal_map *map, struct sal_error *err);
+
+/* Place number i of 0..n-1 in an order that is everywhere a little at first, so that
+ * the part of a sweep that was done before it was stopped stands for the whole. */
+int64_t sal_sweep_scatter(int64_t i, int64_t n);
+
+#endif
