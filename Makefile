@@ -284,5 +284,5 @@ clean:
 	rm -rf build
 
 -include $(CONFORMANCE_SRC:tests/%.c=$B/%.d) \
-         $(patsubst %.c,$B/%.d,$(SRC) $(TESTS) $(SUPPORT) $(wildcard tests/twin/*.c tests/gradient/*.c)) \
-         $(TWIN_SRC:%.c=$B/double/%.d)
+         $(patsubst %.c,$B/%.d,$(SRC) $(TESTS) $(SUPPORT) $(wildcard tests/twin/*.c tests/gradient/*.c tests/peers/*.c)) \
+         $(TWIN_SRC:%.c=$B/double/%.d) $B/double/tests/peers/measure.d
