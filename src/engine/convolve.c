@@ -284,6 +284,35 @@ size_t sal_convolve_scratch(const struct sal_convolution *g, bool back)
                          : g->rows * (f.pixels + (g->colours ? f.k_block : 0)));
 }
 
+enum sal_status sal_convolve_check(const struct sal_infer *infer, int x_input, int w_input,
+                                   int64_t group, struct sal_error *err)
+{
+    const struct sal_shape *x = &infer->in[x_input]->shape;
+    const struct sal_shape *w = &infer->in[w_input]->shape;
+    int64_t channels;
+    if (x->rank < 3 || x->rank > 5)
+        return sal_node_fail(infer->node, err,
+                             x->rank > 5 ? SAL_UNSUPPORTED : SAL_BAD_INPUT,
+                             "input must have 3 to 5 axes, has %d", x->rank);
+    if (w->rank != x->rank)
+        return sal_node_fail(infer->node, err, SAL_BAD_INPUT,
+                             "weight must have %d axes like the input, has %d", x->rank,
+                             w->rank);
+    if (w->dim[1] < 1)
+        return sal_node_fail(infer->node, err, SAL_BAD_INPUT,
+                             "weight has no input channels, must have 1 or more");
+    if (__builtin_mul_overflow(w->dim[1], group, &channels) || channels != x->dim[1])
+        return sal_node_fail(infer->node, err, SAL_BAD_INPUT,
+                             "weight expects %lld x %lld channels, input has %lld",
+                             (long long)group, (long long)w->dim[1],
+                             (long long)x->dim[1]);
+    if (w->dim[0] < 1 || w->dim[0] % group)
+        return sal_node_fail(infer->node, err, SAL_BAD_INPUT,
+                             "%lld output channels do not divide into %lld groups",
+                             (long long)w->dim[0], (long long)group);
+    return SAL_OK;
+}
+
 double sal_convolve_macs(const struct sal_convolution *g)
 {
     return (double)g->n * (double)(g->group * g->k) * (double)g->columns.pixels_out *

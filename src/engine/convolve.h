@@ -31,6 +31,10 @@ struct sal_convolution_base {
     const sal_real *bias; /* or this, one for each output channel; NULL: zeros */
 };
 
+/* Input `w` fits input `x`: 3 to 5 axes each, channels as `group` asks. */
+enum sal_status sal_convolve_check(const struct sal_infer *infer, int x, int w,
+                                   int64_t group, struct sal_error *err);
+
 /* y = base + w * x. k has pool and scratch, as for sal_convolve_scratch. */
 void sal_convolve(const struct sal_kernel *k, const struct sal_convolution *g,
                   const sal_real *x, const sal_real *w,

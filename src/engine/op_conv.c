@@ -23,32 +23,9 @@ static enum sal_status parse(struct sal_node *node, const struct sal_onnx_node *
     return SAL_OK;
 }
 
-static enum sal_status check_channels(const struct sal_infer *infer,
-                                      const struct conv *conv, struct sal_error *err)
+static enum sal_status check_bias(const struct sal_infer *infer, struct sal_error *err)
 {
-    const struct sal_shape *x = &infer->in[0]->shape, *w = &infer->in[1]->shape;
-    if (x->rank < 3 || x->rank > 5)
-        return sal_node_fail(infer->node, err,
-                             x->rank > 5 ? SAL_UNSUPPORTED : SAL_BAD_INPUT,
-                             "input must have 3 to 5 axes, has %d", x->rank);
-    if (w->rank != x->rank)
-        return sal_node_fail(infer->node, err, SAL_BAD_INPUT,
-                             "weight must have %d axes like the input, has %d", x->rank,
-                             w->rank);
-    if (w->dim[1] < 1)
-        return sal_node_fail(infer->node, err, SAL_BAD_INPUT,
-                             "weight has no input channels, must have 1 or more");
-    int64_t channels;
-    if (__builtin_mul_overflow(w->dim[1], conv->group, &channels) ||
-        channels != x->dim[1])
-        return sal_node_fail(infer->node, err, SAL_BAD_INPUT,
-                             "weight expects %lld x %lld channels, input has %lld",
-                             (long long)conv->group, (long long)w->dim[1],
-                             (long long)x->dim[1]);
-    if (w->dim[0] < 1 || w->dim[0] % conv->group)
-        return sal_node_fail(infer->node, err, SAL_BAD_INPUT,
-                             "%lld output channels do not divide into %lld groups",
-                             (long long)w->dim[0], (long long)conv->group);
+    const struct sal_shape *w = &infer->in[1]->shape;
     const struct sal_tensor *bias = sal_infer_in(infer, 2);
     char dims[128], weight[128];
     if (bias && (bias->kind != SAL_REAL || bias->shape.rank != 1 ||
@@ -67,7 +44,8 @@ static enum sal_status infer_conv(const struct sal_infer *infer, struct sal_erro
     const struct conv *conv = infer->node->attr;
     enum sal_status status = sal_infer_kind(infer, 0, SAL_REAL, err);
     if (status || (status = sal_infer_kind(infer, 1, SAL_REAL, err)) ||
-        (status = check_channels(infer, conv, err)))
+        (status = sal_convolve_check(infer, 0, 1, conv->group, err)) ||
+        (status = check_bias(infer, err)))
         return status;
     const struct sal_shape *x = &infer->in[0]->shape, *w = &infer->in[1]->shape;
     struct sal_tensor *out = infer->out[0];

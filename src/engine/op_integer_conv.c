@@ -61,41 +61,13 @@ static enum sal_status check_share(const struct sal_infer *infer, int i, enum sa
     return SAL_OK;
 }
 
-static enum sal_status check_channels(const struct sal_infer *infer,
-                                      const struct roles *roles, struct sal_error *err)
-{
-    const struct conv *conv = infer->node->attr;
-    const struct sal_shape *x = &infer->in[roles->x]->shape;
-    const struct sal_shape *w = &infer->in[roles->w]->shape;
-    int64_t channels;
-    if (x->rank < 3 || x->rank > 5)
-        return sal_node_fail(infer->node, err,
-                             x->rank > 5 ? SAL_UNSUPPORTED : SAL_BAD_INPUT,
-                             "input must have 3 to 5 axes, has %d", x->rank);
-    if (w->rank != x->rank)
-        return sal_node_fail(infer->node, err, SAL_BAD_INPUT,
-                             "weight must have %d axes like the input, has %d", x->rank,
-                             w->rank);
-    if (w->dim[1] < 1 || __builtin_mul_overflow(w->dim[1], conv->group, &channels) ||
-        channels != x->dim[1])
-        return sal_node_fail(infer->node, err, SAL_BAD_INPUT,
-                             "weight expects %lld x %lld channels, input has %lld",
-                             (long long)conv->group, (long long)w->dim[1],
-                             (long long)x->dim[1]);
-    if (w->dim[0] < 1 || w->dim[0] % conv->group)
-        return sal_node_fail(infer->node, err, SAL_BAD_INPUT,
-                             "%lld output channels do not divide into %lld groups",
-                             (long long)w->dim[0], (long long)conv->group);
-    return SAL_OK;
-}
-
 static enum sal_status infer_conv(const struct sal_infer *infer, const struct roles *roles,
                                   int type, struct sal_error *err)
 {
     const struct conv *conv = infer->node->attr;
     enum sal_status status = sal_infer_bytes(infer, roles->x, roles->x_zero, err);
     if (status || (status = sal_infer_bytes(infer, roles->w, roles->w_zero, err)) ||
-        (status = check_channels(infer, roles, err)))
+        (status = sal_convolve_check(infer, roles->x, roles->w, conv->group, err)))
         return status;
     const struct sal_shape *x = &infer->in[roles->x]->shape;
     const struct sal_shape *w = &infer->in[roles->w]->shape;
