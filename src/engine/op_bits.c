@@ -29,10 +29,7 @@ static enum sal_status bits_infer(const struct sal_infer *infer, struct sal_erro
 static void forward(const struct sal_kernel *k, void (*work)(const struct sal_stretch *))
 {
     struct sal_walk walk;
-    const struct sal_shape *out = &k->out[0]->shape;
-    sal_walk_init(
-        &walk, out,
-        (const struct sal_shape *const[]){&k->in[0]->shape, &k->in[1]->shape, out}, 3);
+    sal_walk_inputs(&walk, k);
     sal_walk_each(&walk, k, work);
 }
 

@@ -24,10 +24,7 @@ static void compare(const struct sal_kernel *k, void (*real)(const struct sal_st
                     void (*integer)(const struct sal_stretch *))
 {
     struct sal_walk walk;
-    const struct sal_shape *out = &k->out[0]->shape;
-    sal_walk_init(
-        &walk, out,
-        (const struct sal_shape *const[]){&k->in[0]->shape, &k->in[1]->shape, out}, 3);
+    sal_walk_inputs(&walk, k);
     sal_walk_each(&walk, k, k->in[0]->kind == SAL_REAL ? real : integer);
 }
 
@@ -189,12 +186,7 @@ static enum sal_status where_infer(const struct sal_infer *infer, struct sal_err
 
 static void where_walk(struct sal_walk *walk, const struct sal_kernel *k, int tag)
 {
-    const struct sal_shape *out = &k->out[0]->shape;
-    sal_walk_init(walk, out,
-                  (const struct sal_shape *const[]){&k->in[CONDITION]->shape,
-                                                    &k->in[THEN]->shape,
-                                                    &k->in[ELSE]->shape, out},
-                  4);
+    sal_walk_inputs(walk, k);
     walk->tag = tag;
 }
 

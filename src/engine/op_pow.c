@@ -105,26 +105,17 @@ static void exponent_gradient(const struct sal_stretch *s)
     }
 }
 
-static void walk_init(struct sal_walk *walk, const struct sal_kernel *k)
-{
-    const struct sal_shape *out = &k->out[0]->shape;
-    sal_walk_init(walk, out,
-                  (const struct sal_shape *const[]){&k->in[BASE]->shape,
-                                                    &k->in[EXPONENT]->shape, out},
-                  3);
-}
-
 static void forward(const struct sal_kernel *k)
 {
     struct sal_walk walk;
-    walk_init(&walk, k);
+    sal_walk_inputs(&walk, k);
     sal_walk_each(&walk, k, k->out[0]->kind == SAL_REAL ? reals : integers);
 }
 
 static void backward(const struct sal_kernel *k)
 {
     struct sal_walk walk;
-    walk_init(&walk, k);
+    sal_walk_inputs(&walk, k);
     if (k->dx[BASE])
         sal_walk_reduce(&walk, BASE, k, base_gradient);
     if (k->dx[EXPONENT])

@@ -1,5 +1,7 @@
 #include "walk.h"
 
+#include <assert.h>
+
 /* Axis `to` and the axis inside it are crossed by every operand as if one. */
 static bool merges(const struct sal_walk *walk, int to, int64_t dim, const int64_t *stride)
 {
@@ -40,6 +42,17 @@ void sal_walk_init(struct sal_walk *walk, const struct sal_shape *over,
     for (int t = 0; t < n; t++)
         sal_broadcast_strides(shapes[t], over, stride[t]);
     sal_walk_lay(walk, over, stride, n);
+}
+
+void sal_walk_inputs(struct sal_walk *walk, const struct sal_kernel *k)
+{
+    const struct sal_shape *shapes[SAL_WALK_OPERANDS], *out = &k->out[0]->shape;
+    int n = k->node->n_in;
+    assert(n < SAL_WALK_OPERANDS);
+    for (int i = 0; i < n; i++)
+        shapes[i] = &k->in[i]->shape;
+    shapes[n] = out;
+    sal_walk_init(walk, out, shapes, n + 1);
 }
 
 /* Some of a walk's axes, outermost first. */

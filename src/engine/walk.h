@@ -44,6 +44,9 @@ struct sal_stretch {
 void sal_walk_init(struct sal_walk *walk, const struct sal_shape *over,
                    const struct sal_shape *const *shapes, int n);
 
+/* Of a node's inputs, all of them there, and behind them its output 0, over that. */
+void sal_walk_inputs(struct sal_walk *walk, const struct sal_kernel *k);
+
 /* The same for operands whose strides along `over` are given; they may be negative,
  * and are 0 only where the operand repeats. */
 void sal_walk_lay(struct sal_walk *walk, const struct sal_shape *over,
