@@ -42,7 +42,12 @@ TESTS    := $(sort $(wildcard tests/test_*.c))
 SUPPORT  := $(sort $(wildcard tests/support/*.c))
 SCRIPTS  := $(sort $(wildcard tests/*.sh))
 
-obj = $(1:%.c=$B/%.o)
+# Kernels that are compiled once per instruction set, see src/engine/lanes.h.
+LANES_SRC := $(wildcard src/engine/lanes_*.c)
+ISAS      := base $(if $(filter x86_64%,$(shell $(CC) -dumpmachine)),avx2 avx512)
+
+obj = $(foreach s,$(filter-out $(LANES_SRC),$1),$(s:%.c=$B/%.o)) \
+      $(foreach s,$(filter $(LANES_SRC),$1),$(ISAS:%=$B/$(s:.c=).%.o))
 
 # ---- flags ----------------------------------------------------------------------
 
@@ -107,6 +112,20 @@ $B/%.o: %.c
 # Kernels earn the optimiser's patience.
 $B/src/engine/%.o: OPT += $(if $(SAN)$(DEBUG),,-O3)
 
+# Vectors of another width than the caller's are never passed: -Wno-psabi.
+FUSED       := -ffp-contract=fast -Wno-psabi
+ISA_base    := -DSAL_ISA=base
+ISA_avx2    := -DSAL_ISA=avx2 -mavx2 -mfma
+ISA_avx512  := -DSAL_ISA=avx512 -mavx512f -mavx512bw -mavx512dq -mavx512vl -mavx2 \
+               -mfma -mprefer-vector-width=512
+
+define isa_rule
+$B/src/engine/lanes_%.$1.o: src/engine/lanes_%.c
+	@mkdir -p $$(@D)
+	$$(CC) $$(ALL_CFLAGS) $$(FUSED) $$(ISA_$1) -MMD -MP -c -o $$@ $$<
+endef
+$(foreach isa,$(ISAS),$(eval $(call isa_rule,$(isa))))
+
 $B/libsaliscope.a: $(call obj,$(LIB_SRC))
 	rm -f $@
 	$(AR) rcs $@ $^
@@ -118,6 +137,7 @@ $B/saliscope: $(call obj,$(APP_SRC)) $B/libsaliscope.a
 # The engine compiled a second time with sal_real = double, linked into one object
 # that shows a single symbol, so that a test can hold both in one process.
 
+$B/double/src/engine/lanes_%.o: ALL_CFLAGS += $(FUSED) $(ISA_base)
 $B/double/%.o: %.c
 	@mkdir -p $(@D)
 	$(CC) $(ALL_CFLAGS) -DSAL_DOUBLE -Isrc/engine -MMD -MP -c -o $@ $<
@@ -284,5 +304,6 @@ clean:
 	rm -rf build
 
 -include $(CONFORMANCE_SRC:tests/%.c=$B/%.d) \
+         $(patsubst %.o,%.d,$(call obj,$(LANES_SRC))) \
          $(patsubst %.c,$B/%.d,$(SRC) $(TESTS) $(SUPPORT) $(wildcard tests/twin/*.c tests/gradient/*.c tests/peers/*.c)) \
          $(TWIN_SRC:%.c=$B/double/%.d) $B/double/tests/peers/measure.d
