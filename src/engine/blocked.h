@@ -22,14 +22,6 @@ static inline struct sal_shape sal_blocked_shape(const struct sal_blocked *b)
     return (struct sal_shape){.rank = 5, .dim = {sal_blocks(b->c), b->n, b->h, b->w, SAL_BLOCK}};
 }
 
-/* What a kernel reads: x, where mask (laid out like x) lies strictly between low and
- * high, elsewhere 0. mask NULL: x. The gradient that passes a clamp, as its output
- * tells. */
-struct sal_source {
-    const sal_real *x, *mask;
-    sal_real low, high;
-};
-
 /* What a kernel writes: clamp(base[channel] + add + result) */
 struct sal_target {
     const sal_real *base; /* per channel, whole blocks; NULL: zeros */

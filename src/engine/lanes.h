@@ -53,7 +53,16 @@ struct sal_tile {
     sal_real *out;
     ptrdiff_t out_pixel, out_row, out_block;
     sal_real low, high;     /* the clamp; infinite where there is none */
-    const sal_real *soon;   /* weights that the next tile reads; NULL: unknown */
+    const sal_real *soon;   /* weights read soon: 16 reals are fetched ahead for each
+                               channel and tap; NULL: none */
+};
+
+/* What a kernel reads: x, where mask (laid out like x) lies strictly between low and
+ * high, elsewhere 0. mask NULL: x. The gradient that passes a clamp, as its output
+ * tells. */
+struct sal_source {
+    const sal_real *x, *mask;
+    sal_real low, high;
 };
 
 struct sal_lanes {
@@ -65,9 +74,12 @@ struct sal_lanes {
      * elements apart and have 16 lanes each. */
     void (*tile)(const struct sal_tile *tile, int rows, int pixels, int width);
 
-    /* The same for planar input: pixels lie 1 element apart, a "block" is a
-     * single channel with one lane. */
+    /* The same for planar input: pixels lie 1 element apart and have one lane;
+     * channels are taps. */
     void (*planar)(const struct sal_tile *tile, int rows, int pixels, int width);
+
+    /* to[i] = mask[i] strictly between low and high ? x[i] : 0 */
+    void (*mask)(sal_real *to, const struct sal_source *from, size_t n);
 };
 
 /* The table in use. */

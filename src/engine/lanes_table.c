@@ -17,4 +17,5 @@ const struct sal_lanes SAL_NAMED(sal_lanes) = {
     .width = SAL_WIDTH,
     .tile = SAL_NAMED(sal_tile),
     .planar = SAL_NAMED(sal_tile_planar),
+    .mask = SAL_NAMED(sal_mask),
 };

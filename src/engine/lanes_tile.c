@@ -71,17 +71,18 @@ SAL_INLINE void finish(struct sums *sums, const struct sal_tile *t, const int ro
         }
 }
 
+/* lanes: those of a full block, 16; 1 where input is planar. */
 SAL_INLINE void tile(const struct sal_tile *t, const int rows, const int pixels,
                      const int width, const int lanes)
 {
-    const int vectors = width * SAL_PARTS, step = lanes;
+    const int vectors = width * SAL_PARTS;
     struct sums sums;
     const sal_real *w = t->w, *soon = t->soon ? t->soon : w;
-    const ptrdiff_t ahead = t->soon ? width * SAL_BLOCK : 0;
+    const ptrdiff_t ahead = t->soon ? SAL_BLOCK : 0;
     begin(&sums, t, rows * pixels, vectors);
     for (int b = 0; b < t->blocks; b++) {
         const sal_real *block = t->in + b * t->in_block;
-        const int n = b < t->blocks - 1 ? lanes : t->lanes;
+        const int n = lanes == 1 || b < t->blocks - 1 ? lanes : t->lanes;
         for (int i = 0; i < t->n_taps; i++) {
             const sal_real *from[2] = {block + t->taps[i]};
             from[1] = from[0] + t->in_row;
@@ -89,7 +90,7 @@ SAL_INLINE void tile(const struct sal_tile *t, const int rows, const int pixels,
             for (int q = 0; q < n; q++, w += width * SAL_BLOCK) {
                 prefetch(soon);
                 soon += ahead;
-                multiply(&sums, from, w, rows, pixels, vectors, step);
+                multiply(&sums, from, w, rows, pixels, vectors, lanes);
                 from[0]++, from[1]++;
             }
             w += (lanes - n) * width * SAL_BLOCK;

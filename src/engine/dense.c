@@ -1,0 +1,362 @@
+#include "dense.h"
+
+#include <string.h>
+
+#include "kernel.h"
+#include "real.h"
+#include "saliscope/pool.h"
+
+struct job {
+    const struct sal_dense *d;
+    const struct sal_source *source;
+    const struct sal_target *target;
+    const struct sal_lanes *lanes;
+    const sal_real *packed;
+    sal_real *scratch;
+    size_t scratch_stride;
+    int64_t pieces;    /* of one image; flat: of all */
+    int strip_parts;   /* strips are cut into so many, */
+    int strips;        /* of so many each */
+};
+
+/* One piece of the target: rows i0..i1-1 of an image, and some strips. */
+struct piece {
+    const struct job *job;
+    int64_t image, i0, i1;
+    int strip0, strip1;
+    const sal_real *window;
+    ptrdiff_t plane; /* from block to block in the window */
+};
+
+static bool is_image(const struct sal_dense *d)
+{
+    return d->planar && !d->back;
+}
+
+/* ---- the window ---------------------------------------------------------------- */
+
+/* A row of the source from column x0 on, columns that lie outside being zero, those of
+ * one residue behind the other. */
+static void gather_row(const struct sal_dense *d, const struct sal_source *row,
+                       const struct sal_lanes *lanes, sal_real *to)
+{
+    size_t unit = is_image(d) ? 1 : SAL_BLOCK;
+    int64_t step = d->step[1];
+    for (int64_t r = 0; r < step; r++, to += d->parity * (int64_t)unit) {
+        int64_t first = d->low[1] + r; /* columns first + i * step */
+        int64_t lo = first < 0 ? sal_least((-first + step - 1) / step, d->parity) : 0;
+        int64_t hi = d->w > first ? sal_least((d->w - first + step - 1) / step, d->parity) : 0;
+        hi = hi < lo ? lo : hi;
+        memset(to, 0, sizeof(*to) * unit * (size_t)lo);
+        memset(to + hi * (int64_t)unit, 0, sizeof(*to) * unit * (size_t)(d->parity - hi));
+        ptrdiff_t at = (first + lo * step) * (ptrdiff_t)unit;
+        sal_real *inside = to + lo * (int64_t)unit;
+        size_t n = (size_t)(hi - lo);
+        struct sal_source from = *row;
+        from.x += at;
+        if (from.mask) {
+            from.mask += at; /* backwards: step 1 */
+            lanes->mask(inside, &from, n * unit);
+        } else if (step == 1) {
+            memcpy(inside, from.x, sizeof(*to) * unit * n);
+        } else if (unit == 1) {
+            for (size_t i = 0; i < n; i++)
+                inside[i] = from.x[i * (size_t)step];
+        } else {
+            for (size_t i = 0; i < n; i++)
+                memcpy(inside + i * SAL_BLOCK, from.x + i * (size_t)step * SAL_BLOCK,
+                       sizeof(*to) * SAL_BLOCK);
+        }
+    }
+}
+
+/* Rows between those that taps of a strided pointwise convolution read. */
+static bool row_is_read(const struct sal_dense *d, int64_t row)
+{
+    return row % d->step[0] <= d->high[0] - d->low[0];
+}
+
+static void gather(const struct piece *piece, sal_real *window)
+{
+    const struct sal_dense *d = piece->job->d;
+    const struct sal_source *source = piece->job->source;
+    size_t unit = is_image(d) ? 1 : SAL_BLOCK;
+    int64_t planes = is_image(d) ? d->c : sal_blocks(d->c);
+    int64_t first = piece->i0 * d->step[0] + d->low[0];
+    int64_t rows = (piece->i1 - piece->i0 - 1) * d->step[0] + d->high[0] - d->low[0] + 1;
+    for (int64_t p = 0; p < planes; p++)
+        for (int64_t i = 0; i < rows; i++) {
+            if (!row_is_read(d, i))
+                continue;
+            sal_real *to = window + p * d->plane + i * d->row;
+            int64_t y = first + i;
+            if (y < 0 || y >= d->h) {
+                memset(to, 0, sizeof(*to) * (size_t)d->row);
+                continue;
+            }
+            int64_t plane = is_image(d) ? piece->image * d->c + p : p * d->n + piece->image;
+            ptrdiff_t at = (ptrdiff_t)((plane * d->h + y) * d->w) * (ptrdiff_t)unit;
+            struct sal_source row = *source;
+            row.x += at;
+            row.mask = source->mask ? source->mask + at : NULL;
+            gather_row(d, &row, piece->job->lanes, to);
+        }
+}
+
+/* ---- strips -------------------------------------------------------------------- */
+
+/* What all tiles of a strip of a class share. */
+struct strip {
+    struct sal_tile tile;
+    int width;
+    bool image;
+    const sal_real *soon, *soon_end;
+    const struct sal_lanes *lanes;
+};
+
+static void run_tile(struct strip *s, int rows, int pixels)
+{
+    s->tile.soon = s->soon < s->soon_end ? s->soon : NULL;
+    s->soon += s->tile.blocks * s->tile.n_taps * SAL_BLOCK * (s->image ? 1 : SAL_BLOCK);
+    (s->image ? s->lanes->planar : s->lanes->tile)(&s->tile, rows, pixels, s->width);
+}
+
+/* `pixels` in a row, in tiles of about the same size. */
+static void run_row(struct strip *s, int64_t pixels, int rows)
+{
+    int64_t most = s->lanes->pixels / rows, tiles = (pixels + most - 1) / most;
+    int64_t unit = s->image ? 1 : SAL_BLOCK;
+    for (int64_t i = 0; i < tiles; i++) {
+        int64_t n = pixels / tiles + (i < pixels % tiles);
+        run_tile(s, rows, (int)n);
+        s->tile.in += n * unit;
+        s->tile.out += n * s->tile.out_pixel;
+        if (s->tile.add)
+            s->tile.add += n * s->tile.out_pixel;
+    }
+}
+
+/* Everything but the places of its pixels. */
+static struct strip strip_of(const struct piece *piece, const struct sal_dense_class *class,
+                             int index)
+{
+    const struct job *job = piece->job;
+    const struct sal_dense *d = job->d;
+    const struct sal_dense_strip *strip = &d->strips[index];
+    const struct sal_target *target = job->target;
+    struct strip s = {.width = strip->width, .image = is_image(d), .lanes = job->lanes};
+    s.tile = (struct sal_tile){
+        .taps = class->offsets,
+        .n_taps = class->n_taps * (int)(s.image ? d->c : 1),
+        .blocks = (int)(strip->to - strip->from),
+        .lanes = SAL_BLOCK,
+        .in_block = piece->plane,
+        .w = job->packed + class->weights[index],
+        .base = target->base ? target->base + strip->block * SAL_BLOCK : NULL,
+        .low = target->low,
+        .high = target->high,
+    };
+    if (!s.image && strip->to == sal_blocks(d->c))
+        s.tile.lanes = (int)(d->c - (strip->to - 1) * SAL_BLOCK);
+    if (index + 1 < piece->strip1) {
+        s.soon = job->packed + class->weights[index + 1];
+        s.soon_end = s.soon + (class->weights[index + 1] - class->weights[index]);
+    }
+    return s;
+}
+
+/* ---- rows of windows ------------------------------------------------------------- */
+
+static void aim(struct strip *s, const struct piece *piece,
+                const struct sal_dense_class *class, int index, int64_t i)
+{
+    const struct sal_dense *d = piece->job->d;
+    const struct sal_target *target = piece->job->target;
+    const struct sal_dense_strip *strip = &d->strips[index];
+    s->tile.in = piece->window + (i - piece->i0) * d->step[0] * d->row +
+                 (s->image ? 0 : strip->from * piece->plane);
+    int64_t y = class->y + i * d->spread[0];
+    int64_t row = (strip->block * d->n + piece->image) * d->out_h + y;
+    ptrdiff_t at = (ptrdiff_t)(row * d->out_w + class->x) * SAL_BLOCK;
+    s->tile.out = target->y + at;
+    s->tile.add = target->add ? target->add + at : NULL;
+}
+
+static void run_strip(const struct piece *piece, const struct sal_dense_class *class,
+                      int index)
+{
+    const struct sal_dense *d = piece->job->d;
+    struct strip s = strip_of(piece, class, index);
+    s.tile.in_row = d->step[0] * d->row;
+    s.tile.out_pixel = (ptrdiff_t)(d->spread[1] * SAL_BLOCK);
+    s.tile.out_row = (ptrdiff_t)(d->spread[0] * d->out_w * SAL_BLOCK);
+    s.tile.out_block = (ptrdiff_t)(d->n * d->out_h * d->out_w * SAL_BLOCK);
+    int64_t i1 = sal_least(piece->i1, class->rows);
+    bool pairs = class->columns <= s.lanes->pixels / 2;
+    for (int64_t i = piece->i0; i < i1;) {
+        int rows = pairs && i + 1 < i1 ? 2 : 1;
+        aim(&s, piece, class, index, i);
+        run_row(&s, class->columns, rows);
+        i += rows;
+    }
+}
+
+/* A class without taps leaves what it would add to as it is. */
+static void run_classes(const struct piece *piece)
+{
+    const struct sal_dense *d = piece->job->d;
+    for (int c = 0; c < d->n_classes; c++)
+        for (int i = piece->strip0; d->classes[c].n_taps && i < piece->strip1; i++)
+            run_strip(piece, &d->classes[c], i);
+}
+
+/* ---- squares -------------------------------------------------------------------- */
+
+/* Adds a row of squares, all lanes of every position, to the planar target. */
+static void spread_squares(const struct piece *piece, int64_t i, const sal_real *row)
+{
+    const struct sal_dense *d = piece->job->d;
+    const struct sal_conv_geometry *g = &d->g;
+    for (int64_t lane = 0; lane < d->k; lane++) {
+        int64_t c = lane % g->c, px = lane / g->c % g->stride[1];
+        int64_t y = i * g->stride[0] + lane / g->c / g->stride[1];
+        if (y >= g->in[0])
+            continue;
+        sal_real *to = piece->job->target->y +
+                       ((piece->image * g->c + c) * g->in[0] + y) * g->in[1];
+        const sal_real *from = row + lane / SAL_BLOCK * d->out_w * SAL_BLOCK +
+                               lane % SAL_BLOCK;
+        for (int64_t x = px; x < g->in[1]; x += g->stride[1], from += SAL_BLOCK)
+            to[x] += *from;
+    }
+}
+
+static void run_squares(const struct piece *piece, sal_real *row)
+{
+    const struct sal_dense *d = piece->job->d;
+    for (int64_t i = piece->i0; i < piece->i1; i++) {
+        for (int j = 0; j < d->n_strips; j++) {
+            struct strip s = strip_of(piece, d->classes, j);
+            s.tile.in = piece->window + (i - piece->i0) * d->row;
+            s.tile.out_pixel = SAL_BLOCK;
+            s.tile.out_block = (ptrdiff_t)(d->out_w * SAL_BLOCK);
+            s.tile.out = row + d->strips[j].block * s.tile.out_block;
+            run_row(&s, d->out_w, 1);
+        }
+        spread_squares(piece, i, row);
+    }
+}
+
+/* ---- pieces ---------------------------------------------------------------------- */
+
+static void window_item(void *context, int item, int worker)
+{
+    const struct job *job = context;
+    const struct sal_dense *d = job->d;
+    int64_t at = item % (d->n * job->pieces), part = item / (d->n * job->pieces);
+    struct piece piece = {.job = job,
+                          .image = at / job->pieces,
+                          .i0 = at % job->pieces * d->rows,
+                          .strip0 = (int)part * job->strips,
+                          .plane = d->plane};
+    int64_t rows = d->classes[0].rows; /* no class has more */
+    piece.i1 = sal_least(piece.i0 + d->rows, rows);
+    piece.strip1 = (int)sal_least(piece.strip0 + job->strips, d->n_strips);
+    sal_real *window = job->scratch + (size_t)worker * job->scratch_stride;
+    gather(&piece, window);
+    piece.window = window;
+    if (d->planar && d->back)
+        run_squares(&piece, window + sal_blocks(d->c) * d->plane);
+    else
+        run_classes(&piece);
+}
+
+/* The masked pixels of a piece, block by block. */
+static void mask_pixels(const struct job *job, int64_t p0, int64_t p1, sal_real *window)
+{
+    const struct sal_dense *d = job->d;
+    int64_t pixels = d->n * d->h * d->w;
+    for (int64_t b = 0; b < sal_blocks(d->c); b++) {
+        struct sal_source from = *job->source;
+        from.x += (b * pixels + p0) * SAL_BLOCK;
+        from.mask += (b * pixels + p0) * SAL_BLOCK;
+        job->lanes->mask(window + b * d->plane, &from, (size_t)((p1 - p0) * SAL_BLOCK));
+    }
+}
+
+static void flat_item(void *context, int item, int worker)
+{
+    const struct job *job = context;
+    const struct sal_dense *d = job->d;
+    const struct sal_target *target = job->target;
+    int64_t pixels = d->n * d->h * d->w, p0 = item % job->pieces * d->rows;
+    int64_t p1 = sal_least(p0 + d->rows, pixels);
+    struct piece piece = {.job = job,
+                          .strip0 = (int)(item / job->pieces) * job->strips,
+                          .window = job->source->x + p0 * SAL_BLOCK,
+                          .plane = (ptrdiff_t)(pixels * SAL_BLOCK)};
+    piece.strip1 = (int)sal_least(piece.strip0 + job->strips, d->n_strips);
+    if (job->source->mask) {
+        sal_real *window = job->scratch + (size_t)worker * job->scratch_stride;
+        mask_pixels(job, p0, p1, window);
+        piece.window = window;
+        piece.plane = d->plane;
+    }
+    for (int i = piece.strip0; i < piece.strip1; i++) {
+        struct strip s = strip_of(&piece, d->classes, i);
+        ptrdiff_t at = (ptrdiff_t)((d->strips[i].block * pixels + p0) * SAL_BLOCK);
+        s.tile.in = piece.window + d->strips[i].from * piece.plane;
+        s.tile.out_pixel = SAL_BLOCK;
+        s.tile.out_block = (ptrdiff_t)(pixels * SAL_BLOCK);
+        s.tile.out = target->y + at;
+        s.tile.add = target->add ? target->add + at : NULL;
+        run_row(&s, p1 - p0, 1);
+    }
+}
+
+/* Enough items for every thread, and as many for each, if strips allow. */
+static void cut_strips(struct job *job, int64_t pieces, int threads)
+{
+    const struct sal_dense *d = job->d;
+    int most = d->planar && d->back ? 1 : d->n_strips, parts = 1;
+    while (parts < most && threads > 1 &&
+           (pieces * parts < 4 * threads || pieces * parts % threads))
+        parts++;
+    job->strips = (d->n_strips + parts - 1) / parts;
+    job->strip_parts = (d->n_strips + job->strips - 1) / job->strips;
+}
+
+void sal_dense_run(const struct sal_dense *d, const struct sal_source *source,
+                   const sal_real *packed, const struct sal_target *target,
+                   struct sal_pool *pool, sal_real *scratch, size_t scratch_stride)
+{
+    struct job job = {.d = d,
+                      .source = source,
+                      .target = target,
+                      .lanes = sal_lanes(),
+                      .packed = packed,
+                      .scratch = scratch,
+                      .scratch_stride = scratch_stride};
+    struct sal_target open = *target;
+    if (d->planar && d->back) {
+        open = (struct sal_target){.low = -SAL_INFINITY, .high = SAL_INFINITY, .y = target->y};
+        job.target = &open;
+    }
+    int64_t rows = d->flat ? d->n * d->h * d->w : d->classes[0].rows;
+    job.pieces = (rows + d->rows - 1) / d->rows;
+    int64_t pieces = d->flat ? job.pieces : d->n * job.pieces;
+    if (pieces == 0)
+        return;
+    cut_strips(&job, pieces, sal_pool_threads(pool));
+    sal_pool_run(pool, (int)pieces * job.strip_parts, d->flat ? flat_item : window_item, &job);
+}
+
+size_t sal_dense_scratch(const struct sal_dense *d)
+{
+    size_t planes = (size_t)(is_image(d) ? d->c : sal_blocks(d->c));
+    size_t window = planes * (size_t)d->plane;
+    if (d->flat)
+        return d->back ? window : 0;
+    size_t row = (size_t)(sal_blocks(d->k) * d->out_w * SAL_BLOCK);
+    return window + (d->planar && d->back ? row : 0);
+}

@@ -1,0 +1,142 @@
+/* Weights of a dense convolution in the order its tiles read them. */
+#include <string.h>
+
+#include "dense.h"
+#include "kernel.h"
+#include "saliscope/pool.h"
+
+struct packing {
+    const struct sal_dense *d;
+    const sal_real *w, *scale;
+    sal_real *packed;
+};
+
+/* One strip of one class. */
+struct part {
+    const struct packing *p;
+    const struct sal_dense_class *class;
+    const struct sal_dense_strip *strip;
+    sal_real *to;
+    int64_t width; /* reals from lane to lane */
+};
+
+static sal_real scaled(const struct packing *p, int64_t forward_k, sal_real w)
+{
+    return p->scale ? w * p->scale[forward_k] : w;
+}
+
+/* Where the weight of input channel c and tap t goes. */
+static sal_real *place(const struct part *part, int64_t c, int64_t t)
+{
+    int64_t block = c / SAL_BLOCK - part->strip->from;
+    int64_t at = (block * part->class->n_taps + t) * SAL_BLOCK + c % SAL_BLOCK;
+    return part->to + at * part->width;
+}
+
+/* ---- forward ------------------------------------------------------------------- */
+
+static void pack_channel(const struct part *part, int64_t k, int64_t column)
+{
+    const struct packing *p = part->p;
+    const struct sal_conv_geometry *g = &p->d->g;
+    int64_t cg = g->c / g->group, taps = part->class->n_taps;
+    int64_t first = k / (g->k / g->group) * cg;
+    const sal_real *w = p->w + k * cg * taps;
+    for (int64_t c = 0; c < cg; c++)
+        for (int64_t t = 0; t < taps; t++, w++)
+            place(part, first + c, t)[column] = scaled(p, k, *w);
+}
+
+/* Of an image, channels are innermost: a grey picture's edge filters cancel among
+ * them, before rounding adds up. */
+static void pack_planar(const struct part *part, int64_t k, int64_t column)
+{
+    const struct packing *p = part->p;
+    int64_t channels = p->d->c, taps = part->class->n_taps;
+    const sal_real *w = p->w + k * channels * taps;
+    for (int64_t c = 0; c < channels; c++)
+        for (int64_t t = 0; t < taps; t++)
+            part->to[(t * channels + c) * part->width + column] = scaled(p, k, *w++);
+}
+
+/* ---- backward ------------------------------------------------------------------ */
+
+/* Source channel k of the gradient, for the strip's channels. */
+static void pack_source(const struct part *part, int64_t k)
+{
+    const struct packing *p = part->p;
+    const struct sal_conv_geometry *g = &p->d->g;
+    int64_t cg = g->c / g->group, first = k / (g->k / g->group) * cg;
+    int64_t c0 = part->strip->block * SAL_BLOCK, c1 = c0 + part->width;
+    c1 = sal_least(c1, first + cg);
+    int64_t from = c0 > first ? c0 : first, kernel = g->kernel[0] * g->kernel[1];
+    for (int t = 0; t < part->class->n_taps; t++) {
+        const sal_real *w = p->w + k * cg * kernel + part->class->taps[t].at;
+        sal_real *to = place(part, k, t);
+        for (int64_t c = from; c < c1; c++)
+            to[c - c0] = scaled(p, k, w[(c - first) * kernel]);
+    }
+}
+
+/* Which tap of the kernel pixel r of a square is read with at offset t; -1: none. */
+static int64_t tap_of(const struct sal_conv_geometry *g, int axis, int64_t r, int64_t t)
+{
+    int64_t distance = r + g->pad[axis] - t * g->stride[axis];
+    bool hit = distance >= 0 && distance % g->dilation[axis] == 0 &&
+               distance / g->dilation[axis] < g->kernel[axis];
+    return hit ? distance / g->dilation[axis] : -1;
+}
+
+static void pack_square(const struct part *part, int64_t lane, int64_t column)
+{
+    const struct packing *p = part->p;
+    const struct sal_conv_geometry *g = &p->d->g;
+    int64_t c = lane % g->c, x = lane / g->c % g->stride[1], y = lane / g->c / g->stride[1];
+    int64_t kernel = g->kernel[0] * g->kernel[1];
+    for (int t = 0; t < part->class->n_taps; t++) {
+        int64_t i = tap_of(g, 0, y, part->class->taps[t].y);
+        int64_t j = tap_of(g, 1, x, part->class->taps[t].x);
+        if (i < 0 || j < 0)
+            continue;
+        const sal_real *w = p->w + c * kernel + i * g->kernel[1] + j;
+        for (int64_t k = 0; k < g->k; k++)
+            place(part, k, t)[column] = scaled(p, k, w[k * g->c * kernel]);
+    }
+}
+
+/* ---- all of it ----------------------------------------------------------------- */
+
+static void pack_part(void *context, int tile, int worker)
+{
+    (void)worker;
+    const struct packing *p = context;
+    const struct sal_dense *d = p->d;
+    const struct sal_dense_class *class = &d->classes[tile / d->n_strips];
+    const struct sal_dense_strip *strip = &d->strips[tile % d->n_strips];
+    size_t from = class->weights[tile % d->n_strips];
+    struct part part = {p, class, strip, p->packed + from, strip->width * SAL_BLOCK};
+    int64_t lanes = d->planar && !d->back ? d->c : SAL_BLOCK;
+    memset(part.to, 0, sizeof(sal_real) * (size_t)((strip->to - strip->from) *
+                                                   class->n_taps * lanes * part.width));
+    int64_t k0 = strip->block * SAL_BLOCK, k1 = sal_least(k0 + part.width, d->k);
+    if (d->back && !d->planar) {
+        int64_t c1 = sal_least(strip->to * SAL_BLOCK, d->c);
+        for (int64_t k = strip->from * SAL_BLOCK; k < c1; k++)
+            pack_source(&part, k);
+        return;
+    }
+    for (int64_t k = k0; k < k1; k++)
+        if (d->back)
+            pack_square(&part, k, k - k0);
+        else if (d->planar)
+            pack_planar(&part, k, k - k0);
+        else
+            pack_channel(&part, k, k - k0);
+}
+
+void sal_dense_pack(const struct sal_dense *d, const sal_real *w, const sal_real *scale,
+                    sal_real *packed, struct sal_pool *pool)
+{
+    struct packing packing = {d, w, scale, packed};
+    sal_pool_run(pool, d->n_classes * d->n_strips, pack_part, &packing);
+}

@@ -1,0 +1,332 @@
+/* Dense convolutions on blocked activations, against a naive one in double. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "dense.h"
+#include "real.h"
+#include "saliscope/pool.h"
+
+enum { SHAPES = 400 };
+
+static uint64_t state = 1;
+
+static int64_t draw(int64_t from, int64_t to)
+{
+    state = state * 6364136223846793005u + 1442695040888963407u;
+    return from + (int64_t)((state >> 33) % (uint64_t)(to - from + 1));
+}
+
+static float number(void)
+{
+    return (float)draw(-1000, 1000) / 1000;
+}
+
+static float *numbers(int64_t n)
+{
+    float *x = malloc(sizeof(*x) * (size_t)(n + 1));
+    for (int64_t i = 0; i < n; i++)
+        x[i] = number();
+    return x;
+}
+
+static float *zeros(int64_t n)
+{
+    return calloc((size_t)(n + 1), sizeof(float));
+}
+
+/* ---- layouts ------------------------------------------------------------------- */
+
+static int64_t blocked_count(int64_t n, int64_t c, const int64_t hw[2])
+{
+    return sal_blocks(c) * n * hw[0] * hw[1] * SAL_BLOCK;
+}
+
+static int64_t blocked_at(int64_t n, const int64_t hw[2], int64_t image, int64_t c, int64_t y,
+                          int64_t x)
+{
+    return ((((c / SAL_BLOCK) * n + image) * hw[0] + y) * hw[1] + x) * SAL_BLOCK +
+           c % SAL_BLOCK;
+}
+
+static int64_t plain_at(int64_t channels, const int64_t hw[2], int64_t image, int64_t c,
+                        int64_t y, int64_t x)
+{
+    return ((image * channels + c) * hw[0] + y) * hw[1] + x;
+}
+
+/* ---- geometries ------------------------------------------------------------------ */
+
+static struct sal_conv_geometry geometry(bool planar)
+{
+    for (;;) {
+        struct sal_conv_geometry g = {.n = draw(1, 3), .group = planar ? 1 : draw(0, 3)};
+        g.group = g.group < 1 ? 1 : g.group;
+        g.c = g.group * draw(1, planar ? 4 : 40);
+        g.k = g.group * draw(1, 50);
+        bool fits = true;
+        for (int i = 0; i < 2; i++) {
+            g.in[i] = draw(1, 20);
+            g.kernel[i] = draw(0, 2) ? draw(1, 4) : 1;
+            g.stride[i] = draw(0, 2) ? 1 : draw(1, 3);
+            g.dilation[i] = draw(0, 3) ? 1 : 2;
+            g.pad[i] = draw(0, 2);
+            int64_t reach = (g.kernel[i] - 1) * g.dilation[i] + 1;
+            int64_t room = g.in[i] + g.pad[i] + draw(0, 2) - reach;
+            fits &= room >= 0;
+            g.out[i] = room / g.stride[i] + 1;
+        }
+        if (fits)
+            return g;
+    }
+}
+
+/* Calls visit for every product in the convolution. */
+struct product {
+    int64_t image, k, y, x, c, sy, sx, w;
+};
+
+static void every_product(const struct sal_conv_geometry *g,
+                          void (*visit)(const struct product *p, void *context),
+                          void *context)
+{
+    int64_t cg = g->c / g->group, kg = g->k / g->group;
+    struct product p;
+    for (p.image = 0; p.image < g->n; p.image++)
+        for (p.k = 0; p.k < g->k; p.k++)
+            for (p.y = 0; p.y < g->out[0]; p.y++)
+                for (p.x = 0; p.x < g->out[1]; p.x++)
+                    for (int64_t i = 0; i < cg * g->kernel[0] * g->kernel[1]; i++) {
+                        int64_t tx = i % g->kernel[1], ty = i / g->kernel[1] % g->kernel[0];
+                        p.c = p.k / kg * cg + i / g->kernel[1] / g->kernel[0];
+                        p.sy = p.y * g->stride[0] - g->pad[0] + ty * g->dilation[0];
+                        p.sx = p.x * g->stride[1] - g->pad[1] + tx * g->dilation[1];
+                        p.w = p.k * cg * g->kernel[0] * g->kernel[1] + i;
+                        if (p.sy >= 0 && p.sy < g->in[0] && p.sx >= 0 && p.sx < g->in[1])
+                            visit(&p, context);
+                    }
+}
+
+struct sums {
+    const struct sal_conv_geometry *g;
+    const float *x, *w, *scale, *dy, *mask;
+    float low, high;
+    double *sum, *size; /* of the terms, for the tolerance */
+    bool planar;
+};
+
+static int64_t in_at(const struct sums *s, const struct product *p)
+{
+    return s->planar ? plain_at(s->g->c, s->g->in, p->image, p->c, p->sy, p->sx)
+                     : blocked_at(s->g->n, s->g->in, p->image, p->c, p->sy, p->sx);
+}
+
+static void add_forward(const struct product *p, void *context)
+{
+    struct sums *s = context;
+    int64_t to = blocked_at(s->g->n, s->g->out, p->image, p->k, p->y, p->x);
+    double term = (double)s->x[in_at(s, p)] * (double)s->w[p->w] * (double)s->scale[p->k];
+    s->sum[to] += term;
+    s->size[to] += fabs(term);
+}
+
+static void add_backward(const struct product *p, void *context)
+{
+    struct sums *s = context;
+    int64_t from = blocked_at(s->g->n, s->g->out, p->image, p->k, p->y, p->x);
+    int64_t to = in_at(s, p);
+    bool passes = !s->mask || (s->mask[from] > s->low && s->mask[from] < s->high);
+    double dy = passes ? (double)s->dy[from] : 0;
+    double term = dy * (double)s->w[p->w] * (double)s->scale[p->k];
+    s->sum[to] += term;
+    s->size[to] += fabs(term);
+}
+
+/* ---- comparing ------------------------------------------------------------------- */
+
+static void run(const struct sal_dense *d, const struct sal_source *source,
+                const float *packed, const struct sal_target *target, int threads)
+{
+    struct sal_pool *pool = NULL;
+    assert_int_equal(sal_pool_open(&pool, threads, NULL), SAL_OK);
+    size_t stride = sal_dense_scratch(d);
+    float *scratch = zeros((int64_t)stride * threads);
+    sal_dense_run(d, source, packed, target, pool, scratch, stride);
+    free(scratch);
+    sal_pool_close(pool);
+}
+
+static float *pack(const struct sal_dense *d, const float *w, const float *scale)
+{
+    float *packed = numbers((int64_t)d->packed); /* zeros are not taken for granted */
+    sal_dense_pack(d, w, scale, packed, NULL);
+    return packed;
+}
+
+static void same_bits(const float *a, const float *b, int64_t n)
+{
+    assert_memory_equal(a, b, sizeof(*a) * (size_t)n);
+}
+
+static void is_near(const struct sal_conv_geometry *g, double want, double size, float got)
+{
+    double room = 2e-7 * (size + fabs(want) + 1) * 8;
+    if (!(fabs(want - (double)got) <= room))
+        fail_msg("n %lld c %lld k %lld group %lld in %lldx%lld kernel %lldx%lld stride "
+                 "%lld,%lld dilation %lld,%lld pad %lld,%lld: %g, want %g",
+                 (long long)g->n, (long long)g->c, (long long)g->k, (long long)g->group,
+                 (long long)g->in[0], (long long)g->in[1], (long long)g->kernel[0],
+                 (long long)g->kernel[1], (long long)g->stride[0], (long long)g->stride[1],
+                 (long long)g->dilation[0], (long long)g->dilation[1], (long long)g->pad[0],
+                 (long long)g->pad[1], (double)got, want);
+}
+
+static void check_forward(const struct sal_conv_geometry *g, bool planar)
+{
+    struct sal_arena arena = {0};
+    struct sal_dense d;
+    assert_int_equal(sal_dense_init(&d, g, planar, false, &arena, NULL), SAL_OK);
+    int64_t n_in = planar ? g->n * g->c * g->in[0] * g->in[1] : blocked_count(g->n, g->c, g->in);
+    int64_t n = blocked_count(g->n, g->k, g->out), kb = sal_blocks(g->k) * SAL_BLOCK;
+    float *x = numbers(n_in), *w = numbers(g->k * (g->c / g->group) * g->kernel[0] * g->kernel[1]);
+    float *scale = numbers(g->k), *base = numbers(kb), *add = numbers(n);
+    float *y = numbers(n), *y3 = numbers(n), *packed = pack(&d, w, scale);
+    struct sums s = {.g = g, .x = x, .w = w, .scale = scale, .planar = planar,
+                     .sum = calloc((size_t)n + 1, sizeof(double)),
+                     .size = calloc((size_t)n + 1, sizeof(double))};
+    every_product(g, add_forward, &s);
+    struct sal_source source = {.x = x};
+    struct sal_target target = {.base = base, .add = add, .low = -0.5f, .high = 1.5f, .y = y};
+    run(&d, &source, packed, &target, 1);
+    target.y = y3;
+    run(&d, &source, packed, &target, 3);
+    for (int64_t i = 0; i < g->n; i++)
+        for (int64_t k = 0; k < g->k; k++)
+            for (int64_t p = 0; p < g->out[0] * g->out[1]; p++) {
+                int64_t at = blocked_at(g->n, g->out, i, k, p / g->out[1], p % g->out[1]);
+                double want = s.sum[at] + (double)base[k] + (double)add[at];
+                is_near(g, fmin(fmax(want, -0.5), 1.5), s.size[at], y[at]);
+            }
+    same_bits(y, y3, n);
+    free(x), free(w), free(scale), free(base), free(add), free(y), free(y3), free(packed);
+    free(s.sum), free(s.size);
+    sal_arena_release(&arena);
+}
+
+static void check_backward(const struct sal_conv_geometry *g, bool planar, bool masked)
+{
+    struct sal_arena arena = {0};
+    struct sal_dense d;
+    assert_int_equal(sal_dense_init(&d, g, planar, true, &arena, NULL), SAL_OK);
+    int64_t n = planar ? g->n * g->c * g->in[0] * g->in[1] : blocked_count(g->n, g->c, g->in);
+    int64_t n_out = blocked_count(g->n, g->k, g->out);
+    float *dy = numbers(n_out), *mask = numbers(n_out), *scale = numbers(g->k);
+    float *w = numbers(g->k * (g->c / g->group) * g->kernel[0] * g->kernel[1]);
+    float *before = numbers(n), *dx = numbers(n), *dx3 = numbers(n);
+    float *packed = pack(&d, w, scale);
+    memcpy(dx, before, sizeof(*dx) * (size_t)n);
+    memcpy(dx3, before, sizeof(*dx) * (size_t)n);
+    struct sums s = {.g = g, .dy = dy, .w = w, .scale = scale, .planar = planar,
+                     .mask = masked ? mask : NULL, .low = -0.25f, .high = 0.5f,
+                     .sum = calloc((size_t)n + 1, sizeof(double)),
+                     .size = calloc((size_t)n + 1, sizeof(double))};
+    every_product(g, add_backward, &s);
+    struct sal_source source = {dy, s.mask, s.low, s.high};
+    struct sal_target target = {.add = dx, .low = -INFINITY, .high = INFINITY, .y = dx};
+    run(&d, &source, packed, &target, 1);
+    target.add = target.y = dx3;
+    run(&d, &source, packed, &target, 3);
+    for (int64_t i = 0; i < g->n; i++)
+        for (int64_t c = 0; c < g->c; c++)
+            for (int64_t p = 0; p < g->in[0] * g->in[1]; p++) {
+                int64_t row = p / g->in[1], column = p % g->in[1];
+                int64_t at = planar ? plain_at(g->c, g->in, i, c, row, column)
+                                    : blocked_at(g->n, g->in, i, c, row, column);
+                is_near(g, s.sum[at] + (double)before[at], s.size[at], dx[at]);
+            }
+    same_bits(dx, dx3, n);
+    free(dy), free(mask), free(scale), free(w), free(before), free(dx), free(dx3), free(packed);
+    free(s.sum), free(s.size);
+    sal_arena_release(&arena);
+}
+
+/* ---- tests ----------------------------------------------------------------------- */
+
+static void with_every_table(void (*check)(void))
+{
+    int n;
+    const struct sal_lanes *const *all = sal_lanes_all(&n);
+    for (int i = 0; i < n; i++) {
+        if (!sal_lanes_supported(all[i]))
+            continue;
+        sal_lanes_use(all[i]);
+        for (int j = 0; j < SHAPES; j++)
+            check();
+    }
+    sal_lanes_use(NULL);
+}
+
+static void forward_once(void)
+{
+    struct sal_conv_geometry g = geometry(false);
+    check_forward(&g, false);
+}
+
+static void planar_forward_once(void)
+{
+    struct sal_conv_geometry g = geometry(true);
+    check_forward(&g, true);
+}
+
+static void backward_once(void)
+{
+    struct sal_conv_geometry g = geometry(false);
+    check_backward(&g, false, draw(0, 1));
+}
+
+static void planar_backward_once(void)
+{
+    struct sal_conv_geometry g = geometry(true);
+    check_backward(&g, true, draw(0, 1));
+}
+
+static void forward_is_the_naive_convolution(void **unused)
+{
+    (void)unused;
+    with_every_table(forward_once);
+}
+
+static void forward_of_an_image_is_the_naive_convolution(void **unused)
+{
+    (void)unused;
+    with_every_table(planar_forward_once);
+}
+
+static void backward_is_the_naive_transpose(void **unused)
+{
+    (void)unused;
+    with_every_table(backward_once);
+}
+
+static void backward_to_an_image_is_the_naive_transpose(void **unused)
+{
+    (void)unused;
+    with_every_table(planar_backward_once);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(forward_is_the_naive_convolution),
+        cmocka_unit_test(forward_of_an_image_is_the_naive_convolution),
+        cmocka_unit_test(backward_is_the_naive_transpose),
+        cmocka_unit_test(backward_to_an_image_is_the_naive_transpose),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
