@@ -25,6 +25,7 @@ struct sal_run_options {
     const int *keep;  /* ids of values to be read after a forward */
     int n_keep;       /* the logits and the model's outputs are always kept */
     size_t memory;    /* most bytes; 0: the model's limit */
+    bool plain;           /* node by node as the model says, nothing fused: slower */
     struct sal_pool *pool;
 };
 

@@ -80,6 +80,9 @@ struct sal_lanes {
 
     /* to[i] = mask[i] strictly between low and high ? x[i] : 0 */
     void (*mask)(sal_real *to, const struct sal_source *from, size_t n);
+
+    /* to[i] += that, or x[i] where there is no mask */
+    void (*add_masked)(sal_real *to, const struct sal_source *from, size_t n);
 };
 
 /* The table in use. */

@@ -17,6 +17,7 @@ void SAL_NAMED(sal_tile)(const struct sal_tile *t, int rows, int pixels, int wid
 void SAL_NAMED(sal_tile_planar)(const struct sal_tile *t, int rows, int pixels,
                                 int width);
 void SAL_NAMED(sal_mask)(sal_real *to, const struct sal_source *from, size_t n);
+void SAL_NAMED(sal_add_masked)(sal_real *to, const struct sal_source *from, size_t n);
 #endif
 
 /* The tables themselves. */

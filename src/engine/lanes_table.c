@@ -18,4 +18,5 @@ const struct sal_lanes SAL_NAMED(sal_lanes) = {
     .tile = SAL_NAMED(sal_tile),
     .planar = SAL_NAMED(sal_tile_planar),
     .mask = SAL_NAMED(sal_mask),
+    .add_masked = SAL_NAMED(sal_add_masked),
 };

@@ -19,6 +19,7 @@ struct sal_model {
     struct sal_onnx onnx;
     struct sal_sidecar sidecar;
     struct sal_graph graph;
+    struct sal_packs *packs;
     struct sal_model_input input;
     struct sal_preprocessing preprocessing;
     const char *wanted; /* the tensor to score instead of the model's output; or NULL */
@@ -412,8 +413,9 @@ enum sal_status sal_model_open(struct sal_model **out, const char *path,
         return sal_fail(err, SAL_LIMIT, "no memory for the model");
     model->memory = options->memory ? options->memory : sal_default_memory();
     model->force_opset = options->force_opset;
+    model->packs = sal_packs_open();
     model->path = sal_arena_copy(&model->arena, path, strlen(path));
-    enum sal_status status = model->path ? open_model(model, options, err)
+    enum sal_status status = model->path && model->packs ? open_model(model, options, err)
                                          : sal_fail(err, SAL_LIMIT, "no memory");
     if (status)
         sal_model_close(model);
@@ -426,6 +428,7 @@ void sal_model_close(struct sal_model *model)
 {
     if (!model)
         return;
+    sal_packs_close(model->packs);
     sal_graph_release(&model->graph);
     sal_sidecar_release(&model->sidecar);
     sal_onnx_close(&model->onnx);
@@ -502,6 +505,11 @@ struct sal_model_figures sal_model_figures(const struct sal_model *model)
 const struct sal_graph *sal_model_graph(const struct sal_model *model)
 {
     return &model->graph;
+}
+
+struct sal_packs *sal_model_packs(const struct sal_model *model)
+{
+    return model->packs;
 }
 
 const struct sal_tail *sal_model_tail(const struct sal_model *model)

@@ -5,6 +5,7 @@
 #define SALISCOPE_ENGINE_MODEL_PARTS_H
 
 #include "graph.h"
+#include "packs.h"
 #include "saliscope/model.h"
 #include "tail.h"
 
@@ -15,6 +16,9 @@ const struct sal_graph *sal_model_graph(const struct sal_model *model);
 enum sal_status sal_model_build_graph(const struct sal_model *model, int batch,
                                       struct sal_pool *pool, struct sal_graph *graph,
                                       struct sal_error *err);
+
+/* What its runs have packed so far. */
+struct sal_packs *sal_model_packs(const struct sal_model *model);
 
 /* What it does after its Sigmoid; NULL: nothing. */
 const struct sal_tail *sal_model_tail(const struct sal_model *model);

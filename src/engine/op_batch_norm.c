@@ -1,4 +1,5 @@
 #include "kernel.h"
+#include "lower.h"
 #include "real.h"
 
 /*
@@ -236,6 +237,17 @@ static void backward(const struct sal_kernel *k)
                   sal_grain(plane_of(k)), x_gradient, k);
     if (k->dx[SCALE] || k->dx[SHIFT] || k->dx[MEAN] || k->dx[VARIANCE])
         sal_split(k->pool, k->in[X]->shape.dim[1], 1, vector_gradients, k);
+}
+
+bool sal_batch_norm_affine(const struct sal_node *node, const struct sal_tensor *const *in,
+                           sal_real *scale, sal_real *shift)
+{
+    const struct batch_norm *norm = node->attr;
+    for (int64_t c = 0; c < in[SCALE]->shape.dim[0] && !norm->training; c++) {
+        scale[c] = in[SCALE]->real[c] / sal_sqrt(in[VARIANCE]->real[c] + norm->epsilon);
+        shift[c] = in[SHIFT]->real[c] - in[MEAN]->real[c] * scale[c];
+    }
+    return !norm->training;
 }
 
 const struct sal_op sal_op_BatchNormalization = {

@@ -1,4 +1,7 @@
+#include <string.h>
+
 #include "kernel.h"
+#include "lower.h"
 #include "real.h"
 
 /* Bounds before opset 11; later ones are inputs 1 and 2. */
@@ -115,6 +118,30 @@ static void backward(const struct sal_kernel *k)
     for (int i = 1; i <= 2; i++)
         if (sal_kernel_dx(k, i))
             bound_gradient(k, i);
+}
+
+bool sal_clamp_of(const struct sal_graph *graph, const struct sal_node *node, sal_real *low,
+                  sal_real *high)
+{
+    *low = 0;
+    *high = SAL_INFINITY;
+    if (strcmp(node->op->name, "Relu") == 0)
+        return true;
+    if (strcmp(node->op->name, "Clip") != 0 || graph->values[node->out[0]].tensor.kind != SAL_REAL)
+        return false;
+    const struct clip *clip = node->attr;
+    sal_real *bound[2] = {low, high};
+    *low = clip->low;
+    *high = clip->high;
+    for (int i = 1; i < node->n_in; i++) {
+        const struct sal_tensor *given =
+            node->in[i] < 0 ? NULL : &graph->values[node->in[i]].tensor;
+        if (given && !given->data)
+            return false;
+        if (given)
+            *bound[i - 1] = given->real[0];
+    }
+    return *low < *high;
 }
 
 const struct sal_op sal_op_Clip = {

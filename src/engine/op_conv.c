@@ -1,6 +1,8 @@
 /* Conv: ONNX opsets 1, 11 and 22 (types aside they agree). */
 #include "convolve.h"
+#include "dense.h"
 #include "kernel.h"
+#include "lower.h"
 
 struct conv {
     struct sal_window window; /* as the node says; fitted by infer */
@@ -57,6 +59,8 @@ static enum sal_status infer_conv(const struct sal_infer *infer, struct sal_erro
                              x->dim + 2, &fitted, out->shape.dim + 2, err);
 }
 
+extern const struct sal_op sal_op_Conv;
+
 /* ---- kernels ------------------------------------------------------------------- */
 
 static struct sal_convolution geometry_of(const struct sal_kernel *k)
@@ -99,6 +103,26 @@ static double macs(const struct sal_kernel *k)
 {
     struct sal_convolution g = geometry_of(k);
     return sal_convolve_macs(&g);
+}
+
+bool sal_conv_geometry_of(const struct sal_node *node, const struct sal_shape *x,
+                          const struct sal_shape *w, struct sal_conv_geometry *g)
+{
+    const struct conv *conv = node->attr;
+    struct sal_window fitted;
+    if (node->op != &sal_op_Conv || x->rank != 4)
+        return false;
+    *g = (struct sal_conv_geometry){
+        .n = x->dim[0], .c = x->dim[1], .k = w->dim[0], .group = conv->group};
+    sal_window_output(node, &conv->window, 2, w->dim + 2, x->dim + 2, &fitted, g->out, NULL);
+    for (int i = 0; i < 2; i++) {
+        g->in[i] = x->dim[2 + i];
+        g->kernel[i] = fitted.kernel[i];
+        g->stride[i] = fitted.stride[i];
+        g->dilation[i] = fitted.dilation[i];
+        g->pad[i] = fitted.pad_begin[i];
+    }
+    return true;
 }
 
 const struct sal_op sal_op_Conv = {

@@ -5,6 +5,7 @@
 #include <string.h>
 #include <sys/mman.h>
 
+#include "lower.h"
 #include "model_parts.h"
 #include "run_state.h"
 
@@ -128,22 +129,39 @@ enum sal_status sal_run_scratch(struct sal_run *run, bool backward,
 }
 
 static enum sal_status mark_kept(struct sal_run *run,
-                                 const struct sal_run_options *options,
+                                 const struct sal_run_options *options, bool *kept,
                                  struct sal_error *err)
 {
     const struct sal_graph *graph = run->graph;
     for (int i = 0; i < options->n_keep; i++) {
         if (options->keep[i] < 0 || options->keep[i] >= graph->n_values)
             return sal_fail(err, SAL_USAGE, "tensor %d does not exist", options->keep[i]);
-        run->kept[options->keep[i]] = true;
+        kept[options->keep[i]] = true;
     }
     for (int i = 0; i < graph->n_outputs; i++)
-        run->kept[graph->outputs[i]] = true;
+        kept[graph->outputs[i]] = true;
     for (int i = 0; i < graph->n_inputs; i++)
-        run->kept[graph->inputs[i]] = true;
+        kept[graph->inputs[i]] = true;
     if (run->watched >= 0)
-        run->kept[run->watched] = true;
+        kept[run->watched] = true;
     return SAL_OK;
+}
+
+/* From here on the run computes another graph, with the same ids and more. */
+static enum sal_status lower_graph(struct sal_run *run,
+                                   const struct sal_run_options *options,
+                                   struct sal_packs *packs, struct sal_error *err)
+{
+    bool *kept = sal_new(&run->arena, bool, run->graph->n_values);
+    if (!kept || !packs)
+        return sal_fail(err, SAL_LIMIT, "no memory for the run");
+    enum sal_status status = mark_kept(run, options, kept, err);
+    if (status)
+        return status;
+    struct sal_lower_options how = {kept, options->gradient, packs};
+    status = sal_lower(&run->lowered, run->graph, &how, err);
+    run->graph = &run->lowered;
+    return status;
 }
 
 static enum sal_status run_init(struct sal_run *run,
@@ -161,7 +179,7 @@ static enum sal_status run_init(struct sal_run *run,
     if (!run->tensors || !run->kept || !run->bindings || !run->back.grad ||
         !run->back.first || !run->back.wrt || !run->back.takes_part)
         return sal_fail(err, SAL_LIMIT, "no memory for the run");
-    enum sal_status status = mark_kept(run, options, err);
+    enum sal_status status = mark_kept(run, options, run->kept, err);
     if (status || (status = place_activations(run, err)) || (status = bind_nodes(run, err)))
         return status;
     return sal_run_scratch(run, false, err);
@@ -195,6 +213,8 @@ enum sal_status sal_run_open(struct sal_run **out, const struct sal_model *model
         status = sal_model_build_graph(model, options->batch, run->pool, &run->own, err);
         run->graph = &run->own;
     }
+    if (!status && !options->plain)
+        status = lower_graph(run, options, sal_model_packs(model), err);
     if (status || (status = run_init(run, options, err)))
         sal_run_close(run);
     else
@@ -210,7 +230,10 @@ enum sal_status sal_run_open_graph(struct sal_run **out, const struct sal_graph 
     if (!run)
         return sal_fail(err, SAL_LIMIT, "no memory for the run");
     run->graph = graph;
-    enum sal_status status = run_init(run, options, err);
+    run->packs = sal_packs_open();
+    enum sal_status status =
+        options->plain ? SAL_OK : lower_graph(run, options, run->packs, err);
+    status = status ? status : run_init(run, options, err);
     if (status)
         sal_run_close(run);
     else
@@ -230,6 +253,8 @@ void sal_run_close(struct sal_run *run)
     block_release(&run->activations);
     block_release(&run->scratch);
     block_release(&run->back.block);
+    sal_graph_release(&run->lowered);
+    sal_packs_close(run->packs);
     sal_graph_release(&run->own);
     sal_arena_release(&run->arena);
     free(run);

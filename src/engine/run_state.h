@@ -5,6 +5,7 @@
 #define SALISCOPE_ENGINE_RUN_STATE_H
 
 #include "binding.h"
+#include "packs.h"
 #include "run_parts.h"
 
 /* One block of memory that is kept between passes. */
@@ -15,7 +16,9 @@ struct sal_block {
 
 struct sal_run {
     const struct sal_graph *graph;
-    struct sal_graph own; /* when the batch is not the model's */
+    struct sal_graph own;     /* the model's, when the batch is not the model's */
+    struct sal_graph lowered; /* what is computed */
+    struct sal_packs *packs;  /* of a bare graph's run */
     int watched;          /* value that must be finite after a forward; -1 */
     struct sal_pool *pool;
     size_t memory; /* most bytes of all blocks */

@@ -1,0 +1,130 @@
+/*
+ * Lowering: the graph that a run computes, made from the model's.
+ *
+ * Nodes are taken in their order. A rule takes a node, with what may be folded into it,
+ * and emits one inner operator for all of it; what no rule takes is emitted as it is.
+ * Value ids stay what they are, new ones follow. Activations of convolutional parts
+ * live in blocks of 16 channels (blocked.h): a value then has a blocked twin, and its
+ * plain form is only made where somebody needs it. Values that may be read, or that a
+ * gradient may be asked for, are always made in plain form, and everything that uses
+ * them goes through it.
+ *
+ * A new rule is one function here, in a lower_<noun>.c, and one row in lower.c.
+ */
+#ifndef SALISCOPE_ENGINE_LOWER_H
+#define SALISCOPE_ENGINE_LOWER_H
+
+#include "blocked.h"
+#include "graph.h"
+#include "packs.h"
+
+struct sal_lower_options {
+    const bool *kept; /* [n_values] of the graph: read or differentiated for */
+    bool gradient;    /* a backward will run */
+    struct sal_packs *packs;
+};
+
+/* Fills *to, which takes values, names and weights from `from`: release it first. */
+enum sal_status sal_lower(struct sal_graph *to, const struct sal_graph *from,
+                          const struct sal_lower_options *options, struct sal_error *err);
+
+/* ---- for rules --------------------------------------------------------------------- */
+
+struct sal_lowering {
+    const struct sal_graph *from;
+    struct sal_graph *to;
+    const struct sal_lower_options *options;
+    struct sal_error *err;
+    struct sal_arena scratch;
+    int *blocked;  /* [from's values] id of the blocked twin; -1: none */
+    bool *plain;   /* [from's values] made in plain form (inputs and constants too) */
+    int *uses;     /* [from's values] inputs of nodes, and one where it is kept */
+    int *user;     /* [from's values] a node that uses it */
+    int *ends;     /* [nodes] first node of the chain that is emitted here; -1: itself */
+    int *owner;    /* [nodes] first node of the chain it belongs to; -1: none */
+    bool *folded;  /* [nodes] part of a chain that is emitted elsewhere */
+    int values_room, nodes_room;
+};
+
+/* *taken is set where the rule emitted the node or put it into a chain that it will be
+ * called for again, at its end: then `head` is the chain's first node and `node` its
+ * last; else they are the same. */
+struct sal_rule {
+    enum sal_status (*lower)(struct sal_lowering *l, int head, int node, bool *taken);
+};
+
+enum sal_status sal_lower_no_memory(struct sal_lowering *l);
+
+/* The node that alone uses what node i makes first, if nobody keeps that and no other
+ * chain has it; -1. */
+int sal_lower_next(const struct sal_lowering *l, int i);
+
+/* Value v of from. */
+static inline const struct sal_tensor *sal_lower_tensor(const struct sal_lowering *l, int v)
+{
+    return &l->from->values[v].tensor;
+}
+
+/* A constant of real numbers; NULL: value v (or -1) is not. */
+const struct sal_tensor *sal_lower_constant(const struct sal_lowering *l, int v);
+
+/* Rank 4, real, computed: what can be blocked. */
+bool sal_lower_blockable(const struct sal_lowering *l, int v);
+
+/* Has a blocked twin already. */
+static inline bool sal_lower_is_blocked(const struct sal_lowering *l, int v)
+{
+    return v >= 0 && l->blocked[v] >= 0;
+}
+
+/* A new value of the lowered graph, -1 where there is no memory. */
+int sal_lower_value(struct sal_lowering *l, const char *name, const struct sal_shape *shape);
+
+/* Emits a node. name is for messages. in and out are ids of the lowered graph. */
+enum sal_status sal_lower_emit(struct sal_lowering *l, const struct sal_op *op,
+                               const char *name, const void *attr, const int *in, int n_in,
+                               int out);
+
+/* Makes sure that value v lies there in plain form; its id stays v. */
+enum sal_status sal_lower_plain(struct sal_lowering *l, int v);
+
+/* The id of v's blocked twin, made if it is not there. */
+enum sal_status sal_lower_blocked(struct sal_lowering *l, int v, int *twin);
+
+/* Emits what makes value v, in plain form. */
+enum sal_status sal_lower_emit_plain(struct sal_lowering *l, const struct sal_op *op,
+                                     const char *name, const void *attr, const int *in,
+                                     int n_in, int v);
+
+/* Emits what makes value v, in blocked form; where v is kept, its plain form follows
+ * and takes the twin's place. */
+enum sal_status sal_lower_emit_blocked(struct sal_lowering *l, const struct sal_op *op,
+                                       const char *name, const void *attr, const int *in,
+                                       int n_in, int v);
+
+/* Marks the chain head..end: emitted at its end. */
+void sal_lower_fold(struct sal_lowering *l, int head, int end);
+
+/* ---- what operators say of themselves ------------------------------------------------ */
+
+struct sal_conv_geometry;
+
+/* False where node is not a two-dimensional Conv. */
+bool sal_conv_geometry_of(const struct sal_node *node, const struct sal_shape *x,
+                          const struct sal_shape *w, struct sal_conv_geometry *g);
+
+/* y = x * scale[c] + shift[c] of a BatchNormalization whose vectors are constant: fills
+ * both, `channels` long; false where it trains. in: its five inputs. */
+bool sal_batch_norm_affine(const struct sal_node *node, const struct sal_tensor *const *in,
+                           sal_real *scale, sal_real *shift);
+
+/* Relu, or Clip between constants; false where node is neither. */
+bool sal_clamp_of(const struct sal_graph *graph, const struct sal_node *node, sal_real *low,
+                  sal_real *high);
+
+/* ---- rules ---------------------------------------------------------------------------- */
+
+extern const struct sal_rule sal_lower_conv;
+extern const struct sal_rule sal_lower_pointwise;
+
+#endif
