@@ -6,8 +6,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 
-enum { ALIGN = 64, BLOCK = 64 * 1024 };
+enum { ALIGN = 64, BLOCK = 64 * 1024, LARGE = 2 << 20 };
 
 struct sal_arena_block {
     struct sal_arena_block *next;
@@ -16,23 +17,42 @@ struct sal_arena_block {
 
 static_assert(sizeof(struct sal_arena_block) <= ALIGN, "header fits its padding");
 
+/* Large ones are mapped, which zeroes them, in huge pages: touching weights page by page
+ * would cost more than reading them. */
+static struct sal_arena_block *block_open(size_t size)
+{
+    struct sal_arena_block *block = NULL;
+    if (size >= LARGE) {
+        void *data = mmap(NULL, ALIGN + size, PROT_READ | PROT_WRITE,
+                          MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+        if (data == MAP_FAILED)
+            return NULL;
+        madvise(data, ALIGN + size, MADV_HUGEPAGE);
+        block = data;
+    } else {
+        if (posix_memalign((void **)&block, ALIGN, ALIGN + size) != 0)
+            return NULL;
+        memset(block, 0, ALIGN + size);
+    }
+    block->size = size;
+    return block;
+}
+
+static void block_close(struct sal_arena_block *block)
+{
+    if (block->size >= LARGE)
+        munmap(block, ALIGN + block->size);
+    else
+        free(block);
+}
+
 void sal_arena_release(struct sal_arena *arena)
 {
     for (struct sal_arena_block *block = arena->block, *next; block; block = next) {
         next = block->next;
-        free(block);
+        block_close(block);
     }
     *arena = (struct sal_arena){.limit = arena->limit};
-}
-
-static struct sal_arena_block *block_open(size_t size)
-{
-    struct sal_arena_block *block = NULL;
-    if (posix_memalign((void **)&block, ALIGN, ALIGN + size) != 0)
-        return NULL;
-    memset(block, 0, ALIGN + size);
-    block->size = size;
-    return block;
 }
 
 /* Big requests get a block of their own behind the current one, so that the
