@@ -9,6 +9,7 @@
 struct job {
     const struct sal_dense *d;
     const struct sal_source *source;
+    const struct sal_dense_before *before;
     const struct sal_target *target;
     const struct sal_lanes *lanes;
     const sal_real *packed;
@@ -26,6 +27,7 @@ struct piece {
     int strip0, strip1;
     const sal_real *window;
     ptrdiff_t plane; /* from block to block in the window */
+    sal_real *row;   /* behind the window: results on their way through `before` */
 };
 
 static bool is_image(const struct sal_dense *d)
@@ -35,11 +37,28 @@ static bool is_image(const struct sal_dense *d)
 
 /* ---- the window ---------------------------------------------------------------- */
 
-/* A row of the source from column x0 on, columns that lie outside being zero, those of
- * one residue behind the other. */
-static void gather_row(const struct sal_dense *d, const struct sal_source *row,
-                       const struct sal_lanes *lanes, sal_real *to)
+/* n pixels of channel block b. */
+static void copy_pixels(const struct job *job, int64_t b, const struct sal_source *from,
+                        size_t n, sal_real *to)
 {
+    if (from->mask) {
+        job->lanes->mask(to, from, n * SAL_BLOCK);
+    } else if (job->before && !job->d->back) {
+        struct sal_affine affine = job->before->affine;
+        affine.scale += b * SAL_BLOCK;
+        affine.shift += b * SAL_BLOCK;
+        job->lanes->affine(to, from->x, &affine, n);
+    } else {
+        memcpy(to, from->x, sizeof(*to) * SAL_BLOCK * n);
+    }
+}
+
+/* A row of plane p of the source, columns that lie outside being zero, those of one
+ * residue behind the other. */
+static void gather_row(const struct job *job, int64_t p, const struct sal_source *row,
+                       sal_real *to)
+{
+    const struct sal_dense *d = job->d;
     size_t unit = is_image(d) ? 1 : SAL_BLOCK;
     int64_t step = d->step[1];
     for (int64_t r = 0; r < step; r++, to += d->parity * (int64_t)unit) {
@@ -54,19 +73,15 @@ static void gather_row(const struct sal_dense *d, const struct sal_source *row,
         size_t n = (size_t)(hi - lo);
         struct sal_source from = *row;
         from.x += at;
-        if (from.mask) {
-            from.mask += at; /* backwards: step 1 */
-            lanes->mask(inside, &from, n * unit);
-        } else if (step == 1) {
-            memcpy(inside, from.x, sizeof(*to) * unit * n);
-        } else if (unit == 1) {
+        from.mask = from.mask ? from.mask + at : NULL; /* backwards: step 1 */
+        if (unit == 1)
             for (size_t i = 0; i < n; i++)
                 inside[i] = from.x[i * (size_t)step];
-        } else {
-            for (size_t i = 0; i < n; i++)
-                memcpy(inside + i * SAL_BLOCK, from.x + i * (size_t)step * SAL_BLOCK,
-                       sizeof(*to) * SAL_BLOCK);
-        }
+        else if (step == 1)
+            copy_pixels(job, p, &from, n, inside);
+        else
+            for (size_t i = 0; i < n; i++, from.x += step * SAL_BLOCK)
+                copy_pixels(job, p, &from, 1, inside + i * SAL_BLOCK);
     }
 }
 
@@ -99,7 +114,7 @@ static void gather(const struct piece *piece, sal_real *window)
             struct sal_source row = *source;
             row.x += at;
             row.mask = source->mask ? source->mask + at : NULL;
-            gather_row(d, &row, piece->job->lanes, to);
+            gather_row(piece->job, p, &row, to);
         }
 }
 
@@ -182,6 +197,46 @@ static void aim(struct strip *s, const struct piece *piece,
     s->tile.add = target->add ? target->add + at : NULL;
 }
 
+/* A row of results, pulled back through what is before the convolution. */
+static void pull_back(const struct job *job, const struct sal_dense_strip *strip,
+                      const sal_real *row, ptrdiff_t row_block, ptrdiff_t at,
+                      ptrdiff_t out_block, ptrdiff_t out_pixel, int64_t n)
+{
+    for (int b = 0; b < strip->width; b++) {
+        struct sal_affine affine = job->before->affine;
+        affine.scale += (strip->block + b) * SAL_BLOCK;
+        affine.shift += (strip->block + b) * SAL_BLOCK;
+        const sal_real *dy = row + b * row_block;
+        ptrdiff_t to = at + b * out_block;
+        int64_t each = out_pixel == SAL_BLOCK ? n : 1; /* pixels that lie together */
+        for (int64_t i = 0; i < n; i += each, dy += SAL_BLOCK, to += out_pixel)
+            job->lanes->affine_back(job->target->y + to, dy, job->before->x + to, &affine,
+                                    (size_t)each);
+    }
+}
+
+/* One row of a strip with something before it, through a row of scratch. */
+static void run_row_through(const struct piece *piece, struct strip *s, int index,
+                            int64_t columns)
+{
+    const struct job *job = piece->job;
+    ptrdiff_t at = s->tile.out - job->target->y, out_pixel = s->tile.out_pixel;
+    ptrdiff_t out_block = s->tile.out_block;
+    s->tile.out = piece->row;
+    s->tile.out_pixel = SAL_BLOCK;
+    s->tile.out_block = (ptrdiff_t)(columns * SAL_BLOCK);
+    run_row(s, columns, 1);
+    pull_back(job, &job->d->strips[index], piece->row, s->tile.out_block, at, out_block,
+              out_pixel, columns);
+    s->tile.out_pixel = out_pixel;
+    s->tile.out_block = out_block;
+}
+
+static bool goes_through(const struct job *job)
+{
+    return job->before && job->d->back;
+}
+
 static void run_strip(const struct piece *piece, const struct sal_dense_class *class,
                       int index)
 {
@@ -192,11 +247,14 @@ static void run_strip(const struct piece *piece, const struct sal_dense_class *c
     s.tile.out_row = (ptrdiff_t)(d->spread[0] * d->out_w * SAL_BLOCK);
     s.tile.out_block = (ptrdiff_t)(d->n * d->out_h * d->out_w * SAL_BLOCK);
     int64_t i1 = sal_least(piece->i1, class->rows);
-    bool pairs = class->columns <= s.lanes->pixels / 2;
+    bool pairs = class->columns <= s.lanes->pixels / 2 && !goes_through(piece->job);
     for (int64_t i = piece->i0; i < i1;) {
         int rows = pairs && i + 1 < i1 ? 2 : 1;
         aim(&s, piece, class, index, i);
-        run_row(&s, class->columns, rows);
+        if (goes_through(piece->job))
+            run_row_through(piece, &s, index, class->columns);
+        else
+            run_row(&s, class->columns, rows);
         i += rows;
     }
 }
@@ -265,22 +323,23 @@ static void window_item(void *context, int item, int worker)
     sal_real *window = job->scratch + (size_t)worker * job->scratch_stride;
     gather(&piece, window);
     piece.window = window;
+    piece.row = window + sal_blocks(d->c) * d->plane;
     if (d->planar && d->back)
-        run_squares(&piece, window + sal_blocks(d->c) * d->plane);
+        run_squares(&piece, piece.row);
     else
         run_classes(&piece);
 }
 
-/* The masked pixels of a piece, block by block. */
-static void mask_pixels(const struct job *job, int64_t p0, int64_t p1, sal_real *window)
+/* The pixels of a piece, block by block, where they are not read as they lie. */
+static void gather_pixels(const struct job *job, int64_t p0, int64_t p1, sal_real *window)
 {
     const struct sal_dense *d = job->d;
     int64_t pixels = d->n * d->h * d->w;
     for (int64_t b = 0; b < sal_blocks(d->c); b++) {
         struct sal_source from = *job->source;
         from.x += (b * pixels + p0) * SAL_BLOCK;
-        from.mask += (b * pixels + p0) * SAL_BLOCK;
-        job->lanes->mask(window + b * d->plane, &from, (size_t)((p1 - p0) * SAL_BLOCK));
+        from.mask = from.mask ? from.mask + (b * pixels + p0) * SAL_BLOCK : NULL;
+        copy_pixels(job, b, &from, (size_t)(p1 - p0), window + b * d->plane);
     }
 }
 
@@ -296,9 +355,10 @@ static void flat_item(void *context, int item, int worker)
                           .window = job->source->x + p0 * SAL_BLOCK,
                           .plane = (ptrdiff_t)(pixels * SAL_BLOCK)};
     piece.strip1 = (int)sal_least(piece.strip0 + job->strips, d->n_strips);
-    if (job->source->mask) {
-        sal_real *window = job->scratch + (size_t)worker * job->scratch_stride;
-        mask_pixels(job, p0, p1, window);
+    sal_real *window = job->scratch + (size_t)worker * job->scratch_stride;
+    piece.row = window + sal_blocks(d->c) * d->plane;
+    if (job->source->mask || (job->before && !d->back)) {
+        gather_pixels(job, p0, p1, window);
         piece.window = window;
         piece.plane = d->plane;
     }
@@ -310,7 +370,10 @@ static void flat_item(void *context, int item, int worker)
         s.tile.out_block = (ptrdiff_t)(pixels * SAL_BLOCK);
         s.tile.out = target->y + at;
         s.tile.add = target->add ? target->add + at : NULL;
-        run_row(&s, p1 - p0, 1);
+        if (goes_through(job))
+            run_row_through(&piece, &s, i, p1 - p0);
+        else
+            run_row(&s, p1 - p0, 1);
     }
 }
 
@@ -327,18 +390,20 @@ static void cut_strips(struct job *job, int64_t pieces, int threads)
 }
 
 void sal_dense_run(const struct sal_dense *d, const struct sal_source *source,
-                   const sal_real *packed, const struct sal_target *target,
-                   struct sal_pool *pool, sal_real *scratch, size_t scratch_stride)
+                   const struct sal_dense_before *before, const sal_real *packed,
+                   const struct sal_target *target, struct sal_pool *pool,
+                   sal_real *scratch, size_t scratch_stride)
 {
     struct job job = {.d = d,
                       .source = source,
+                      .before = before,
                       .target = target,
                       .lanes = sal_lanes(),
                       .packed = packed,
                       .scratch = scratch,
                       .scratch_stride = scratch_stride};
     struct sal_target open = *target;
-    if (d->planar && d->back) {
+    if (d->back && (d->planar || before)) {
         open = (struct sal_target){.low = -SAL_INFINITY, .high = SAL_INFINITY, .y = target->y};
         job.target = &open;
     }
@@ -351,12 +416,15 @@ void sal_dense_run(const struct sal_dense *d, const struct sal_source *source,
     sal_pool_run(pool, (int)pieces * job.strip_parts, d->flat ? flat_item : window_item, &job);
 }
 
-size_t sal_dense_scratch(const struct sal_dense *d)
+size_t sal_dense_scratch(const struct sal_dense *d, bool before)
 {
     size_t planes = (size_t)(is_image(d) ? d->c : sal_blocks(d->c));
-    size_t window = planes * (size_t)d->plane;
-    if (d->flat)
-        return d->back ? window : 0;
-    size_t row = (size_t)(sal_blocks(d->k) * d->out_w * SAL_BLOCK);
-    return window + (d->planar && d->back ? row : 0);
+    size_t window = planes * (size_t)d->plane, row = 0;
+    if (d->flat && !d->back && !before)
+        return 0;
+    if (d->planar && d->back)
+        row = (size_t)(sal_blocks(d->k) * d->out_w * SAL_BLOCK);
+    else if (d->back && before)
+        row = (size_t)((d->flat ? d->rows : d->out_w) * SAL_TILE_BLOCKS * SAL_BLOCK);
+    return window + row;
 }

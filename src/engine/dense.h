@@ -75,13 +75,22 @@ enum sal_status sal_dense_init(struct sal_dense *d, const struct sal_conv_geomet
 void sal_dense_pack(const struct sal_dense *d, const sal_real *w, const sal_real *scale,
                     sal_real *packed, struct sal_pool *pool);
 
-/* Reals of scratch per thread. */
-size_t sal_dense_scratch(const struct sal_dense *d);
+/* Reals of scratch per thread; `before`: whether something is. */
+size_t sal_dense_scratch(const struct sal_dense *d, bool before);
+
+/* What a forward reads goes through `before` first, and what a backward makes is pulled
+ * back through it, to what x it was computed from; NULL: nothing is before. */
+struct sal_dense_before {
+    struct sal_affine affine;
+    const sal_real *x; /* backwards only, laid out like the target */
+};
 
 /* target->add is laid out like its y. A planar target adds to y, base and clamp are
- * not looked at. */
+ * not looked at; nor are they, nor add, where a backward has something before it: that
+ * adds to y too. */
 void sal_dense_run(const struct sal_dense *d, const struct sal_source *source,
-                   const sal_real *packed, const struct sal_target *target,
-                   struct sal_pool *pool, sal_real *scratch, size_t scratch_stride);
+                   const struct sal_dense_before *before, const sal_real *packed,
+                   const struct sal_target *target, struct sal_pool *pool,
+                   sal_real *scratch, size_t scratch_stride);
 
 #endif

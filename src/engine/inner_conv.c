@@ -54,15 +54,23 @@ static const sal_real *packed(const struct sal_kernel *k, int way)
     return sal_pack_data(conv->packed[way], fill, &filling);
 }
 
+static struct sal_dense_before before_of(const struct sal_kernel *k)
+{
+    const struct sal_affine *before = ((const struct sal_inner_conv *)k->node->attr)->before;
+    return (struct sal_dense_before){before ? *before : (struct sal_affine){0},
+                                     k->in[0]->real};
+}
+
 static void forward(const struct sal_kernel *k)
 {
     const struct sal_inner_conv *conv = k->node->attr;
     const struct sal_tensor *add = sal_kernel_in(k, 1);
     struct sal_source source = {.x = k->in[0]->real};
+    struct sal_dense_before before = before_of(k);
     struct sal_target target = {conv->base, add ? add->real : NULL, conv->low, conv->high,
                                 k->out[0]->real};
-    sal_dense_run(&conv->forward, &source, packed(k, 0), &target, k->pool, k->scratch,
-                  k->scratch_stride);
+    sal_dense_run(&conv->forward, &source, conv->before ? &before : NULL, packed(k, 0),
+                  &target, k->pool, k->scratch, k->scratch_stride);
 }
 
 static bool clamps(const struct sal_inner_conv *conv)
@@ -92,14 +100,15 @@ static void backward(const struct sal_kernel *k)
     struct sal_source source = {k->dy[0], clamps(conv) ? k->out[0]->real : NULL, conv->low,
                                 conv->high};
     struct sal_target target = {NULL, k->dx[0], -SAL_INFINITY, SAL_INFINITY, k->dx[0]};
-    sal_dense_run(&conv->backward, &source, packed(k, 1), &target, k->pool, k->scratch,
-                  k->scratch_stride);
+    struct sal_dense_before before = before_of(k);
+    sal_dense_run(&conv->backward, &source, conv->before ? &before : NULL, packed(k, 1),
+                  &target, k->pool, k->scratch, k->scratch_stride);
 }
 
 static size_t scratch(const struct sal_kernel *k, bool back)
 {
     const struct sal_inner_conv *conv = k->node->attr;
-    return sal_dense_scratch(back ? &conv->backward : &conv->forward);
+    return sal_dense_scratch(back ? &conv->backward : &conv->forward, conv->before);
 }
 
 static double macs(const struct sal_kernel *k)
@@ -110,6 +119,18 @@ static double macs(const struct sal_kernel *k)
 }
 
 const struct sal_op sal_inner_conv = {
+    .name = "Conv",
+    .min_in = 1,
+    .max_in = 2,
+    .max_out = 1,
+    .forward = forward,
+    .backward = backward,
+    .scratch = scratch,
+    .macs = macs,
+    .mixes = true,
+};
+
+const struct sal_op sal_inner_conv_after = {
     .name = "Conv",
     .min_in = 1,
     .max_in = 2,

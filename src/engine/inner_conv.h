@@ -8,8 +8,8 @@
 #include "dense.h"
 #include "packs.h"
 
-/* y = clamp(conv(in[0]) * scale + base + in[1]); in[1] is there where something is added.
- * A node's attr. */
+/* y = clamp(conv(before(in[0])) * scale + base + in[1]); in[1] is there where something
+ * is added. A node's attr. */
 struct sal_inner_conv {
     struct sal_dense forward, backward;
     struct sal_pack *packed[2]; /* of forward, backward */
@@ -17,9 +17,11 @@ struct sal_inner_conv {
     const sal_real *scale;      /* per output channel; NULL: 1 */
     const sal_real *base;       /* whole blocks */
     sal_real low, high;
+    const struct sal_affine *before; /* NULL: nothing */
 };
 
 extern const struct sal_op sal_inner_conv;
+extern const struct sal_op sal_inner_conv_after; /* the same with something before it */
 
 /* Whether it computes such a convolution faster than columns and a product would; the
  * input is then planar (plain) or blocked. */

@@ -65,6 +65,13 @@ struct sal_source {
     sal_real low, high;
 };
 
+/* clamp(x * scale[c] + shift[c]), scale and shift in whole blocks of channels: a
+ * normalisation and its activation. */
+struct sal_affine {
+    const sal_real *scale, *shift;
+    sal_real low, high;
+};
+
 struct sal_lanes {
     const char *name;
     int pixels; /* of a tile, at most */
@@ -80,6 +87,14 @@ struct sal_lanes {
 
     /* to[i] = mask[i] strictly between low and high ? x[i] : 0 */
     void (*mask)(sal_real *to, const struct sal_source *from, size_t n);
+
+    /* n pixels of a block: to = affine of x, its first 16 channels. */
+    void (*affine)(sal_real *to, const sal_real *x, const struct sal_affine *affine,
+                   size_t n);
+
+    /* dx += its gradient: dy * scale where the affine of x is not clamped. */
+    void (*affine_back)(sal_real *dx, const sal_real *dy, const sal_real *x,
+                        const struct sal_affine *affine, size_t n);
 
     /* to[i] += that, or x[i] where there is no mask */
     void (*add_masked)(sal_real *to, const struct sal_source *from, size_t n);

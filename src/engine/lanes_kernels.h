@@ -17,6 +17,10 @@ void SAL_NAMED(sal_tile)(const struct sal_tile *t, int rows, int pixels, int wid
 void SAL_NAMED(sal_tile_planar)(const struct sal_tile *t, int rows, int pixels,
                                 int width);
 void SAL_NAMED(sal_mask)(sal_real *to, const struct sal_source *from, size_t n);
+void SAL_NAMED(sal_affine)(sal_real *to, const sal_real *x,
+                           const struct sal_affine *affine, size_t n);
+void SAL_NAMED(sal_affine_back)(sal_real *dx, const sal_real *dy, const sal_real *x,
+                                const struct sal_affine *affine, size_t n);
 void SAL_NAMED(sal_add_masked)(sal_real *to, const struct sal_source *from, size_t n);
 #endif
 

@@ -18,5 +18,7 @@ const struct sal_lanes SAL_NAMED(sal_lanes) = {
     .tile = SAL_NAMED(sal_tile),
     .planar = SAL_NAMED(sal_tile_planar),
     .mask = SAL_NAMED(sal_mask),
+    .affine = SAL_NAMED(sal_affine),
+    .affine_back = SAL_NAMED(sal_affine_back),
     .add_masked = SAL_NAMED(sal_add_masked),
 };

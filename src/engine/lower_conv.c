@@ -1,4 +1,5 @@
-/* Conv, and behind it BatchNormalization, a sum and a clamp, as one inner convolution. */
+/* Conv, behind it BatchNormalization, a sum and a clamp, before it BatchNormalization
+ * with or without a clamp, as one inner convolution. */
 #include <string.h>
 
 #include "inner_conv.h"
@@ -8,6 +9,7 @@
 
 /* Nodes of a chain; -1: not there. */
 struct chain {
+    int before, before_clamp; /* a normalisation and its clamp */
     int conv, norm, sum, clamp;
     int last;
     int added; /* value that the sum adds; -1 */
@@ -26,13 +28,22 @@ static bool all_constant(const struct sal_lowering *l, const struct sal_node *no
     return true;
 }
 
+static bool is_norm(const struct sal_lowering *l, int node)
+{
+    return is(l, node, "BatchNormalization") && all_constant(l, &l->from->nodes[node], 1);
+}
+
+static bool clamps(const struct sal_lowering *l, int node)
+{
+    sal_real low, high;
+    return node >= 0 && sal_clamp_of(l->from, &l->from->nodes[node], &low, &high);
+}
+
 static void take_norm(const struct sal_lowering *l, struct chain *chain)
 {
     int next = sal_lower_next(l, chain->last);
-    if (!is(l, next, "BatchNormalization") || !all_constant(l, &l->from->nodes[next], 1) ||
-        l->from->nodes[next].in[0] != l->from->nodes[chain->last].out[0])
-        return;
-    chain->norm = chain->last = next;
+    if (is_norm(l, next))
+        chain->norm = chain->last = next;
 }
 
 /* The sum of what the chain makes so far and another computed value of its shape. */
@@ -57,14 +68,27 @@ static void take_sum(const struct sal_lowering *l, struct chain *chain)
 static void take_clamp(const struct sal_lowering *l, struct chain *chain)
 {
     int next = sal_lower_next(l, chain->last);
-    sal_real low, high;
-    if (next >= 0 && sal_clamp_of(l->from, &l->from->nodes[next], &low, &high))
+    if (clamps(l, next))
         chain->clamp = chain->last = next;
 }
 
-static struct chain chain_of(const struct sal_lowering *l, int conv)
+/* The convolution that begins at head, conv -1 where none does. */
+static struct chain chain_of(const struct sal_lowering *l, int head)
 {
-    struct chain chain = {conv, -1, -1, -1, conv, -1};
+    struct chain chain = {-1, -1, head, -1, -1, -1, head, -1};
+    if (is_norm(l, head)) {
+        chain.before = head;
+        chain.conv = sal_lower_next(l, head);
+        if (clamps(l, chain.conv)) {
+            chain.before_clamp = chain.conv;
+            chain.conv = sal_lower_next(l, chain.conv);
+        }
+    }
+    if (!is(l, chain.conv, "Conv")) {
+        chain.conv = -1;
+        return chain;
+    }
+    chain.last = chain.conv;
     take_norm(l, &chain);
     take_sum(l, &chain);
     take_clamp(l, &chain);
@@ -73,14 +97,28 @@ static struct chain chain_of(const struct sal_lowering *l, int conv)
 
 /* ---- folding -------------------------------------------------------------------------- */
 
-/* The shift per channel that bias and normalisation come to, and the scale. */
+/* Scale and shift of a normalisation, in whole blocks of channels; NULL: no memory. */
+static sal_real *affine_of(struct sal_lowering *l, int node, int64_t channels,
+                           sal_real **shift)
+{
+    const struct sal_node *norm = &l->from->nodes[node];
+    const struct sal_tensor *in[5];
+    int64_t n = sal_blocks(channels) * SAL_BLOCK;
+    for (int i = 0; i < 5; i++)
+        in[i] = sal_lower_tensor(l, norm->in[i]);
+    sal_real *scale = sal_new(&l->to->arena, sal_real, 2 * n);
+    if (scale)
+        sal_batch_norm_affine(norm, in, scale, *shift = scale + n);
+    return scale;
+}
+
+/* Bias and normalisation come to a scale and a shift. */
 static enum sal_status fold(struct sal_lowering *l, const struct chain *chain,
                             struct sal_inner_conv *conv, int64_t k)
 {
     const struct sal_node *node = &l->from->nodes[chain->conv];
-    struct sal_arena *arena = &l->to->arena;
     const struct sal_tensor *bias = node->n_in > 2 ? sal_lower_constant(l, node->in[2]) : NULL;
-    sal_real *base = sal_new(arena, sal_real, sal_blocks(k) * SAL_BLOCK);
+    sal_real *base = sal_new(&l->to->arena, sal_real, sal_blocks(k) * SAL_BLOCK), *shift;
     if (!base)
         return sal_lower_no_memory(l);
     for (int64_t i = 0; bias && i < k; i++)
@@ -88,17 +126,26 @@ static enum sal_status fold(struct sal_lowering *l, const struct chain *chain,
     conv->base = base;
     if (chain->norm < 0)
         return SAL_OK;
-    const struct sal_node *norm = &l->from->nodes[chain->norm];
-    const struct sal_tensor *in[5];
-    for (int i = 0; i < 5; i++)
-        in[i] = sal_lower_tensor(l, norm->in[i]);
-    sal_real *scale = sal_new(arena, sal_real, k), *shift = sal_new(&l->scratch, sal_real, k);
-    if (!scale || !shift)
+    conv->scale = affine_of(l, chain->norm, k, &shift);
+    if (!conv->scale)
         return sal_lower_no_memory(l);
-    sal_batch_norm_affine(norm, in, scale, shift);
     for (int64_t i = 0; i < k; i++)
-        base[i] = base[i] * scale[i] + shift[i];
-    conv->scale = scale;
+        base[i] = base[i] * conv->scale[i] + shift[i];
+    return SAL_OK;
+}
+
+static enum sal_status put_before(struct sal_lowering *l, const struct chain *chain,
+                                  struct sal_inner_conv *conv, int64_t c)
+{
+    struct sal_affine *affine = sal_new(&l->to->arena, struct sal_affine, 1);
+    sal_real *shift = NULL, *scale = affine_of(l, chain->before, c, &shift);
+    if (!affine || !scale)
+        return sal_lower_no_memory(l);
+    *affine = (struct sal_affine){scale, shift, -SAL_INFINITY, SAL_INFINITY};
+    if (chain->before_clamp >= 0)
+        sal_clamp_of(l->from, &l->from->nodes[chain->before_clamp], &affine->low,
+                     &affine->high);
+    conv->before = affine;
     return SAL_OK;
 }
 
@@ -112,36 +159,45 @@ static enum sal_status emit(struct sal_lowering *l, const struct chain *chain,
     enum sal_status status = sal_inner_conv_init(
         conv, g, planar, l->options->gradient, l->options->packs, node->in[1],
         chain->norm < 0 ? -1 : l->from->nodes[chain->norm].in[1], &l->to->arena, l->err);
-    if (status || (status = fold(l, chain, conv, g->k)))
+    if (status || (status = fold(l, chain, conv, g->k)) ||
+        (chain->before >= 0 && (status = put_before(l, chain, conv, g->c))))
         return status;
     conv->w = sal_lower_tensor(l, node->in[1])->real;
     conv->low = -SAL_INFINITY;
     conv->high = SAL_INFINITY;
     if (chain->clamp >= 0)
         sal_clamp_of(l->from, &l->from->nodes[chain->clamp], &conv->low, &conv->high);
-    int in[2] = {node->in[0]};
+    int in[2] = {chain->before < 0 ? node->in[0] : l->from->nodes[chain->before].in[0]};
     status = planar ? sal_lower_plain(l, in[0]) : sal_lower_blocked(l, in[0], &in[0]);
     if (!status && chain->added >= 0)
         status = sal_lower_blocked(l, chain->added, &in[1]);
     return status ? status
-                  : sal_lower_emit_blocked(l, &sal_inner_conv, node->name, conv, in,
-                                           chain->added >= 0 ? 2 : 1,
+                  : sal_lower_emit_blocked(
+                        l, chain->before < 0 ? &sal_inner_conv : &sal_inner_conv_after,
+                        node->name, conv, in, chain->added >= 0 ? 2 : 1,
                                            l->from->nodes[chain->last].out[0]);
+}
+
+static bool takes(const struct sal_lowering *l, const struct chain *chain,
+                  struct sal_conv_geometry *g, bool *planar)
+{
+    if (chain->conv < 0)
+        return false;
+    const struct sal_node *node = &l->from->nodes[chain->conv];
+    return sal_lower_blockable(l, node->in[0]) && all_constant(l, node, 1) &&
+           sal_conv_geometry_of(node, &sal_lower_tensor(l, node->in[0])->shape,
+                                &sal_lower_tensor(l, node->in[1])->shape, g) &&
+           sal_inner_conv_takes(g, planar) && !(*planar && chain->before >= 0);
 }
 
 static enum sal_status lower_conv(struct sal_lowering *l, int head, int i, bool *taken)
 {
-    const struct sal_node *node = &l->from->nodes[head];
+    struct chain chain = chain_of(l, head);
     struct sal_conv_geometry g;
     bool planar;
-    if (!is(l, head, "Conv") || !sal_lower_blockable(l, node->in[0]) ||
-        !all_constant(l, node, 1) ||
-        !sal_conv_geometry_of(node, &sal_lower_tensor(l, node->in[0])->shape,
-                              &sal_lower_tensor(l, node->in[1])->shape, &g) ||
-        !sal_inner_conv_takes(&g, &planar))
+    if (!takes(l, &chain, &g, &planar))
         return SAL_OK;
     *taken = true;
-    struct chain chain = chain_of(l, head);
     if (chain.last == i)
         return emit(l, &chain, &g, planar);
     sal_lower_fold(l, head, chain.last);
