@@ -122,9 +122,16 @@ bool sal_batch_norm_affine(const struct sal_node *node, const struct sal_tensor 
 bool sal_clamp_of(const struct sal_graph *graph, const struct sal_node *node, sal_real *low,
                   sal_real *high);
 
+/* The axis of a Concat of that rank; -1: node is none. */
+int sal_concat_axis(const struct sal_node *node, int rank);
+
+/* A Concat's attr; NULL: no memory. */
+const void *sal_concat_attr(struct sal_arena *arena, int axis);
+
 /* ---- rules ---------------------------------------------------------------------------- */
 
 extern const struct sal_rule sal_lower_conv;
+extern const struct sal_rule sal_lower_concat;
 extern const struct sal_rule sal_lower_pointwise;
 
 #endif

@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "kernel.h"
+#include "lower.h"
 
 /*
  * Concat and Split: one big tensor and its parts along an axis. A part is a block
@@ -137,6 +138,19 @@ static void concat_carry(const struct sal_kernel *k, int input, int output,
     carry->exact[axis] = true;
     for (int j = 0; j < input; j++)
         carry->skip[axis] -= k->in[j]->shape.dim[axis];
+}
+
+int sal_concat_axis(const struct sal_node *node, int rank)
+{
+    return strcmp(node->op->name, "Concat") == 0 ? axis_of(node, rank) : -1;
+}
+
+const void *sal_concat_attr(struct sal_arena *arena, int axis)
+{
+    struct concat *concat = sal_new(arena, struct concat, 1);
+    if (concat)
+        concat->axis = axis;
+    return concat;
 }
 
 const struct sal_op sal_op_Concat = {
