@@ -91,6 +91,7 @@ struct sal_lanes {
 
     /* to[i] += that, or x[i] where there is no mask */
     void (*add_masked)(sal_real *to, const struct sal_source *from, size_t n);
+
     /* y[i] = f(x[i]), y may be x; the same bits wherever an array is cut. gelu by the
      * normal distribution, not by tanh. Accuracy: lanes_functions.h. */
     void (*exp)(sal_real *y, const sal_real *x, int64_t n);

@@ -3,6 +3,7 @@
 
 #include "kernel.h"
 #include "lanes.h"
+#include "lower.h"
 #include "real.h"
 
 enum { PIECE = 512 }; /* elements worked on at once, in the first cache */
@@ -48,6 +49,12 @@ static enum sal_status gelu_parse(struct sal_node *node, const struct sal_onnx_n
         status = sal_node_fail(node, err, SAL_UNSUPPORTED,
                                "approximate is '%.40s', must be none or tanh", word);
     return status;
+}
+
+const void *sal_gelu_exact(void)
+{
+    static const struct exponential exact = {.by_tanh = false};
+    return &exact;
 }
 
 /* ---- values and slopes of a piece: from x or, where that is simpler, from y ---------- */
