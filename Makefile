@@ -177,6 +177,10 @@ $(addprefix $B/tests/,test_layout test_keys test_prompt test_frame test_raster):
 $(filter $B/tests/test_gradient% $B/tests/test_attention $B/tests/test_einsum,$(TEST_BINS)): $B/twin_double.o \
     $(call obj,$(wildcard tests/twin/*.c tests/gradient/*.c))
 
+# Where a model's time goes.
+$B/tests/bench/nodes: $B/tests/bench/nodes.o $B/libsaliscope.a
+	$(CC) $(ALL_LDFLAGS) -o $@ $^ $(PKG_LIBS)
+
 # Refusals are told in the same words as gradient cases.
 $B/tests/test_refusals: $(call obj,tests/gradient/sentence.c)
 

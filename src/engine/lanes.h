@@ -72,6 +72,14 @@ struct sal_affine {
     sal_real low, high;
 };
 
+/* A row's normalisation: y = (x - mean) * factor * scale + bias. */
+struct sal_row_norm {
+    sal_real mean, factor;
+    sal_real slope; /* of the factor, along the sum of squares it is made of */
+    bool centred;   /* the mean is the row's; else it is 0 and stays so */
+    const sal_real *scale, *bias; /* [n]; NULL: 1, 0 */
+};
+
 struct sal_lanes {
     const char *name;
     int pixels; /* of a tile, at most */
@@ -98,6 +106,30 @@ struct sal_lanes {
 
     /* to[i] += that, or x[i] where there is no mask */
     void (*add_masked)(sal_real *to, const struct sal_source *from, size_t n);
+
+    /* y[i] = f(x[i]), y may be x; the same bits wherever an array is cut. gelu by the
+     * normal distribution, not by tanh. Accuracy: lanes_functions.h. */
+    void (*exp)(sal_real *y, const sal_real *x, int64_t n);
+    void (*erf)(sal_real *y, const sal_real *x, int64_t n);
+    void (*tanh)(sal_real *y, const sal_real *x, int64_t n);
+    void (*sigmoid)(sal_real *y, const sal_real *x, int64_t n);
+    void (*gelu)(sal_real *y, const sal_real *x, int64_t n);
+    void (*gelu_slope)(sal_real *y, const sal_real *x, int64_t n);
+
+    /* Of one row, n > 0: y = softmax(scale * x), scale > 0, y may be x; dx += its
+     * pull-back of dy for a scale of 1. */
+    void (*softmax)(sal_real *y, const sal_real *x, int64_t n, sal_real scale);
+    void (*softmax_gradient)(sal_real *dx, const sal_real *y, const sal_real *dy,
+                             int64_t n);
+
+    /* Of one row, n > 0: its mean (0 unless centred) and the sum of squares around it;
+     * its normalisation; dx += the pull-back, through mean and factor too. */
+    void (*moments)(const sal_real *x, int64_t n, bool centred, sal_real *mean,
+                    sal_real *squares);
+    void (*normalise)(sal_real *y, const sal_real *x, int64_t n,
+                      const struct sal_row_norm *norm);
+    void (*normalise_gradient)(sal_real *dx, const sal_real *x, const sal_real *dy,
+                               int64_t n, const struct sal_row_norm *norm);
 };
 
 /* The table in use. */

@@ -22,6 +22,21 @@ void SAL_NAMED(sal_affine)(sal_real *to, const sal_real *x,
 void SAL_NAMED(sal_affine_back)(sal_real *dx, const sal_real *dy, const sal_real *x,
                                 const struct sal_affine *affine, size_t n);
 void SAL_NAMED(sal_add_masked)(sal_real *to, const struct sal_source *from, size_t n);
+void SAL_NAMED(sal_map_exp)(sal_real *y, const sal_real *x, int64_t n);
+void SAL_NAMED(sal_map_erf)(sal_real *y, const sal_real *x, int64_t n);
+void SAL_NAMED(sal_map_tanh)(sal_real *y, const sal_real *x, int64_t n);
+void SAL_NAMED(sal_map_sigmoid)(sal_real *y, const sal_real *x, int64_t n);
+void SAL_NAMED(sal_map_gelu)(sal_real *y, const sal_real *x, int64_t n);
+void SAL_NAMED(sal_map_gelu_slope)(sal_real *y, const sal_real *x, int64_t n);
+void SAL_NAMED(sal_row_softmax)(sal_real *y, const sal_real *x, int64_t n, sal_real scale);
+void SAL_NAMED(sal_row_softmax_gradient)(sal_real *dx, const sal_real *y, const sal_real *dy,
+                                     int64_t n);
+void SAL_NAMED(sal_row_moments)(const sal_real *x, int64_t n, bool centred, sal_real *mean,
+                            sal_real *squares);
+void SAL_NAMED(sal_row_normalise)(sal_real *y, const sal_real *x, int64_t n,
+                              const struct sal_row_norm *norm);
+void SAL_NAMED(sal_row_normalise_gradient)(sal_real *dx, const sal_real *x, const sal_real *dy,
+                                       int64_t n, const struct sal_row_norm *norm);
 #endif
 
 /* The tables themselves. */

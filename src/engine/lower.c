@@ -9,6 +9,8 @@
 static const struct sal_rule *const rules[] = {
     &sal_lower_conv,
     &sal_lower_concat,
+    &sal_lower_linear,
+    &sal_lower_gelu,
     &sal_lower_pointwise,
 };
 
@@ -175,6 +177,15 @@ void sal_lower_fold(struct sal_lowering *l, int head, int end)
         l->owner[i] = head;
     }
     l->owner[end] = l->ends[end] = head;
+}
+
+void sal_lower_fold_nodes(struct sal_lowering *l, const int *nodes, int n)
+{
+    for (int i = 0; i < n; i++) {
+        l->folded[nodes[i]] = i < n - 1;
+        l->owner[nodes[i]] = nodes[0];
+    }
+    l->ends[nodes[n - 1]] = nodes[0];
 }
 
 /* ---- all nodes ----------------------------------------------------------------------- */

@@ -105,6 +105,9 @@ enum sal_status sal_lower_emit_blocked(struct sal_lowering *l, const struct sal_
 /* Marks the chain head..end: emitted at its end. */
 void sal_lower_fold(struct sal_lowering *l, int head, int end);
 
+/* The same for nodes that are no plain chain: all of them, head first, end last. */
+void sal_lower_fold_nodes(struct sal_lowering *l, const int *nodes, int n);
+
 /* ---- what operators say of themselves ------------------------------------------------ */
 
 struct sal_conv_geometry;
@@ -127,11 +130,33 @@ int sal_concat_axis(const struct sal_node *node, int rank);
 
 /* A Concat's attr; NULL: no memory. */
 const void *sal_concat_attr(struct sal_arena *arena, int axis);
+/* Gemm without transposed A, alpha and beta 1: whether B is transposed. False: another. */
+bool sal_gemm_is_plain(const struct sal_node *node, bool *b_transposed);
+
+/* Gelu, and its attributes where it is made of the normal distribution. */
+extern const struct sal_op sal_op_Gelu;
+const void *sal_gelu_exact(void);
+
+/* ---- what rules share ---------------------------------------------------------------- */
+
+/* Nodes that compute gelu(x) together, as exporters write it. */
+struct sal_gelu_nodes {
+    int node[5]; /* in order */
+    int n;
+    int x, y; /* values */
+};
+
+/* The nodes that begin with node `first`; false: they are none, or somebody else reads
+ * what is between them. `chain`: head of the chain they may belong to already; -1. */
+bool sal_lower_gelu_at(const struct sal_lowering *l, int first, int chain,
+                       struct sal_gelu_nodes *gelu);
 
 /* ---- rules ---------------------------------------------------------------------------- */
 
 extern const struct sal_rule sal_lower_conv;
 extern const struct sal_rule sal_lower_concat;
+extern const struct sal_rule sal_lower_gelu;
+extern const struct sal_rule sal_lower_linear;
 extern const struct sal_rule sal_lower_pointwise;
 
 #endif

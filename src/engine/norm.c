@@ -1,5 +1,6 @@
 #include "norm.h"
 
+#include "lanes.h"
 #include "real.h"
 
 enum { STAT, X, SCALE, BIAS, OPERANDS }; /* of a walk; STAT is one per group */
@@ -150,6 +151,95 @@ static void write(const struct sal_stretch *s)
         ALONG(write_along, s);
 }
 
+/* ---- groups that lie in one piece, row after row ------------------------------------ */
+
+/* Scale and bias are one per element of a row, or missing. */
+static bool in_rows(const struct sal_walk *walk, const struct sal_kernel *k)
+{
+    const int last = walk->rank - 1;
+    const bool scaled = sal_kernel_in(k, SAL_NORM_SCALE);
+    const bool biased = sal_kernel_in(k, SAL_NORM_BIAS);
+    if (kind_of(k)->absolute || walk->rank > 2 || walk->stride[STAT][last] != 0 ||
+        walk->stride[X][last] != 1 || walk->stride[SCALE][last] != scaled ||
+        walk->stride[BIAS][last] != biased)
+        return false;
+    return last == 0 || (walk->stride[STAT][0] == 1 && walk->stride[SCALE][0] == 0 &&
+                         walk->stride[BIAS][0] == 0);
+}
+
+static struct sal_row_norm row_norm_of(const struct sal_kernel *k, const sal_real *x,
+                                       int64_t n)
+{
+    const struct sal_norm *norm = k->node->attr;
+    const struct sal_tensor *scale = sal_kernel_in(k, SAL_NORM_SCALE);
+    const struct sal_tensor *bias = sal_kernel_in(k, SAL_NORM_BIAS);
+    struct sal_row_norm row = {.centred = norm->kind->centred,
+                               .scale = scale ? scale->real : NULL,
+                               .bias = bias ? bias->real : NULL};
+    sal_real squares;
+    sal_lanes()->moments(x, n, row.centred, &row.mean, &squares);
+    const sal_real share = norm->kind->summed ? 1 : (sal_real)n;
+    row.factor = norm->kind->factor(squares / share, norm->epsilon, &row.slope);
+    row.slope /= share;
+    return row;
+}
+
+static int64_t row_length(const struct sal_kernel *k)
+{
+    const struct sal_norm_view view = view_of(k);
+    return sal_norm_group(&view);
+}
+
+static void forward_rows(const struct sal_kernel *k, int64_t from, int64_t to, int worker)
+{
+    const struct sal_tensor *y = sal_kernel_out(k, SAL_NORM_Y);
+    const struct sal_tensor *mean = sal_kernel_out(k, SAL_NORM_MEAN);
+    const struct sal_tensor *factor = sal_kernel_out(k, SAL_NORM_FACTOR);
+    const int64_t n = row_length(k);
+    (void)worker;
+    for (int64_t i = from; i < to; i++) {
+        const sal_real *x = k->in[SAL_NORM_X]->real + i * n;
+        const struct sal_row_norm row = row_norm_of(k, x, n);
+        if (mean)
+            mean->real[i] = row.mean;
+        if (factor)
+            factor->real[i] = row.factor;
+        if (y)
+            sal_lanes()->normalise(y->real + i * n, x, n, &row);
+    }
+}
+
+static void backward_rows(const struct sal_kernel *k, int64_t from, int64_t to, int worker)
+{
+    const int64_t n = row_length(k);
+    (void)worker;
+    for (int64_t i = from; i < to; i++) {
+        const sal_real *x = k->in[SAL_NORM_X]->real + i * n;
+        const struct sal_row_norm row = row_norm_of(k, x, n);
+        sal_lanes()->normalise_gradient(k->dx[SAL_NORM_X] + i * n, x,
+                                        k->dy[SAL_NORM_Y] + i * n, n, &row);
+    }
+}
+
+static void split_rows(const struct sal_kernel *k,
+                       void (*work)(const struct sal_kernel *k, int64_t from, int64_t to,
+                                    int worker))
+{
+    const int64_t n = row_length(k);
+    sal_split(k->pool, sal_shape_count(&k->in[SAL_NORM_X]->shape) / n, sal_grain(n), work,
+              k);
+}
+
+/* Only x has a gradient, and it comes from y. */
+static bool row_gradient(const struct sal_kernel *k)
+{
+    return k->dx[SAL_NORM_X] && sal_kernel_dy(k, SAL_NORM_Y) &&
+           !sal_kernel_dy(k, SAL_NORM_MEAN) && !sal_kernel_dy(k, SAL_NORM_FACTOR) &&
+           !sal_kernel_dx(k, SAL_NORM_SCALE) && !sal_kernel_dx(k, SAL_NORM_BIAS);
+}
+
+/* ---- any groups ---------------------------------------------------------------------- */
+
 void sal_norm_forward(const struct sal_kernel *k)
 {
     static void (*const passes[])(const struct sal_stretch *) = {take_mean, take_moment,
@@ -157,7 +247,10 @@ void sal_norm_forward(const struct sal_kernel *k)
     struct sal_walk walk;
     const int skipped = !kind_of(k)->centred;
     walk_init(&walk, k);
-    sal_walk_passes(&walk, STAT, k, passes + skipped, 3 - skipped);
+    if (in_rows(&walk, k))
+        split_rows(k, forward_rows);
+    else
+        sal_walk_passes(&walk, STAT, k, passes + skipped, 3 - skipped);
 }
 
 /* ---- backward ----------------------------------------------------------------------- */
@@ -269,6 +362,10 @@ void sal_norm_backward(const struct sal_kernel *k)
     const int skipped = !kind_of(k)->centred;
     const bool arrives = sal_kernel_dy(k, SAL_NORM_Y) != NULL;
     walk_init(&walk, k);
+    if (in_rows(&walk, k) && row_gradient(k)) {
+        split_rows(k, backward_rows);
+        return;
+    }
     sal_walk_passes(&walk, STAT, k, passes + skipped,
                     (k->dx[SAL_NORM_X] ? 5 : 3) - skipped);
     if (sal_kernel_dx(k, SAL_NORM_SCALE) && arrives)

@@ -3,6 +3,7 @@
  * does not depend on the others in its batch. */
 #include <string.h>
 
+#include "lower.h"
 #include "product.h"
 
 /* ---- Gemm ------------------------------------------------------------------------- */
@@ -31,6 +32,16 @@ static enum sal_status gemm_parse(struct sal_node *node,
     if (node->n_in < 3 && node->opset < 11)
         return sal_node_fail(node, err, SAL_BAD_INPUT, "needs C before opset 11");
     return SAL_OK;
+}
+
+bool sal_gemm_is_plain(const struct sal_node *node, bool *b_transposed)
+{
+    const struct gemm *gemm = node->attr;
+    if (strcmp(node->op->name, "Gemm") != 0 || gemm->a_transposed || gemm->alpha != 1 ||
+        gemm->beta != 1)
+        return false;
+    *b_transposed = gemm->b_transposed;
+    return true;
 }
 
 /* m, n and k of A * B as they are read. */

@@ -1,3 +1,4 @@
+#include "lanes.h"
 #include "real.h"
 #include "rows.h"
 
@@ -72,6 +73,16 @@ static void soft_rows(const struct sal_kernel *k, int64_t from, int64_t to, int 
     }
 }
 
+/* Rows that lie in one piece. */
+static void soft_whole_rows(const struct sal_kernel *k, int64_t from, int64_t to,
+                            int worker)
+{
+    (void)worker;
+    const int64_t n = rows_of(k).n;
+    for (int64_t row = from; row < to; row++)
+        sal_lanes()->softmax(k->out[0]->real + row * n, k->in[0]->real + row * n, n, 1);
+}
+
 static void log_rows(const struct sal_kernel *k, int64_t from, int64_t to, int worker)
 {
     (void)worker;
@@ -105,6 +116,16 @@ static void soft_gradient(const struct sal_kernel *k, int64_t from, int64_t to, 
     }
 }
 
+static void soft_whole_gradient(const struct sal_kernel *k, int64_t from, int64_t to,
+                                int worker)
+{
+    (void)worker;
+    const int64_t n = rows_of(k).n;
+    for (int64_t row = from; row < to; row++)
+        sal_lanes()->softmax_gradient(k->dx[0] + row * n, k->out[0]->real + row * n,
+                                      k->dy[0] + row * n, n);
+}
+
 /* dx = dy - exp(y) sum dy */
 static void log_gradient(const struct sal_kernel *k, int64_t from, int64_t to, int worker)
 {
@@ -132,13 +153,13 @@ static void split(const struct sal_kernel *k,
 
 static void soft_forward(const struct sal_kernel *k)
 {
-    split(k, soft_rows);
+    split(k, rows_of(k).stride == 1 ? soft_whole_rows : soft_rows);
 }
 
 static void soft_backward(const struct sal_kernel *k)
 {
     if (k->dx[0])
-        split(k, soft_gradient);
+        split(k, rows_of(k).stride == 1 ? soft_whole_gradient : soft_gradient);
 }
 
 static void log_forward(const struct sal_kernel *k)

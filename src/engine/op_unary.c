@@ -1,5 +1,3 @@
-#include <string.h>
-
 #include "kernel.h"
 #include "real.h"
 
@@ -11,24 +9,8 @@ struct unary {
 struct number {
     const char *name; /* NULL: none */
     double fallback;
-    bool divides;     /* must not be 0 */
-    const char *word; /* of a string: 1 where it is this word, 0 where it is "none" */
+    bool divides; /* must not be 0 */
 };
-
-static enum sal_status read_word(const struct sal_node *node,
-                                 const struct sal_onnx_node *source,
-                                 const struct number *number, double *value,
-                                 struct sal_error *err)
-{
-    const char *word = "";
-    enum sal_status status = sal_attr_string(source, number->name, "none", &word, err);
-    *value = strcmp(word, number->word) == 0;
-    if (!status && *value == 0 && strcmp(word, "none") != 0)
-        status = sal_node_fail(node, err, SAL_UNSUPPORTED,
-                               "%s is '%.40s', must be none or %s", number->name, word,
-                               number->word);
-    return status;
-}
 
 static enum sal_status read_number(const struct sal_node *node,
                                    const struct sal_onnx_node *source,
@@ -37,8 +19,6 @@ static enum sal_status read_number(const struct sal_node *node,
 {
     if (!number->name)
         return SAL_OK;
-    if (number->word)
-        return read_word(node, source, number, value, err);
     enum sal_status status =
         sal_attr_float(source, number->name, number->fallback, value, err);
     if (!status && number->divides && *value == 0)
@@ -172,9 +152,8 @@ static void split(const struct sal_kernel *k,
     }                                                                                  \
     ROW(op_name, op_since, sal_infer_same, .takes_quantised = true)
 
-#define NUMBER(name, fallback) ((struct number){name, fallback, false, NULL})
-#define DIVISOR(name, fallback) ((struct number){name, fallback, true, NULL})
-#define WORD(name, word) ((struct number){name, 0, false, word})
+#define NUMBER(name, fallback) ((struct number){name, fallback, false})
+#define DIVISOR(name, fallback) ((struct number){name, fallback, true})
 #define NONE NUMBER(NULL, 0)
 
 static inline sal_real sigmoid(sal_real x)
@@ -203,51 +182,7 @@ static inline sal_real mish_slope(sal_real x, sal_real t)
     return t + x * (1 - t * t) * sigmoid(x);
 }
 
-static inline sal_real swish_slope(sal_real x, sal_real alpha)
-{
-    const sal_real s = sigmoid(alpha * x);
-    return s + alpha * x * s * (1 - s);
-}
-
-#define TWO_OVER_SQRT_PI SAL_REAL_OF(1.12837916709551257390)
-#define SQRT_HALF SAL_REAL_OF(0.70710678118654752440)
-#define SQRT_TAU SAL_REAL_OF(2.50662827463100050242)
 #define SIXTH(x) ((x) / 6)
-
-/* The normal distribution. erfc keeps the digits that 1 + erf loses left of 0. */
-static inline sal_real normal_below(sal_real x)
-{
-    return sal_erfc(-x * SQRT_HALF) / 2;
-}
-
-static inline sal_real normal_density(sal_real x)
-{
-    return sal_exp(-x * x / 2) / SQRT_TAU;
-}
-
-/* (1 + tanh(u)) / 2 is sigmoid(2 u): this is 2 u, and its slope. */
-static inline sal_real gelu_bend(sal_real x)
-{
-    return 2 * TWO_OVER_SQRT_PI * SQRT_HALF * x * (1 + SAL_REAL_OF(0.044715) * x * x);
-}
-
-static inline sal_real gelu_bend_slope(sal_real x)
-{
-    return 2 * TWO_OVER_SQRT_PI * SQRT_HALF * (1 + 3 * SAL_REAL_OF(0.044715) * x * x);
-}
-
-static inline sal_real gelu(sal_real x, bool by_tanh)
-{
-    return x * (by_tanh ? sigmoid(gelu_bend(x)) : normal_below(x));
-}
-
-static inline sal_real gelu_slope(sal_real x, bool by_tanh)
-{
-    if (!by_tanh)
-        return normal_below(x) + x * normal_density(x);
-    const sal_real s = sigmoid(gelu_bend(x)), change = s * (1 - s);
-    return change > 0 ? s + x * change * gelu_bend_slope(x) : s;
-}
 
 static inline sal_real shrink(sal_real x, sal_real lambd, sal_real bias)
 {
@@ -266,11 +201,7 @@ UNARY(Celu, 12, DIVISOR("alpha", 1), NONE, x > 0 ? x : p * sal_expm1(x / p),
 UNARY(Cos, 7, NONE, NONE, sal_cos(x), -sal_sin(x))
 UNARY(Cosh, 9, NONE, NONE, sal_cosh(x), sal_sinh(x))
 UNARY(Elu, 1, NUMBER("alpha", 1), NONE, x > 0 ? x : p * sal_expm1(x), x > 0 ? 1 : y + p)
-UNARY(Erf, 9, NONE, NONE, sal_erf(x), TWO_OVER_SQRT_PI * sal_exp(-x * x))
-UNARY(Exp, 1, NONE, NONE, sal_exp(x), y)
 UNARY(Floor, 1, NONE, NONE, sal_floor(x), 0)
-UNARY(Gelu, 20, WORD("approximate", "tanh"), NONE, gelu(x, p != 0),
-      gelu_slope(x, p != 0))
 UNARY(HardSigmoid, 1, NUMBER("alpha", 0.2), NUMBER("beta", 0.5), clamp(p * x + q, 0, 1),
       p * x + q > 0 && p * x + q < 1 ? p : 0)
 UNARY(HardSwish, 14, NONE, NONE, SIXTH(x * clamp(x + 3, 0, 6)),
@@ -284,16 +215,13 @@ UNARY(Round, 11, NONE, NONE, sal_rint(x), 0)
 UNARY(Selu, 6, NUMBER("alpha", 1.67326319217681884765625),
       NUMBER("gamma", 1.05070102214813232421875),
       x > 0 ? q * x : q * p * sal_expm1(x), x > 0 ? q : y + q * p)
-UNARY(Sigmoid, 1, NONE, NONE, sigmoid(x), y * (1 - y))
 UNARY(Sin, 7, NONE, NONE, sal_sin(x), sal_cos(x))
 UNARY(Sinh, 9, NONE, NONE, sal_sinh(x), sal_cosh(x))
 UNARY(Softplus, 1, NONE, NONE, softplus(x), sigmoid(x))
 UNARY(Softsign, 1, NONE, NONE, x / (1 + sal_abs(x)),
       1 / ((1 + sal_abs(x)) * (1 + sal_abs(x))))
 UNARY(Sqrt, 1, NONE, NONE, sal_sqrt(x), 1 / (2 * y))
-UNARY(Swish, 24, NUMBER("alpha", 1), NONE, x * sigmoid(p * x), swish_slope(x, p))
 UNARY(Tan, 7, NONE, NONE, sal_tan(x), 1 + y * y)
-UNARY(Tanh, 1, NONE, NONE, sal_tanh(x), 1 - y * y)
 UNARY(ThresholdedRelu, 10, NUMBER("alpha", 1), NONE, x > p ? x : 0, x > p ? 1 : 0)
 
 /* ---- real and integer ---------------------------------------------------------- */

@@ -1,0 +1,194 @@
+/* MatMul or Gemm with constant weights, and behind it a bias, and a sum or a gelu, as one
+ * inner linear layer. */
+#include <string.h>
+
+#include "inner_linear.h"
+#include "kernel.h"
+#include "lower.h"
+
+enum { FORM = 16 }; /* of packs, beside those of convolutions */
+
+struct chain {
+    int product, bias, sum; /* nodes; -1: not there */
+    struct sal_gelu_nodes gelu;
+    int last;
+    int base;  /* value of the bias; -1 */
+    int added; /* value that the sum adds; -1 */
+    bool turned;
+    int64_t c, k;
+};
+
+static bool is(const struct sal_lowering *l, int node, const char *name)
+{
+    return node >= 0 && strcmp(l->from->nodes[node].op->name, name) == 0;
+}
+
+/* One number per output. */
+static bool is_bias(const struct sal_lowering *l, int v, int64_t k)
+{
+    const struct sal_tensor *t = sal_lower_constant(l, v);
+    return t && t->shape.rank > 0 && sal_shape_count(&t->shape) == k &&
+           t->shape.dim[t->shape.rank - 1] == k;
+}
+
+/* What one image adds does not depend on how many there are: a single row each is left
+ * to a product of a matrix and a vector, which reads the weights where they lie. */
+static bool has_rows(const struct sal_lowering *l, const struct sal_shape *x)
+{
+    int64_t rows = sal_shape_span(x, 0, x->rank - 1), images = 1;
+    if (l->from->n_inputs) {
+        const struct sal_shape *in = &sal_lower_tensor(l, l->from->inputs[0])->shape;
+        images = in->rank ? in->dim[0] : 1;
+    }
+    return rows > images && rows % images == 0;
+}
+
+static bool take_product(const struct sal_lowering *l, int i, struct chain *chain)
+{
+    const struct sal_node *node = &l->from->nodes[i];
+    bool gemm = is(l, i, "Gemm");
+    if ((!gemm && !is(l, i, "MatMul")) || node->out[0] < 0)
+        return false;
+    if (gemm && !sal_gemm_is_plain(node, &chain->turned))
+        return false;
+    const struct sal_tensor *x = sal_lower_tensor(l, node->in[0]);
+    const struct sal_tensor *w = sal_lower_constant(l, node->in[1]);
+    if (!w || w->shape.rank != 2 || x->data || x->kind != SAL_REAL || x->shape.rank < 2 ||
+        !has_rows(l, &x->shape))
+        return false;
+    chain->c = w->shape.dim[chain->turned];
+    chain->k = w->shape.dim[!chain->turned];
+    if (gemm && node->n_in > 2 && node->in[2] >= 0) {
+        if (!is_bias(l, node->in[2], chain->k))
+            return false;
+        chain->base = node->in[2];
+    }
+    return chain->c > 0 && chain->k > 0;
+}
+
+static int other_input(const struct sal_lowering *l, int node, int v)
+{
+    const int *in = l->from->nodes[node].in;
+    return in[0] == v ? in[1] : in[0];
+}
+
+static bool same_shape(const struct sal_lowering *l, int a, int b)
+{
+    return sal_shape_equal(&sal_lower_tensor(l, a)->shape, &sal_lower_tensor(l, b)->shape);
+}
+
+static void take_bias(const struct sal_lowering *l, struct chain *chain)
+{
+    int next = sal_lower_next(l, chain->last), made = l->from->nodes[chain->last].out[0];
+    if (chain->base >= 0 || !is(l, next, "Add"))
+        return;
+    int other = other_input(l, next, made);
+    if (!is_bias(l, other, chain->k) || !same_shape(l, made, l->from->nodes[next].out[0]))
+        return;
+    chain->base = other;
+    chain->bias = chain->last = next;
+}
+
+static void take_sum(const struct sal_lowering *l, struct chain *chain)
+{
+    int next = sal_lower_next(l, chain->last), made = l->from->nodes[chain->last].out[0];
+    if (!is(l, next, "Add"))
+        return;
+    int other = other_input(l, next, made), out = l->from->nodes[next].out[0];
+    const struct sal_tensor *t = sal_lower_tensor(l, other);
+    if (other == made || t->data || t->kind != SAL_REAL || !same_shape(l, other, out) ||
+        !same_shape(l, made, out))
+        return;
+    chain->sum = chain->last = next;
+    chain->added = other;
+}
+
+/* Nobody but the gelu reads what goes in. */
+static bool take_gelu(const struct sal_lowering *l, struct chain *chain, int head)
+{
+    int made = l->from->nodes[chain->last].out[0];
+    if (l->options->gradient || l->uses[made] != 2 || l->options->kept[made])
+        return false;
+    for (int i = chain->last + 1; i < l->from->n_nodes; i++) {
+        const struct sal_node *node = &l->from->nodes[i];
+        if (node->n_in != 2 || (node->in[0] != made && node->in[1] != made))
+            continue;
+        if (!sal_lower_gelu_at(l, i, head, &chain->gelu) || chain->gelu.x != made)
+            break;
+        chain->last = chain->gelu.node[chain->gelu.n - 1];
+        return true;
+    }
+    chain->gelu.n = 0;
+    return false;
+}
+
+static bool chain_of(const struct sal_lowering *l, int head, struct chain *chain)
+{
+    *chain = (struct chain){
+        .product = head, .bias = -1, .sum = -1, .last = head, .base = -1, .added = -1};
+    if (!take_product(l, head, chain))
+        return false;
+    take_bias(l, chain);
+    if (!take_gelu(l, chain, head))
+        take_sum(l, chain);
+    return true;
+}
+
+static void fold(struct sal_lowering *l, const struct chain *chain)
+{
+    int nodes[8], n = 0;
+    nodes[n++] = chain->product;
+    if (chain->bias >= 0)
+        nodes[n++] = chain->bias;
+    if (chain->sum >= 0)
+        nodes[n++] = chain->sum;
+    for (int i = 0; i < chain->gelu.n; i++)
+        nodes[n++] = chain->gelu.node[i];
+    sal_lower_fold_nodes(l, nodes, n);
+}
+
+static enum sal_status emit(struct sal_lowering *l, const struct chain *chain)
+{
+    const struct sal_node *node = &l->from->nodes[chain->product];
+    struct sal_arena *arena = &l->to->arena;
+    struct sal_inner_linear *linear = sal_new(arena, struct sal_inner_linear, 1);
+    sal_real *base = sal_new(arena, sal_real, sal_blocks(chain->k) * SAL_BLOCK);
+    if (!linear || !base)
+        return sal_lower_no_memory(l);
+    if (chain->base >= 0)
+        memcpy(base, sal_lower_tensor(l, chain->base)->real,
+               sizeof(*base) * (size_t)chain->k);
+    *linear = (struct sal_inner_linear){
+        .weights = {.c = chain->c,
+                    .k = chain->k,
+                    .w = sal_lower_tensor(l, node->in[1])->real,
+                    .c_step = chain->turned ? 1 : chain->k,
+                    .k_step = chain->turned ? chain->c : 1},
+        .base = base,
+        .gelu = chain->gelu.n > 0,
+    };
+    struct sal_pack_key key = {node->in[1], -1, FORM + 2 * chain->turned, NULL};
+    enum sal_status status = sal_inner_linear_init(linear, l->options->gradient,
+                                                   l->options->packs, key, l->err);
+    const int in[2] = {node->in[0], chain->added};
+    for (int i = 0; i < 2 && !status; i++)
+        status = sal_lower_plain(l, in[i]);
+    return status ? status
+                  : sal_lower_emit_plain(l, &sal_inner_linear, node->name, linear, in,
+                                         chain->added >= 0 ? 2 : 1,
+                                         l->from->nodes[chain->last].out[0]);
+}
+
+static enum sal_status lower_linear(struct sal_lowering *l, int head, int i, bool *taken)
+{
+    struct chain chain;
+    if (!chain_of(l, head, &chain))
+        return SAL_OK;
+    *taken = true;
+    if (chain.last == i)
+        return emit(l, &chain);
+    fold(l, &chain);
+    return SAL_OK;
+}
+
+const struct sal_rule sal_lower_linear = {lower_linear};
