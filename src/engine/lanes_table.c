@@ -17,4 +17,7 @@ const struct sal_lanes SAL_NAMED(sal_lanes) = {
     .width = SAL_WIDTH,
     .tile = SAL_NAMED(sal_tile),
     .planar = SAL_NAMED(sal_tile_planar),
+    .depthwise = SAL_NAMED(sal_depthwise),
+    .depthwise_back = SAL_NAMED(sal_depthwise_back),
+    .mask = SAL_NAMED(sal_mask),
 };
