@@ -169,6 +169,15 @@ $(TEST_BINS): $B/tests/%: $B/tests/%.o $(call obj,$(SUPPORT))
 	$(CC) $(ALL_LDFLAGS) -o $@ $^ $B/libsaliscope.a $(PKG_LIBS) $(TEST_LIBS)
 $(TEST_BINS): $B/libsaliscope.a
 
+# Inner operators, which no model can name, are tested in both precisions.
+INNER_DOUBLE := $(patsubst tests/%.c,$B/tests/%_double,$(wildcard tests/test_inner_*.c))
+
+$B/double/tests/%.o: ALL_CFLAGS += -Itests/support
+$(INNER_DOUBLE): $B/tests/%_double: $B/double/tests/%.o \
+    $(patsubst %,$B/double/tests/support/%.o,lone blocks random) \
+    $(patsubst %.c,$B/double/%.o,$(filter src/%,$(filter-out src/explain/%,$(TWIN_SRC))))
+	$(CC) $(ALL_LDFLAGS) -o $@ $^ $(PKG_LIBS) $(TEST_LIBS)
+
 # These test parts of the program that are not in the library.
 $(addprefix $B/tests/,test_layout test_keys test_prompt test_frame test_raster): \
     $(call obj,$(patsubst %,src/tui/%.c,layout keys prompt frame raster))
@@ -183,6 +192,10 @@ $B/tests/bench/nodes: $B/tests/bench/nodes.o $B/libsaliscope.a
 
 # Refusals are told in the same words as gradient cases.
 $B/tests/test_refusals: $(call obj,tests/gradient/sentence.c)
+
+# Timings of single operators, run by hand.
+$B/tests/bench/inner: $B/tests/bench/inner.o $B/tests/support/lone.o $B/libsaliscope.a
+	$(CC) $(ALL_LDFLAGS) -o $@ $^ $(PKG_LIBS)
 
 # ---- conformance --------------------------------------------------------------------
 
@@ -207,8 +220,8 @@ conformance-accept: $(CONFORMANCE)
 	@tests/conformance/accept $B
 
 # RUNNER runs each test inside another program, say valgrind.
-check: all $(TEST_BINS) $(CONFORMANCE)
-	@tests/run $B $(TEST_BINS) $(SCRIPTS)
+check: all $(TEST_BINS) $(INNER_DOUBLE) $(CONFORMANCE)
+	@tests/run $B $(TEST_BINS) $(INNER_DOUBLE) $(SCRIPTS)
 
 test: deps
 	@$(MAKE) --no-print-directory check

@@ -80,6 +80,17 @@ struct sal_row_norm {
     const sal_real *scale, *bias; /* [n]; NULL: 1, 0 */
 };
 
+/* A depthwise convolution of the planes of one block: height first, then width. Taps
+ * outside of the plane that is read are left out. */
+struct sal_depthwise {
+    int64_t in[2], out[2];
+    int64_t kernel[2], stride[2], dilation[2];
+    int64_t pad[2];       /* at the beginning */
+    const sal_real *w;    /* [kernel height][kernel width][16] */
+    const sal_real *base; /* 16; NULL: zeros */
+    sal_real low, high;   /* the clamp; infinite where there is none */
+};
+
 struct sal_lanes {
     const char *name;
     int pixels; /* of a tile, at most */
@@ -130,6 +141,20 @@ struct sal_lanes {
                       const struct sal_row_norm *norm);
     void (*normalise_gradient)(sal_real *dx, const sal_real *x, const sal_real *dy,
                                int64_t n, const struct sal_row_norm *norm);
+    /* Rows from..to-1 of the output plane y of a whole input plane x, each element
+     * base and then its taps in their order. */
+    void (*depthwise)(const struct sal_depthwise *d, const sal_real *x, sal_real *y,
+                      int64_t from, int64_t to);
+
+    /* The pull-back, of neither base nor clamp: adds to rows from..to-1 of the input
+     * plane dx. dy begins with row `first` of its plane and has all that reach them. */
+    void (*depthwise_back)(const struct sal_depthwise *d, const sal_real *dy,
+                           int64_t first, sal_real *dx, int64_t from, int64_t to);
+
+    /* y[i] = x[i] where mask[i] lies strictly between low and high, elsewhere 0. n is
+     * a multiple of 16. */
+    void (*mask)(const sal_real *x, const sal_real *mask, sal_real low, sal_real high,
+                 sal_real *y, int64_t n);
 };
 
 /* The table in use. */

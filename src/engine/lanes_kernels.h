@@ -37,6 +37,13 @@ void SAL_NAMED(sal_row_normalise)(sal_real *y, const sal_real *x, int64_t n,
                               const struct sal_row_norm *norm);
 void SAL_NAMED(sal_row_normalise_gradient)(sal_real *dx, const sal_real *x, const sal_real *dy,
                                        int64_t n, const struct sal_row_norm *norm);
+void SAL_NAMED(sal_depthwise)(const struct sal_depthwise *d, const sal_real *x,
+                              sal_real *y, int64_t from, int64_t to);
+void SAL_NAMED(sal_depthwise_back)(const struct sal_depthwise *d, const sal_real *dy,
+                                   int64_t first, sal_real *dx, int64_t from,
+                                   int64_t to);
+void SAL_NAMED(sal_mask)(const sal_real *x, const sal_real *mask, sal_real low,
+                         sal_real high, sal_real *y, int64_t n);
 #endif
 
 /* The tables themselves. */

@@ -32,4 +32,7 @@ const struct sal_lanes SAL_NAMED(sal_lanes) = {
     .moments = SAL_NAMED(sal_row_moments),
     .normalise = SAL_NAMED(sal_row_normalise),
     .normalise_gradient = SAL_NAMED(sal_row_normalise_gradient),
+    .depthwise = SAL_NAMED(sal_depthwise),
+    .depthwise_back = SAL_NAMED(sal_depthwise_back),
+    .mask = SAL_NAMED(sal_mask),
 };

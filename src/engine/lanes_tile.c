@@ -76,7 +76,7 @@ SAL_INLINE void tile(const struct sal_tile *t, const int rows, const int pixels,
                      const int width, const int lanes)
 {
     const int vectors = width * SAL_PARTS;
-    struct sums sums;
+    struct sums sums = {0};
     const sal_real *w = t->w, *soon = t->soon ? t->soon : w;
     const ptrdiff_t ahead = t->soon ? SAL_BLOCK : 0;
     begin(&sums, t, rows * pixels, vectors);

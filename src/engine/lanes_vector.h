@@ -62,6 +62,15 @@ SAL_INLINE sal_vec sal_vec_of(sal_real x)
     return x - (sal_vec){0};
 }
 
+/* v in a register from here on: loaded once however often it is used. */
+SAL_INLINE sal_vec sal_vec_held(sal_vec v)
+{
+#if defined(__x86_64__) && !defined(SAL_DOUBLE)
+    __asm__("" : "+v"(v));
+#endif
+    return v;
+}
+
 /* The greater and the lesser; NaN in v stays NaN. */
 SAL_INLINE sal_vec sal_vec_max(sal_vec v, sal_vec least)
 {
@@ -96,6 +105,18 @@ SAL_INLINE sal_vec sal_vec_min(sal_vec v, sal_vec most)
 #else
     sal_ivec more = v > most;
     return (sal_vec)(((sal_ivec)most & more) | ((sal_ivec)v & ~more));
+#endif
+}
+
+/* v where the mask lies strictly between low and high, elsewhere 0. */
+SAL_INLINE sal_vec sal_vec_between(sal_vec v, sal_vec mask, sal_vec low, sal_vec high)
+{
+#if defined(__AVX512F__) && !defined(SAL_DOUBLE)
+    __mmask16 inside = _mm512_cmp_ps_mask((__m512)mask, (__m512)low, _CMP_GT_OQ);
+    inside = _mm512_mask_cmp_ps_mask(inside, (__m512)mask, (__m512)high, _CMP_LT_OQ);
+    return (sal_vec)_mm512_maskz_mov_ps(inside, (__m512)v);
+#else
+    return (sal_vec)((sal_ivec)v & (sal_ivec)(mask > low) & (sal_ivec)(mask < high));
 #endif
 }
 

@@ -1,0 +1,172 @@
+/*
+ * Least times of inner operators at the shapes of well-known models, batch 1:
+ *
+ *   build/release/tests/bench/inner [-t threads] [-b batch] [-i table] [word ...]
+ *
+ * prints those whose name holds one of the words: microseconds forward and back,
+ * GFLOP/s, and GB/s of what must be read and written.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "blocked.h"
+#include "inner_depthwise.h"
+#include "lone.h"
+#include "real.h"
+
+static struct sal_pool *pool;
+static int64_t batch = 1;
+
+static double now(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (double)t.tv_sec + (double)t.tv_nsec * 1e-9;
+}
+
+/* Seconds of the quickest call within a tenth of a second. */
+static double least_time(struct lone *lone, bool back)
+{
+    double least = 1, begin = now(), at = begin;
+    do {
+        double from = now();
+        if (back)
+            lone_backward(lone, pool, 1);
+        else
+            lone_forward(lone, pool);
+        at = now();
+        least = at - from < least ? at - from : least;
+    } while (at - begin < 0.1);
+    return least;
+}
+
+static void fill(sal_real *x, int64_t n)
+{
+    for (int64_t i = 0; i < n; i++)
+        x[i] = (sal_real)(i * 7919 % 1000) / 500 - 1;
+}
+
+static double bytes_of(const struct sal_tensor *t)
+{
+    return (double)sal_shape_count(&t->shape) * (double)sizeof(sal_real);
+}
+
+/* Backward reads dy, y and dx and writes dx. */
+static void report(const char *name, struct lone *lone, bool masked)
+{
+    double x = bytes_of(&lone->in[0]), y = bytes_of(&lone->out), flops = 0;
+    const struct sal_tensor *in[LONE_INPUTS], *out = &lone->out;
+    for (int i = 0; i < lone->node.n_in; i++)
+        in[i] = &lone->in[i];
+    struct sal_kernel k = {.node = &lone->node, .in = in, .out = &out};
+    if (lone->node.op->macs)
+        flops = 2 * lone->node.op->macs(&k);
+    fill(lone->in[0].real, sal_shape_count(&lone->in[0].shape));
+    fill(lone->dy, sal_shape_count(&lone->out.shape));
+    double forward = least_time(lone, false), back = least_time(lone, true);
+    printf(
+        "%-34s %8.1f us %6.1f GF/s %6.1f GB/s   back %8.1f us %6.1f GF/s %6.1f GB/s\n",
+        name, forward * 1e6, flops / forward * 1e-9, (x + y) / forward * 1e-9,
+        back * 1e6, flops / back * 1e-9, (2 * x + y * (masked ? 2 : 1)) / back * 1e-9);
+}
+
+/* ---- depthwise ------------------------------------------------------------------ */
+
+static const struct depthwise {
+    const char *name;
+    int64_t c, size, kernel, stride;
+    bool clamped;
+} depthwise[] = {
+    {"mobilenet_v2 3x3 32@112", 32, 112, 3, 1, true},
+    {"mobilenet_v2 3x3/2 96@112", 96, 112, 3, 2, true},
+    {"mobilenet_v2 3x3 144@56", 144, 56, 3, 1, true},
+    {"mobilenet_v2 3x3/2 144@56", 144, 56, 3, 2, true},
+    {"mobilenet_v2 3x3 192@28", 192, 28, 3, 1, true},
+    {"mobilenet_v2 3x3 384@14", 384, 14, 3, 1, true},
+    {"mobilenet_v2 3x3 576@14", 576, 14, 3, 1, true},
+    {"mobilenet_v2 3x3/2 576@14", 576, 14, 3, 2, true},
+    {"mobilenet_v2 3x3 960@7", 960, 7, 3, 1, true},
+    {"efficientnet_b0 5x5/2 144@56", 144, 56, 5, 2, false},
+    {"efficientnet_b0 5x5 240@28", 240, 28, 5, 1, false},
+    {"efficientnet_b0 5x5 672@14", 672, 14, 5, 1, false},
+    {"efficientnet_b0 5x5/2 672@14", 672, 14, 5, 2, false},
+    {"efficientnet_b0 5x5 1152@7", 1152, 7, 5, 1, false},
+    {"convnext_tiny 7x7 96@56", 96, 56, 7, 1, false},
+    {"convnext_tiny 7x7 192@28", 192, 28, 7, 1, false},
+    {"convnext_tiny 7x7 384@14", 384, 14, 7, 1, false},
+    {"convnext_tiny 7x7 768@7", 768, 7, 7, 1, false},
+};
+
+static void time_depthwise(const struct depthwise *d)
+{
+    const int64_t k = d->kernel, blocks = sal_blocks(d->c);
+    struct sal_inner_depthwise_attr attr = {.window = {.rank = 2,
+                                                       .kernel = {k, k},
+                                                       .stride = {d->stride, d->stride},
+                                                       .dilation = {1, 1},
+                                                       .pad_begin = {k / 2, k / 2},
+                                                       .pad_end = {k / 2, k / 2}},
+                                            .low = d->clamped ? 0 : -SAL_INFINITY,
+                                            .high = d->clamped ? 6 : SAL_INFINITY};
+    struct lone lone;
+    lone_init(&lone, &sal_inner_depthwise, &attr);
+    lone_input(&lone, 5, (int64_t[]){blocks, batch, d->size, d->size, SAL_BLOCK});
+    fill(lone_input(&lone, 4, (int64_t[]){blocks, k, k, SAL_BLOCK}),
+         blocks * k * k * SAL_BLOCK);
+    fill(lone_input(&lone, 1, (int64_t[]){blocks * SAL_BLOCK}), blocks * SAL_BLOCK);
+    lone_infer(&lone, true);
+    report(d->name, &lone, d->clamped);
+    lone_release(&lone);
+}
+
+/* ---- the program ---------------------------------------------------------------- */
+
+static char **words;
+static int n_words;
+
+static bool asked(const char *name)
+{
+    for (int i = 0; i < n_words; i++)
+        if (strstr(name, words[i]))
+            return true;
+    return n_words == 0;
+}
+
+/* The instruction set: 0 is the plainest. */
+static bool use_table(int i)
+{
+    int n;
+    const struct sal_lanes *const *all = sal_lanes_all(&n);
+    if (i < 0 || i >= n || !sal_lanes_supported(all[i]))
+        return false;
+    sal_lanes_use(all[i]);
+    return true;
+}
+
+#define EACH(table, time)                                                              \
+    for (size_t i = 0; i < sizeof(table) / sizeof(*(table)); i++)                      \
+        if (asked((table)[i].name))                                                    \
+            time(&(table)[i]);
+
+int main(int argc, char **argv)
+{
+    int option, threads = 1;
+    struct sal_error err;
+    while ((option = getopt(argc, argv, "t:b:i:")) > 0)
+        if (option == 't')
+            threads = atoi(optarg);
+        else if (option == 'b')
+            batch = atoi(optarg);
+        else if (option != 'i' || !use_table(atoi(optarg)))
+            return 2;
+    words = argv + optind;
+    n_words = argc - optind;
+    if (sal_pool_open(&pool, threads, &err))
+        return 1;
+    EACH(depthwise, time_depthwise)
+    sal_pool_close(pool);
+    return 0;
+}
