@@ -151,6 +151,15 @@ static void run_row(struct strip *s, int64_t pixels, int rows)
     }
 }
 
+/* The activation of a row that has just been written, its pixels side by side. */
+static void finish_row(const struct job *job, const struct strip *s, sal_real *row,
+                       int64_t pixels)
+{
+    for (int b = 0; b < s->width && job->target->after; b++)
+        job->target->after(row + b * s->tile.out_block, row + b * s->tile.out_block,
+                           pixels * SAL_BLOCK);
+}
+
 /* Everything but the places of its pixels. */
 static struct strip strip_of(const struct piece *piece, const struct sal_dense_class *class,
                              int index)
@@ -251,10 +260,12 @@ static void run_strip(const struct piece *piece, const struct sal_dense_class *c
     for (int64_t i = piece->i0; i < i1;) {
         int rows = pairs && i + 1 < i1 ? 2 : 1;
         aim(&s, piece, class, index, i);
+        sal_real *target_row = s.tile.out;
         if (goes_through(piece->job))
             run_row_through(piece, &s, index, class->columns);
         else
             run_row(&s, class->columns, rows);
+        finish_row(piece->job, &s, target_row, rows * class->columns);
         i += rows;
     }
 }
@@ -374,6 +385,7 @@ static void flat_item(void *context, int item, int worker)
             run_row_through(&piece, &s, i, p1 - p0);
         else
             run_row(&s, p1 - p0, 1);
+        finish_row(job, &s, target->y + at, p1 - p0);
     }
 }
 

@@ -3,15 +3,6 @@
 #include "kernel.h"
 #include "real.h"
 
-enum { PLANAR_MOST = 4 }; /* channels that an image has at most */
-
-bool sal_inner_conv_takes(const struct sal_conv_geometry *g, bool *planar)
-{
-    *planar = g->c <= PLANAR_MOST && g->group == 1;
-    bool depthwise = g->group > 1 && g->c / g->group < 2;
-    return !depthwise;
-}
-
 static enum sal_status reserve(struct sal_inner_conv *conv, int way, struct sal_packs *packs,
                                int weight, int scale, struct sal_error *err)
 {
@@ -68,7 +59,7 @@ static void forward(const struct sal_kernel *k)
     struct sal_source source = {.x = k->in[0]->real};
     struct sal_dense_before before = before_of(k);
     struct sal_target target = {conv->base, add ? add->real : NULL, conv->low, conv->high,
-                                k->out[0]->real};
+                                k->out[0]->real, conv->after};
     sal_dense_run(&conv->forward, &source, conv->before ? &before : NULL, packed(k, 0),
                   &target, k->pool, k->scratch, k->scratch_stride);
 }
@@ -99,7 +90,8 @@ static void backward(const struct sal_kernel *k)
         return;
     struct sal_source source = {k->dy[0], clamps(conv) ? k->out[0]->real : NULL, conv->low,
                                 conv->high};
-    struct sal_target target = {NULL, k->dx[0], -SAL_INFINITY, SAL_INFINITY, k->dx[0]};
+    struct sal_target target = {
+        .add = k->dx[0], .low = -SAL_INFINITY, .high = SAL_INFINITY, .y = k->dx[0]};
     struct sal_dense_before before = before_of(k);
     sal_dense_run(&conv->backward, &source, conv->before ? &before : NULL, packed(k, 1),
                   &target, k->pool, k->scratch, k->scratch_stride);

@@ -18,16 +18,13 @@ struct sal_inner_conv {
     const sal_real *base;       /* whole blocks */
     sal_real low, high;
     const struct sal_affine *before; /* NULL: nothing */
+    sal_map *after; /* an activation of it all, without a gradient; NULL: none */
 };
 
 extern const struct sal_op sal_inner_conv;
 extern const struct sal_op sal_inner_conv_after; /* the same with something before it */
 
-/* Whether it computes such a convolution faster than columns and a product would; the
- * input is then planar (plain) or blocked. */
-bool sal_inner_conv_takes(const struct sal_conv_geometry *g, bool *planar);
-
-/* Lays out both ways. weight and scale name the values that are packed. Without gradient,
+/* Lays out both ways. planar: the input is plain, else blocked. weight and scale name the values that are packed. Without gradient,
  * the way back is not reserved. */
 enum sal_status sal_inner_conv_init(struct sal_inner_conv *conv,
                                     const struct sal_conv_geometry *g, bool planar,

@@ -95,13 +95,17 @@ static void forward_rows(const struct sal_kernel *k, int64_t from, int64_t to,
     (void)worker;
     const struct sal_depthwise all = depthwise_of(k);
     const int64_t height = all.out[0];
+    sal_map *after = ((const struct sal_inner_depthwise_attr *)k->node->attr)->after;
     while (from < to) {
         const int64_t plane = from / height, row = from % height;
         const int64_t past = sal_least(height, row + to - from);
         const struct sal_depthwise d = of_plane(k, &all, plane);
+        sal_real *y = k->out[0]->real + plane * height * d.out[1] * SAL_BLOCK;
         sal_lanes()->depthwise(
-            &d, k->in[X]->real + plane * d.in[0] * d.in[1] * SAL_BLOCK,
-            k->out[0]->real + plane * height * d.out[1] * SAL_BLOCK, row, past);
+            &d, k->in[X]->real + plane * d.in[0] * d.in[1] * SAL_BLOCK, y, row, past);
+        const int64_t line = d.out[1] * SAL_BLOCK;
+        if (after)
+            after(y + row * line, y + row * line, (past - row) * line);
         from += past - row;
     }
 }
@@ -146,8 +150,8 @@ static void pull_rows(const struct sal_kernel *k, const struct sal_depthwise *al
     sal_real *dx = k->dx[X] + plane * d.in[0] * d.in[1] * SAL_BLOCK;
     if (is_clamped(&d)) {
         sal_real *scratch = k->scratch + worker * k->scratch_stride;
-        sal_lanes()->mask(dy, k->out[0]->real + at, d.low, d.high, scratch,
-                          (read.to - read.from) * pixels);
+        struct sal_source source = {dy, k->out[0]->real + at, d.low, d.high};
+        sal_lanes()->mask(scratch, &source, (size_t)((read.to - read.from) * pixels));
         dy = scratch;
     }
     sal_lanes()->depthwise_back(&d, dy, read.from, dx, rows.from, rows.to);

@@ -10,12 +10,14 @@
 #ifndef SALISCOPE_ENGINE_INNER_DEPTHWISE_H
 #define SALISCOPE_ENGINE_INNER_DEPTHWISE_H
 
+#include "lanes.h"
 #include "window.h"
 
 /* Lies in node->attr. */
 struct sal_inner_depthwise_attr {
     struct sal_window window; /* of two axes, its kernel given */
     sal_real low, high;       /* infinite where nothing is clamped */
+    sal_map *after; /* an activation of it all, without a gradient; NULL: none */
 };
 
 extern const struct sal_op sal_inner_depthwise;

@@ -91,6 +91,9 @@ struct sal_depthwise {
     sal_real low, high;   /* the clamp; infinite where there is none */
 };
 
+/* y[i] = f(x[i]), y may be x; the same bits wherever an array is cut. */
+typedef void sal_map(sal_real *y, const sal_real *x, int64_t n);
+
 struct sal_lanes {
     const char *name;
     int pixels; /* of a tile, at most */
@@ -118,14 +121,9 @@ struct sal_lanes {
     /* to[i] += that, or x[i] where there is no mask */
     void (*add_masked)(sal_real *to, const struct sal_source *from, size_t n);
 
-    /* y[i] = f(x[i]), y may be x; the same bits wherever an array is cut. gelu by the
-     * normal distribution, not by tanh. Accuracy: lanes_functions.h. */
-    void (*exp)(sal_real *y, const sal_real *x, int64_t n);
-    void (*erf)(sal_real *y, const sal_real *x, int64_t n);
-    void (*tanh)(sal_real *y, const sal_real *x, int64_t n);
-    void (*sigmoid)(sal_real *y, const sal_real *x, int64_t n);
-    void (*gelu)(sal_real *y, const sal_real *x, int64_t n);
-    void (*gelu_slope)(sal_real *y, const sal_real *x, int64_t n);
+    /* gelu by the normal distribution, not by tanh; swish with an alpha of 1. Accuracy:
+     * lanes_functions.h. */
+    sal_map *exp, *erf, *tanh, *sigmoid, *gelu, *gelu_slope, *swish, *hard_swish;
 
     /* Of one row, n > 0: y = softmax(scale * x), scale > 0, y may be x; dx += its
      * pull-back of dy for a scale of 1. */
@@ -141,6 +139,7 @@ struct sal_lanes {
                       const struct sal_row_norm *norm);
     void (*normalise_gradient)(sal_real *dx, const sal_real *x, const sal_real *dy,
                                int64_t n, const struct sal_row_norm *norm);
+
     /* Rows from..to-1 of the output plane y of a whole input plane x, each element
      * base and then its taps in their order. */
     void (*depthwise)(const struct sal_depthwise *d, const sal_real *x, sal_real *y,
@@ -150,11 +149,6 @@ struct sal_lanes {
      * plane dx. dy begins with row `first` of its plane and has all that reach them. */
     void (*depthwise_back)(const struct sal_depthwise *d, const sal_real *dy,
                            int64_t first, sal_real *dx, int64_t from, int64_t to);
-
-    /* y[i] = x[i] where mask[i] lies strictly between low and high, elsewhere 0. n is
-     * a multiple of 16. */
-    void (*mask)(const sal_real *x, const sal_real *mask, sal_real low, sal_real high,
-                 sal_real *y, int64_t n);
 };
 
 /* The table in use. */

@@ -376,12 +376,3 @@ void SAL_NAMED(sal_depthwise_back)(const struct sal_depthwise *d, const sal_real
             add_row(d, dy, row, y);
     }
 }
-
-void SAL_NAMED(sal_mask)(const sal_real *x, const sal_real *mask, sal_real low,
-                         sal_real high, sal_real *y, int64_t n)
-{
-    for (int64_t i = 0; i < n; i += SAL_LANES)
-        sal_vec_store(y + i,
-                      sal_vec_between(sal_vec_load(x + i), sal_vec_load(mask + i),
-                                      sal_vec_of(low), sal_vec_of(high)));
-}

@@ -28,6 +28,8 @@ void SAL_NAMED(sal_map_tanh)(sal_real *y, const sal_real *x, int64_t n);
 void SAL_NAMED(sal_map_sigmoid)(sal_real *y, const sal_real *x, int64_t n);
 void SAL_NAMED(sal_map_gelu)(sal_real *y, const sal_real *x, int64_t n);
 void SAL_NAMED(sal_map_gelu_slope)(sal_real *y, const sal_real *x, int64_t n);
+void SAL_NAMED(sal_map_swish)(sal_real *y, const sal_real *x, int64_t n);
+void SAL_NAMED(sal_map_hard_swish)(sal_real *y, const sal_real *x, int64_t n);
 void SAL_NAMED(sal_row_softmax)(sal_real *y, const sal_real *x, int64_t n, sal_real scale);
 void SAL_NAMED(sal_row_softmax_gradient)(sal_real *dx, const sal_real *y, const sal_real *dy,
                                      int64_t n);
@@ -42,8 +44,6 @@ void SAL_NAMED(sal_depthwise)(const struct sal_depthwise *d, const sal_real *x,
 void SAL_NAMED(sal_depthwise_back)(const struct sal_depthwise *d, const sal_real *dy,
                                    int64_t first, sal_real *dx, int64_t from,
                                    int64_t to);
-void SAL_NAMED(sal_mask)(const sal_real *x, const sal_real *mask, sal_real low,
-                         sal_real high, sal_real *y, int64_t n);
 #endif
 
 /* The tables themselves. */

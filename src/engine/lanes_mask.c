@@ -3,9 +3,8 @@
 
 SAL_INLINE sal_vec passing(const struct sal_source *from, size_t i)
 {
-    sal_ivec x = (sal_ivec)sal_vec_load(from->x + i);
-    sal_vec mask = sal_vec_load(from->mask + i);
-    return (sal_vec)(x & (mask > sal_vec_of(from->low)) & (mask < sal_vec_of(from->high)));
+    return sal_vec_between(sal_vec_load(from->x + i), sal_vec_load(from->mask + i),
+                           sal_vec_of(from->low), sal_vec_of(from->high));
 }
 
 static sal_real passing_one(const struct sal_source *from, size_t i)

@@ -1,6 +1,17 @@
 /* Exponentials and their kin over arrays. */
 #include "lanes_functions.h"
 
+SAL_INLINE sal_vec sal_vec_swish(sal_vec x)
+{
+    return x * sal_vec_sigmoid(x);
+}
+
+SAL_INLINE sal_vec sal_vec_hard_swish(sal_vec x)
+{
+    const sal_vec gate = sal_vec_min(sal_vec_max(x + 3, sal_vec_of(0)), sal_vec_of(6));
+    return x * gate / 6;
+}
+
 /* What is left over takes the same way as whole vectors: where an array is cut must
  * not change what comes of an element. */
 #define MAP(name)                                                                      \
@@ -28,3 +39,5 @@ MAP(tanh)
 MAP(sigmoid)
 MAP(gelu)
 MAP(gelu_slope)
+MAP(swish)
+MAP(hard_swish)

@@ -27,6 +27,8 @@ const struct sal_lanes SAL_NAMED(sal_lanes) = {
     .sigmoid = SAL_NAMED(sal_map_sigmoid),
     .gelu = SAL_NAMED(sal_map_gelu),
     .gelu_slope = SAL_NAMED(sal_map_gelu_slope),
+    .swish = SAL_NAMED(sal_map_swish),
+    .hard_swish = SAL_NAMED(sal_map_hard_swish),
     .softmax = SAL_NAMED(sal_row_softmax),
     .softmax_gradient = SAL_NAMED(sal_row_softmax_gradient),
     .moments = SAL_NAMED(sal_row_moments),
@@ -34,5 +36,4 @@ const struct sal_lanes SAL_NAMED(sal_lanes) = {
     .normalise_gradient = SAL_NAMED(sal_row_normalise_gradient),
     .depthwise = SAL_NAMED(sal_depthwise),
     .depthwise_back = SAL_NAMED(sal_depthwise_back),
-    .mask = SAL_NAMED(sal_mask),
 };

@@ -11,6 +11,7 @@ static const struct sal_rule *const rules[] = {
     &sal_lower_concat,
     &sal_lower_linear,
     &sal_lower_gelu,
+    &sal_lower_swish,
     &sal_lower_pointwise,
 };
 
@@ -170,16 +171,7 @@ enum sal_status sal_lower_emit_blocked(struct sal_lowering *l, const struct sal_
     return status;
 }
 
-void sal_lower_fold(struct sal_lowering *l, int head, int end)
-{
-    for (int i = head; i != end; i = sal_lower_next(l, i)) {
-        l->folded[i] = true;
-        l->owner[i] = head;
-    }
-    l->owner[end] = l->ends[end] = head;
-}
-
-void sal_lower_fold_nodes(struct sal_lowering *l, const int *nodes, int n)
+void sal_lower_fold(struct sal_lowering *l, const int *nodes, int n)
 {
     for (int i = 0; i < n; i++) {
         l->folded[nodes[i]] = i < n - 1;

@@ -102,15 +102,13 @@ enum sal_status sal_lower_emit_blocked(struct sal_lowering *l, const struct sal_
                                        const char *name, const void *attr, const int *in,
                                        int n_in, int v);
 
-/* Marks the chain head..end: emitted at its end. */
-void sal_lower_fold(struct sal_lowering *l, int head, int end);
-
-/* The same for nodes that are no plain chain: all of them, head first, end last. */
-void sal_lower_fold_nodes(struct sal_lowering *l, const int *nodes, int n);
+/* Marks nodes, in order, as one chain: emitted where its last one was. */
+void sal_lower_fold(struct sal_lowering *l, const int *nodes, int n);
 
 /* ---- what operators say of themselves ------------------------------------------------ */
 
 struct sal_conv_geometry;
+struct sal_window;
 
 /* False where node is not a two-dimensional Conv. */
 bool sal_conv_geometry_of(const struct sal_node *node, const struct sal_shape *x,
@@ -130,6 +128,15 @@ int sal_concat_axis(const struct sal_node *node, int rank);
 
 /* A Concat's attr; NULL: no memory. */
 const void *sal_concat_attr(struct sal_arena *arena, int axis);
+
+/* The window of a two-dimensional Conv, kernel and pads as they are. */
+void sal_conv_window_of(const struct sal_node *node, const struct sal_conv_geometry *g,
+                        struct sal_window *window);
+
+/* Swish, and its attributes for an alpha of 1. */
+extern const struct sal_op sal_op_Swish;
+const void *sal_swish_plain(void);
+
 /* Gemm without transposed A, alpha and beta 1: whether B is transposed. False: another. */
 bool sal_gemm_is_plain(const struct sal_node *node, bool *b_transposed);
 
@@ -151,6 +158,10 @@ struct sal_gelu_nodes {
 bool sal_lower_gelu_at(const struct sal_lowering *l, int first, int chain,
                        struct sal_gelu_nodes *gelu);
 
+/* The two nodes that make x * sigmoid(x), if nobody else reads x; `chain` likewise. */
+bool sal_lower_swish_of(const struct sal_lowering *l, int x, int chain, int *sigmoid,
+                        int *product);
+
 /* ---- rules ---------------------------------------------------------------------------- */
 
 extern const struct sal_rule sal_lower_conv;
@@ -158,5 +169,6 @@ extern const struct sal_rule sal_lower_concat;
 extern const struct sal_rule sal_lower_gelu;
 extern const struct sal_rule sal_lower_linear;
 extern const struct sal_rule sal_lower_pointwise;
+extern const struct sal_rule sal_lower_swish;
 
 #endif

@@ -110,7 +110,7 @@ static enum sal_status lower_gelu(struct sal_lowering *l, int head, int i, bool 
         return SAL_OK;
     *taken = true;
     if (i != gelu.node[gelu.n - 1]) {
-        sal_lower_fold_nodes(l, gelu.node, gelu.n);
+        sal_lower_fold(l, gelu.node, gelu.n);
         return SAL_OK;
     }
     const struct sal_node *last = &l->from->nodes[i];

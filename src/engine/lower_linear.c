@@ -144,7 +144,7 @@ static void fold(struct sal_lowering *l, const struct chain *chain)
         nodes[n++] = chain->sum;
     for (int i = 0; i < chain->gelu.n; i++)
         nodes[n++] = chain->gelu.node[i];
-    sal_lower_fold_nodes(l, nodes, n);
+    sal_lower_fold(l, nodes, n);
 }
 
 static enum sal_status emit(struct sal_lowering *l, const struct chain *chain)

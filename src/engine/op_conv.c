@@ -125,6 +125,14 @@ bool sal_conv_geometry_of(const struct sal_node *node, const struct sal_shape *x
     return true;
 }
 
+void sal_conv_window_of(const struct sal_node *node, const struct sal_conv_geometry *g,
+                        struct sal_window *window)
+{
+    const struct conv *conv = node->attr;
+    int64_t out[SAL_WINDOW_AXES];
+    sal_window_output(node, &conv->window, 2, g->kernel, g->in, window, out, NULL);
+}
+
 const struct sal_op sal_op_Conv = {
     .name = "Conv",
     .since = 1,

@@ -51,6 +51,12 @@ static enum sal_status gelu_parse(struct sal_node *node, const struct sal_onnx_n
     return status;
 }
 
+const void *sal_swish_plain(void)
+{
+    static const struct exponential plain = {.alpha = 1};
+    return &plain;
+}
+
 const void *sal_gelu_exact(void)
 {
     static const struct exponential exact = {.by_tanh = false};
