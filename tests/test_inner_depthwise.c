@@ -65,7 +65,7 @@ static void make(struct depthwise *d, uint64_t *state)
     d->w = malloc(sizeof(*d->w) * (size_t)(d->in.c * taps));
     d->bias = calloc((size_t)d->in.c, sizeof(*d->bias));
     block_fill(d->w, d->in.c * taps, state);
-    lone_init(&d->lone, &sal_inner_depthwise, &d->attr);
+    lone_init(&d->lone, sal_inner_depthwise_op(&d->attr), &d->attr);
     block_fill(lone_input(&d->lone, 5, sal_blocked_shape(&d->in).dim),
                block_count(&d->in), state);
     sal_real *w =
@@ -271,7 +271,7 @@ static void results_do_not_depend_on_the_batch(void **state)
         const struct sal_blocked one = {1, d.in.c, d.in.h, d.in.w};
         const int64_t plane = d.in.h * d.in.w * SAL_BLOCK;
         struct lone lone;
-        lone_init(&lone, &sal_inner_depthwise, &d.attr);
+        lone_init(&lone, sal_inner_depthwise_op(&d.attr), &d.attr);
         sal_real *x = lone_input(&lone, 5, sal_blocked_shape(&one).dim);
         for (int64_t b = 0; b < sal_blocks(one.c); b++)
             memcpy(x + b * plane, d.lone.in[0].real + b * d.in.n * plane,

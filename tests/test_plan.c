@@ -3,6 +3,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdlib.h>
 
 #include <cmocka.h>
 
@@ -43,6 +44,64 @@ static void tensors_alive_together_do_not_overlap(void **state)
     }
 }
 
+/* The most that lives at any step. */
+static size_t least_total(const struct sal_interval *at, int n, int steps)
+{
+    size_t most = 0, live = 0;
+    size_t *begun = calloc((size_t)steps + 2, 2 * sizeof(*begun));
+    size_t *ended = begun + steps + 2;
+    for (int i = 0; i < n; i++) {
+        begun[at[i].first] += at[i].size;
+        ended[at[i].last + 1] += at[i].size;
+    }
+    for (int t = 0; t <= steps; t++) {
+        live += begun[t] - ended[t];
+        most = live > most ? live : most;
+    }
+    free(begun);
+    return most;
+}
+
+static void check_many(struct sal_interval *at, int n, int steps, double slack)
+{
+    size_t total = sal_plan_place(at, n);
+    assert_true((double)total <= slack * (double)least_total(at, n, steps));
+    for (int i = 0; i < n; i++) {
+        assert_true(at[i].offset + at[i].size <= total);
+        for (int j = 0; j < i; j++)
+            if (overlap(&at[i], &at[j]))
+                fail_msg("%d and %d overlap", i, j);
+    }
+}
+
+/* More than are held against one another. */
+static void many_tensors_are_placed_as_well(void **state)
+{
+    (void)state;
+    enum { N = 12000 };
+    uint64_t seed = 2;
+    struct sal_interval *at = calloc(N, sizeof(*at));
+    for (int i = 0; i < N; i++)
+        at[i] = (struct sal_interval){.size = 1 + next(&seed) % 5000,
+                                      .first = 3 * i,
+                                      .last = 3 * i + (int)(next(&seed) % 9)};
+    check_many(at, N, 3 * N + 9, 1.25);
+    for (int i = 0; i < N; i++)
+        at[i] = (struct sal_interval){
+            .size = 1 + next(&seed) % 5000,
+            .first = i,
+            .last = i < N / 2 ? N - i : i + 1};
+    check_many(at, N, N + 1, 1.02);
+    for (int i = 0; i < N; i++) {
+        int first = (int)(next(&seed) % N);
+        at[i] = (struct sal_interval){.size = 1 + next(&seed) % 5000,
+                                      .first = first,
+                                      .last = first + (int)(next(&seed) % (N / 2))};
+    }
+    check_many(at, N, 2 * N, 1.5);
+    free(at);
+}
+
 static void a_chain_needs_two_places(void **state)
 {
     (void)state;
@@ -71,6 +130,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(tensors_alive_together_do_not_overlap),
+        cmocka_unit_test(many_tensors_are_placed_as_well),
         cmocka_unit_test(a_chain_needs_two_places),
         cmocka_unit_test(nothing_takes_no_place),
         cmocka_unit_test(a_size_beyond_memory_is_refused),

@@ -5,6 +5,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -73,6 +74,52 @@ static void run_waits_for_the_slowest(void **state)
         assert_int_equal(atomic_load(&done), 20);
     }
     sal_pool_close(pool);
+}
+
+static void wait_for_each_other(void *context, int tile, int worker)
+{
+    (void)tile;
+    (void)worker;
+    pthread_barrier_wait(context);
+}
+
+static void as_many_tiles_as_threads_run_at_once(void **state)
+{
+    (void)state;
+    for (int threads = 2; threads <= 8; threads += 3) {
+        struct sal_pool *pool;
+        pthread_barrier_t barrier;
+        assert_int_equal(sal_pool_open(&pool, threads, NULL), SAL_OK);
+        pthread_barrier_init(&barrier, NULL, (unsigned)threads);
+        for (int i = 0; i < 20; i++) {
+            usleep(i % 4 ? 0 : 1000); /* from sleep, too */
+            sal_pool_run(pool, threads, wait_for_each_other, &barrier);
+        }
+        pthread_barrier_destroy(&barrier);
+        sal_pool_close(pool);
+    }
+}
+
+static double processor_seconds(void)
+{
+    struct timespec time;
+    clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &time);
+    return (double)time.tv_sec + 1e-9 * (double)time.tv_nsec;
+}
+
+static void an_idle_pool_costs_nothing(void **state)
+{
+    (void)state;
+    for (int threads = 2; threads <= 8; threads += 6) {
+        struct sal_pool *pool;
+        assert_int_equal(sal_pool_open(&pool, threads, NULL), SAL_OK);
+        run_rounds(pool, 1);
+        double before = processor_seconds();
+        usleep(300000);
+        double used = processor_seconds() - before;
+        assert_true(used < 0.03);
+        sal_pool_close(pool);
+    }
 }
 
 static void *second_caller(void *pool)
@@ -202,6 +249,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_tile_runs_once),
         cmocka_unit_test(run_waits_for_the_slowest),
+        cmocka_unit_test(as_many_tiles_as_threads_run_at_once),
+        cmocka_unit_test(an_idle_pool_costs_nothing),
         cmocka_unit_test(two_callers_take_turns),
         cmocka_unit_test(a_silly_number_of_threads_is_refused),
         cmocka_unit_test(a_job_tells_how_far_it_is),

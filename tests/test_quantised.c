@@ -104,7 +104,10 @@ static bool gradient(const struct sal_model *model, const char *of, float *dx, s
     for (int i = 0; i < SIDE * SIDE; i++)
         image[i] = (float)cos(0.37 * i);
     int wrt = sal_model_find(model, of), score = sal_model_output(model)->value;
-    assert_int_equal(sal_run_open(&run, model, &(struct sal_run_options){.gradient = true},
+    assert_int_equal(sal_run_open(&run, model,
+                                  &(struct sal_run_options){.gradient = true,
+                                                            .keep = &wrt,
+                                                            .n_keep = 1},
                                   err),
                      SAL_OK);
     assert_int_equal(sal_run_forward(run, image, NULL, err), SAL_OK);

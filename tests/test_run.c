@@ -110,7 +110,8 @@ static void ask(const struct sal_model *model, int threads, int batch, int which
     int logits = sal_model_output(model)->value;
     if (threads)
         assert_int_equal(sal_pool_open(&pool, threads, NULL), SAL_OK);
-    struct sal_run_options options = {.batch = batch, .gradient = true, .pool = pool};
+    struct sal_run_options options = {
+        .batch = batch, .gradient = true, .keep = wrt, .n_keep = 2, .pool = pool};
     if (sal_run_open(&run, model, &options, &err) || sal_run_forward(run, x, NULL, &err) ||
         sal_run_backward(run, logits, 2, wrt, 2, NULL, &err))
         fail_msg("%s", err.text);
@@ -154,7 +155,11 @@ static void a_run_can_be_asked_again(void **state)
     int logits = sal_model_output(model)->value;
     fill(x, C * H * W, 3);
     assert_int_equal(sal_run_open(&run, model,
-                                  &(struct sal_run_options){.gradient = true}, NULL), SAL_OK);
+                                  &(struct sal_run_options){.gradient = true,
+                                                            .keep = &sum,
+                                                            .n_keep = 1},
+                                  NULL),
+                     SAL_OK);
     assert_int_equal(sal_run_backward(run, logits, 0, &input, 1, NULL, NULL), SAL_USAGE);
     assert_int_equal(sal_run_forward(run, x, NULL, NULL), SAL_OK);
     assert_int_equal(sal_run_backward(run, logits, 0, &input, 1, NULL, NULL), SAL_OK);
@@ -169,6 +174,29 @@ static void a_run_can_be_asked_again(void **state)
         assert_true(sal_run_gradient(run, logits)[i] == 0);
     assert_int_equal(sal_run_forwards(run), 1);
     assert_int_equal(sal_run_backwards(run), 4);
+    sal_run_close(run);
+    sal_model_close(model);
+}
+
+static void what_is_not_kept_is_neither_read_nor_asked_for(void **state)
+{
+    (void)state;
+    struct sal_model *model = open_network(false);
+    struct sal_run *run;
+    struct sal_error err;
+    static float x[C * H * W];
+    int input = sal_model_input(model)->value, sum = sal_model_find(model, "sum");
+    int logits = sal_model_output(model)->value;
+    assert_int_equal(
+        sal_run_open(&run, model, &(struct sal_run_options){.gradient = true}, NULL), SAL_OK);
+    assert_int_equal(sal_run_forward(run, x, NULL, NULL), SAL_OK);
+    assert_null(sal_run_value(run, sum, NULL));
+    assert_non_null(sal_run_value(run, logits, NULL));
+    assert_non_null(sal_run_value(run, input, NULL));
+    assert_int_equal(sal_run_backward(run, logits, 0, &sum, 1, NULL, &err), SAL_USAGE);
+    assert_non_null(strstr(err.text, "'sum'"));
+    assert_int_equal(sal_run_backward(run, sum, 0, &input, 1, NULL, &err), SAL_USAGE);
+    assert_int_equal(sal_run_backward(run, logits, 0, &input, 1, NULL, &err), SAL_OK);
     sal_run_close(run);
     sal_model_close(model);
 }
@@ -465,7 +493,11 @@ static void channel_weights_are_those_of_a_bump(void **state)
     fill(x, C * H * W, 9);
     int layer = sal_model_find(model, "features"), logits = sal_model_output(model)->value;
     assert_int_equal(sal_run_open(&run, model,
-                                  &(struct sal_run_options){.gradient = true}, NULL), SAL_OK);
+                                  &(struct sal_run_options){.gradient = true,
+                                                            .keep = &layer,
+                                                            .n_keep = 1},
+                                  NULL),
+                     SAL_OK);
     assert_int_equal(sal_run_forward(run, x, NULL, NULL), SAL_OK);
     assert_int_equal(sal_run_backward(run, logits, 1, &layer, 1, NULL, NULL), SAL_OK);
     struct sal_shape shape;
@@ -486,6 +518,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(bits_depend_on_neither_threads_nor_batch),
         cmocka_unit_test(a_run_can_be_asked_again),
+        cmocka_unit_test(what_is_not_kept_is_neither_read_nor_asked_for),
         cmocka_unit_test(work_stops_when_it_is_cancelled),
         cmocka_unit_test(memory_is_bounded),
         cmocka_unit_test(a_bad_number_is_traced_to_its_node),

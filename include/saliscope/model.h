@@ -167,7 +167,7 @@ struct sal_model_figures {
     int64_t parameters; /* elements of the constants live nodes read */
     double macs;        /* multiply-adds of one forward at batch 1 */
     size_t forward_bytes;  /* planned activations of a forward at batch 1 */
-    size_t gradient_bytes; /* planned activations of a forward kept for backward */
+    size_t gradient_bytes; /* planned activations of a forward whose gradient is taken */
 };
 
 struct sal_model_figures sal_model_figures(const struct sal_model *model);

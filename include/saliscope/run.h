@@ -22,8 +22,9 @@ struct sal_run;
 struct sal_run_options {
     int batch;        /* images per pass; 0 means 1 */
     bool gradient;    /* keep what a backward needs */
-    const int *keep;  /* ids of values to be read after a forward */
-    int n_keep;       /* the logits and the model's outputs are always kept */
+    const int *keep;  /* ids of values to be read after a forward, or to take a gradient
+                         for or of */
+    int n_keep;       /* the logits, the model's inputs and outputs are always kept */
     size_t memory;    /* most bytes; 0: the model's limit */
     bool plain;           /* node by node as the model says, nothing fused: slower */
     struct sal_pool *pool;
@@ -46,7 +47,7 @@ const sal_real *sal_run_value(const struct sal_run *run, int value,
 
 /* d score / d value for each value in wrt, where the score of each image in the
  * batch is element `index` of its part of tensor `score`. Needs a forward with
- * options.gradient. Only the part of the graph between the score and wrt is
+ * options.gradient, and score and wrt to be kept: SAL_USAGE names one that is not. Only the part of the graph between the score and wrt is
  * computed; weights get no gradient. A value the score does not depend on gets
  * zeros. An operator without a gradient on the way is SAL_UNSUPPORTED, by name. */
 enum sal_status sal_run_backward(struct sal_run *run, int score, int64_t index,

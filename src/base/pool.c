@@ -4,25 +4,41 @@
 #include <sched.h>
 #include <stdatomic.h>
 #include <stdbool.h>
+#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
-enum { THREADS_MAX = 256 };
+/* A network hands over a round every few tens of microseconds, and waking a thread
+ * takes as long. So whoever waits looks on for a while before it sleeps, unless
+ * threads outnumber processors: then looking would keep another from working. */
+enum { THREADS_MAX = 256, SPIN_NS = 100000, LINE = 64 };
+
+/* Bits of a gate: nobody may enter any more, and how many are inside. */
+static const unsigned CLOSED = 1u << 31;
 
 struct sal_pool {
     int threads; /* the caller included */
+    bool spins;
     pthread_t *thread;
     pthread_mutex_t caller; /* held by whoever runs tiles */
-    pthread_mutex_t lock;   /* guards everything below but next */
+
+    pthread_mutex_t lock; /* for going to sleep and waking up */
     pthread_cond_t begin, end;
-    unsigned round; /* counts runs; workers wait for it to change */
-    int busy;       /* workers still in this round */
-    bool closing;
+    atomic_int sleepers; /* workers at or near `begin` */
+    atomic_bool caller_sleeps;
+    atomic_bool closing;
+
+    /* The work of this round, for those who entered by the gate. */
     int tiles;
-    atomic_long next; /* first tile nobody has taken; passes tiles by threads */
     void (*work)(void *context, int tile, int worker);
     void *context;
+
+    _Alignas(LINE) atomic_uint round; /* counts runs; workers wait for it to change */
+    _Alignas(LINE) atomic_uint gate;  /* of this round, for workers */
+    _Alignas(LINE) atomic_long next;  /* first tile nobody has taken; passes tiles by
+                                         threads */
 };
 
 struct worker {
@@ -37,28 +53,132 @@ static void take_tiles(struct sal_pool *pool, int worker)
         pool->work(pool->context, (int)tile, worker);
 }
 
+/* ---- waiting ---------------------------------------------------------------------- */
+
+static void pause_briefly(void)
+{
+#if defined(__x86_64__) || defined(__i386__)
+    __builtin_ia32_pause();
+#elif defined(__aarch64__)
+    __asm__ volatile("yield");
+#endif
+}
+
+static int64_t nanoseconds(void)
+{
+    struct timespec time;
+    clock_gettime(CLOCK_MONOTONIC, &time);
+    return (int64_t)time.tv_sec * 1000000000 + time.tv_nsec;
+}
+
+/* Looks on until `done` or for SPIN_NS; what `done` says. */
+static bool spin(struct sal_pool *pool, bool (*done)(struct sal_pool *, unsigned),
+                 unsigned seen)
+{
+    if (!pool->spins)
+        return done(pool, seen);
+    for (int64_t until = nanoseconds() + SPIN_NS;;) {
+        for (int i = 0; i < 16; i++) {
+            if (done(pool, seen))
+                return true;
+            pause_briefly();
+        }
+        if (nanoseconds() > until)
+            return false;
+    }
+}
+
+static bool has_begun(struct sal_pool *pool, unsigned seen)
+{
+    return atomic_load(&pool->round) != seen || atomic_load(&pool->closing);
+}
+
+static bool has_ended(struct sal_pool *pool, unsigned seen)
+{
+    (void)seen;
+    return atomic_load(&pool->gate) == CLOSED;
+}
+
+/* Who goes to sleep says so before it looks a last time, and who may have to wake it
+ * changes things before it looks for sleepers: one of them sees the other. */
+static void wait_begin(struct sal_pool *pool, unsigned seen)
+{
+    if (spin(pool, has_begun, seen))
+        return;
+    pthread_mutex_lock(&pool->lock);
+    atomic_fetch_add(&pool->sleepers, 1);
+    while (!has_begun(pool, seen))
+        pthread_cond_wait(&pool->begin, &pool->lock);
+    atomic_fetch_sub(&pool->sleepers, 1);
+    pthread_mutex_unlock(&pool->lock);
+}
+
+static void wake_workers(struct sal_pool *pool, int most)
+{
+    int n = atomic_load(&pool->sleepers);
+    if (n == 0)
+        return;
+    pthread_mutex_lock(&pool->lock);
+    if (n <= most)
+        pthread_cond_broadcast(&pool->begin);
+    else
+        for (int i = 0; i < most; i++)
+            pthread_cond_signal(&pool->begin);
+    pthread_mutex_unlock(&pool->lock);
+}
+
+static void wait_end(struct sal_pool *pool)
+{
+    if (spin(pool, has_ended, 0))
+        return;
+    pthread_mutex_lock(&pool->lock);
+    atomic_store(&pool->caller_sleeps, true);
+    while (!has_ended(pool, 0))
+        pthread_cond_wait(&pool->end, &pool->lock);
+    atomic_store(&pool->caller_sleeps, false);
+    pthread_mutex_unlock(&pool->lock);
+}
+
+/* ---- workers ------------------------------------------------------------------------ */
+
+/* A worker that comes too late is not waited for. */
+static bool enter(struct sal_pool *pool)
+{
+    unsigned gate = atomic_load(&pool->gate);
+    while (!(gate & CLOSED))
+        if (atomic_compare_exchange_weak(&pool->gate, &gate, gate + 1))
+            return true;
+    return false;
+}
+
+static void leave(struct sal_pool *pool)
+{
+    if (atomic_fetch_sub(&pool->gate, 1) != CLOSED + 1 ||
+        !atomic_load(&pool->caller_sleeps))
+        return;
+    pthread_mutex_lock(&pool->lock);
+    pthread_cond_signal(&pool->end);
+    pthread_mutex_unlock(&pool->lock);
+}
+
 static void *worker_main(void *argument)
 {
     struct worker self = *(struct worker *)argument;
     struct sal_pool *pool = self.pool;
     free(argument);
-    unsigned seen = 0;
-    for (;;) {
-        pthread_mutex_lock(&pool->lock);
-        while (pool->round == seen && !pool->closing)
-            pthread_cond_wait(&pool->begin, &pool->lock);
-        seen = pool->round;
-        bool closing = pool->closing;
-        pthread_mutex_unlock(&pool->lock);
-        if (closing)
+    for (unsigned seen = 0;;) {
+        wait_begin(pool, seen);
+        if (atomic_load(&pool->closing))
             return NULL;
+        seen = atomic_load(&pool->round);
+        if (!enter(pool))
+            continue;
         take_tiles(pool, self.index);
-        pthread_mutex_lock(&pool->lock);
-        if (--pool->busy == 0)
-            pthread_cond_signal(&pool->end);
-        pthread_mutex_unlock(&pool->lock);
+        leave(pool);
     }
 }
+
+/* ---- the pool ------------------------------------------------------------------------- */
 
 static int processors(void)
 {
@@ -92,14 +212,17 @@ enum sal_status sal_pool_open(struct sal_pool **out, int threads,
         if (threads > THREADS_MAX)
             threads = THREADS_MAX;
     }
-    struct sal_pool *pool = calloc(1, sizeof(*pool));
+    struct sal_pool *pool = aligned_alloc(LINE, sizeof(*pool));
     pthread_t *thread = calloc((size_t)threads, sizeof(*thread));
     if (!pool || !thread) {
         free(pool);
         free(thread);
         return sal_fail(err, SAL_LIMIT, "no memory for %d threads", threads);
     }
+    memset(pool, 0, sizeof(*pool));
     pool->thread = thread;
+    pool->spins = threads <= processors();
+    atomic_init(&pool->gate, CLOSED);
     pthread_mutex_init(&pool->caller, NULL);
     pthread_mutex_init(&pool->lock, NULL);
     pthread_cond_init(&pool->begin, NULL);
@@ -116,10 +239,8 @@ void sal_pool_close(struct sal_pool *pool)
 {
     if (!pool)
         return;
-    pthread_mutex_lock(&pool->lock);
-    pool->closing = true;
-    pthread_cond_broadcast(&pool->begin);
-    pthread_mutex_unlock(&pool->lock);
+    atomic_store(&pool->closing, true);
+    wake_workers(pool, pool->threads);
     for (int i = 1; i < pool->threads; i++)
         pthread_join(pool->thread[i], NULL);
     pthread_cond_destroy(&pool->begin);
@@ -149,19 +270,15 @@ void sal_pool_run(struct sal_pool *pool, int tiles,
         return;
     }
     pthread_mutex_lock(&pool->caller);
-    pthread_mutex_lock(&pool->lock);
     pool->tiles = tiles;
     pool->work = work;
     pool->context = context;
-    pool->busy = pool->threads - 1;
     atomic_store(&pool->next, 0);
-    pool->round++;
-    pthread_cond_broadcast(&pool->begin);
-    pthread_mutex_unlock(&pool->lock);
+    atomic_store(&pool->gate, 0);
+    atomic_fetch_add(&pool->round, 1);
+    wake_workers(pool, tiles - 1);
     take_tiles(pool, 0);
-    pthread_mutex_lock(&pool->lock);
-    while (pool->busy)
-        pthread_cond_wait(&pool->end, &pool->lock);
-    pthread_mutex_unlock(&pool->lock);
+    atomic_fetch_or(&pool->gate, CLOSED);
+    wait_end(pool);
     pthread_mutex_unlock(&pool->caller);
 }

@@ -135,11 +135,20 @@ static bool has_gradient(const struct sal_graph *graph, int id)
            graph->values[id].tensor.kind == SAL_REAL && !graph->values[id].tensor.data;
 }
 
+/* Others may have been overwritten, or fused away. */
+static enum sal_status check_kept(const struct sal_run *run, int id, struct sal_error *err)
+{
+    if (run->kept[id])
+        return SAL_OK;
+    return sal_fail(err, SAL_USAGE, "the run does not keep '%.120s', as a gradient needs",
+                    run->graph->values[id].name);
+}
+
 static enum sal_status check_backward(const struct sal_run *run, int score,
                                       const int *wrt, int n_wrt, struct sal_error *err)
 {
     const struct sal_graph *graph = run->graph;
-    if (!run->keeps_all || !run->forward_done)
+    if (!run->gradient || !run->forward_done)
         return sal_fail(err, SAL_USAGE, "a backward needs a forward that keeps gradients");
     if (!has_gradient(graph, score))
         return sal_fail(err, SAL_USAGE, "the score is not a tensor the model computes");
@@ -150,7 +159,10 @@ static enum sal_status check_backward(const struct sal_run *run, int score,
             return sal_fail(err, SAL_USAGE,
                             "there is no gradient for a tensor that is constant, "
                             "integer or not computed");
-    return SAL_OK;
+    enum sal_status status = check_kept(run, score, err);
+    for (int i = 0; i < n_wrt && !status; i++)
+        status = check_kept(run, wrt[i], err);
+    return status;
 }
 
 static void zero_gradient(struct sal_run *run, int id)

@@ -110,26 +110,24 @@ static double macs(const struct sal_kernel *k)
            (double)(g->kernel[0] * g->kernel[1]);
 }
 
-const struct sal_op sal_inner_conv = {
-    .name = "Conv",
-    .min_in = 1,
-    .max_in = 2,
-    .max_out = 1,
-    .forward = forward,
-    .backward = backward,
-    .scratch = scratch,
-    .macs = macs,
-    .mixes = true,
-};
+#define ROW(reads_in, reads_out)                                                       \
+    {                                                                                  \
+        .name = "Conv",                                                                \
+        .min_in = 1,                                                                   \
+        .max_in = 2,                                                                   \
+        .max_out = 1,                                                                  \
+        .forward = forward,                                                            \
+        .backward = backward,                                                          \
+        .scratch = scratch,                                                            \
+        .macs = macs,                                                                  \
+        .frugal = true,                                                                \
+        .reads = {{.in = reads_in, .out = reads_out}, {.out = reads_out}},             \
+        .mixes = true,                                                                 \
+    }
 
-const struct sal_op sal_inner_conv_after = {
-    .name = "Conv",
-    .min_in = 1,
-    .max_in = 2,
-    .max_out = 1,
-    .forward = forward,
-    .backward = backward,
-    .scratch = scratch,
-    .macs = macs,
-    .mixes = true,
-};
+static const struct sal_op ops[2][2] = {{ROW(0, 0), ROW(0, 1)}, {ROW(1, 0), ROW(1, 1)}};
+
+const struct sal_op *sal_inner_conv_op(const struct sal_inner_conv *conv)
+{
+    return &ops[conv->before != NULL][clamps(conv)];
+}

@@ -21,8 +21,9 @@ struct sal_inner_conv {
     sal_map *after; /* an activation of it all, without a gradient; NULL: none */
 };
 
-extern const struct sal_op sal_inner_conv;
-extern const struct sal_op sal_inner_conv_after; /* the same with something before it */
+/* The operator for an attr that is complete: its backward reads the input where something
+ * is before the convolution, and the output where something is clamped. */
+const struct sal_op *sal_inner_conv_op(const struct sal_inner_conv *conv);
 
 /* Lays out both ways. planar: the input is plain, else blocked. weight and scale name the values that are packed. Without gradient,
  * the way back is not reserved. */

@@ -195,19 +195,27 @@ static double macs(const struct sal_kernel *k)
     return (double)sal_shape_count(&k->out[0]->shape) * (double)taps_of(&d);
 }
 
-const struct sal_op sal_inner_depthwise = {
-    .name = "inner depthwise",
-    .since = 1,
-    .until = SAL_OPSET_MAX,
-    .min_in = 2,
-    .max_in = 3,
-    .max_out = 1,
-    .infer = infer,
-    .forward = forward,
-    .backward = backward,
-    .carry = sal_carry_in_order,
-    .scratch = scratch,
-    .macs = macs,
-    .no_gradient = 1U << W | 1U << BASE,
-    .mixes = true,
-};
+#define ROW(reads_out)                                                                 \
+    {                                                                                  \
+        .name = "Conv",                                                                \
+        .min_in = 2,                                                                   \
+        .max_in = 3,                                                                   \
+        .max_out = 1,                                                                  \
+        .infer = infer,                                                                \
+        .forward = forward,                                                            \
+        .backward = backward,                                                          \
+        .carry = sal_carry_in_order,                                                   \
+        .scratch = scratch,                                                            \
+        .macs = macs,                                                                  \
+        .frugal = true,                                                                \
+        .reads = {{.out = reads_out}},                                                 \
+        .no_gradient = 1U << W | 1U << BASE,                                           \
+        .mixes = true,                                                                 \
+    }
+
+static const struct sal_op ops[2] = {ROW(0), ROW(1)};
+
+const struct sal_op *sal_inner_depthwise_op(const struct sal_inner_depthwise_attr *attr)
+{
+    return &ops[attr->low > -SAL_INFINITY || attr->high < SAL_INFINITY];
+}

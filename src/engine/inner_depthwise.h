@@ -20,7 +20,8 @@ struct sal_inner_depthwise_attr {
     sal_map *after; /* an activation of it all, without a gradient; NULL: none */
 };
 
-extern const struct sal_op sal_inner_depthwise;
+/* The operator for a complete attr: its backward reads the output where it is clamped. */
+const struct sal_op *sal_inner_depthwise_op(const struct sal_inner_depthwise_attr *attr);
 
 /* Weights C x 1 x R x S, each channel times its scale (NULL: 1), as the operator reads
  * them; zeros past C. packed: whole blocks of channels times R * S. */

@@ -108,5 +108,6 @@ const struct sal_op sal_inner_linear = {
     .backward = backward,
     .scratch = scratch,
     .macs = macs,
+    .frugal = true,
     .mixes = true,
 };

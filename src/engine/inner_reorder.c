@@ -112,6 +112,7 @@ const struct sal_op sal_inner_block = {
     .max_out = 1,
     .forward = block,
     .backward = block_back,
+    .frugal = true,
 };
 
 const struct sal_op sal_inner_unblock = {
@@ -121,4 +122,5 @@ const struct sal_op sal_inner_unblock = {
     .max_out = 1,
     .forward = unblock,
     .backward = unblock_back,
+    .frugal = true,
 };

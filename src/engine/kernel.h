@@ -10,6 +10,9 @@
 /* Elements of a tile of cheap element-wise work. */
 #define SAL_TILE INT64_C(16384)
 
+/* An operator's reads, the same for the gradient of every input. */
+#define SAL_READS(in, out) {{in, out}, {in, out}, {in, out}}
+
 #define SAL_COUNT_MAX (INT64_C(1) << 40)
 
 /* NULL where the input is left out, whether by name or by a shorter list. */

@@ -26,10 +26,9 @@ static enum sal_status emit_dense(struct sal_lowering *l, const struct sal_conv_
     if (!status && chain->added >= 0)
         status = sal_lower_blocked(l, chain->added, &in[1]);
     return status ? status
-                  : sal_lower_emit_blocked(
-                        l, chain->before < 0 ? &sal_inner_conv : &sal_inner_conv_after,
-                        node->name, conv, in, chain->added >= 0 ? 2 : 1,
-                        sal_conv_chain_out(l, chain));
+                  : sal_lower_emit_blocked(l, sal_inner_conv_op(conv), node->name, conv, in,
+                                           chain->added >= 0 ? 2 : 1,
+                                           sal_conv_chain_out(l, chain));
 }
 
 /* ---- depthwise ------------------------------------------------------------------------ */
@@ -78,7 +77,7 @@ static enum sal_status emit_depthwise(struct sal_lowering *l,
     attr->low = chain->low;
     attr->high = chain->high;
     attr->after = chain->after;
-    return sal_lower_emit_blocked(l, &sal_inner_depthwise, node->name, attr, in, 3,
+    return sal_lower_emit_blocked(l, sal_inner_depthwise_op(attr), node->name, attr, in, 3,
                                   sal_conv_chain_out(l, chain));
 }
 

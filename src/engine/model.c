@@ -243,9 +243,11 @@ static enum sal_status count(struct sal_model *model, struct sal_error *err)
     struct sal_interval *at = sal_new(&scratch, struct sal_interval, graph->n_values);
     bool *kept = sal_new(&scratch, bool, graph->n_values);
     if (at && kept) {
-        figures->gradient_bytes = sal_run_plan(graph, kept, true, at);
         for (int i = 0; i < graph->n_outputs; i++)
             kept[graph->outputs[i]] = true;
+        for (int i = 0; i < graph->n_inputs; i++)
+            kept[graph->inputs[i]] = true;
+        figures->gradient_bytes = sal_run_plan(graph, kept, true, at);
         figures->forward_bytes = sal_run_plan(graph, kept, false, at);
     }
     sal_arena_release(&scratch);

@@ -64,6 +64,13 @@ struct sal_carry {
     int64_t from[SAL_RANK_MAX], to[SAL_RANK_MAX];
 };
 
+/* Values that a backward reads: bit i is input or output i, bit 31 those beyond too. */
+struct sal_reads {
+    unsigned in, out;
+};
+
+#define SAL_READS_ALL (~0u)
+
 struct sal_op {
     const char *name; /* ONNX op_type in the default domain */
     int since, until; /* opsets whose semantics are implemented, inclusive */
@@ -97,6 +104,12 @@ struct sal_op {
 
     /* Multiply-adds of a forward; NULL: none worth counting. */
     double (*macs)(const struct sal_kernel *kernel);
+
+    /* Where `frugal`, the values that backward reads to make the gradient of input 0, of
+     * input 1, and of each further one: a run forgets others as soon as the forward is
+     * done with them. Shapes are always there, and so are constants. Not frugal: all. */
+    bool frugal;
+    struct sal_reads reads[3];
 
     unsigned no_gradient; /* bit i: backward gives nothing for input i (weights) */
     const char *opaque; /* why no gradient passes although the result depends on the

@@ -135,5 +135,6 @@ const struct sal_op sal_op_AffineGrid = {
     .infer = infer,
     .forward = forward,
     .backward = backward,
+    .frugal = true,
     .carry = carry,
 };

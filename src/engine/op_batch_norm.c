@@ -261,4 +261,6 @@ const struct sal_op sal_op_BatchNormalization = {
     .infer = infer,
     .forward = forward,
     .backward = backward,
+    .frugal = true,
+    .reads = {{.in = 1u << SCALE | 1u << VARIANCE}, {.in = SAL_READS_ALL}, {.in = SAL_READS_ALL}},
 };

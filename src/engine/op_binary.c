@@ -200,7 +200,12 @@ enum { PARTIAL = 256 }; /* terms of a partial sum, to keep long sums accurate */
         backward(k, op_name##_to_a, op_name##_to_b);                             \
     }
 
-#define ROW(op_name, op_since, op_parse, op_infer)                               \
+/* What a slope is made of. */
+enum { OF_A = 1, OF_B = 2, OF_Y = 4 };
+
+#define READS(of) {.in = (of) & (OF_A | OF_B), .out = ((of) & OF_Y) != 0}
+
+#define ROW(op_name, op_since, op_parse, op_infer, of_a, of_b)                   \
     const struct sal_op sal_op_##op_name = {                                     \
         .name = #op_name,                                                        \
         .since = op_since,                                                       \
@@ -212,11 +217,14 @@ enum { PARTIAL = 256 }; /* terms of a partial sum, to keep long sums accurate */
         .infer = op_infer,                                                       \
         .forward = op_name##_forward,                                            \
         .backward = op_name##_backward,                                          \
+        .frugal = true,                                                          \
+        .reads = {READS(of_a), READS(of_b)},                                     \
     };
 
-#define BINARY(op_name, value, int_value, slope_a, slope_b)                      \
+/* One operator: as LOOPS, and what each slope is made of. */
+#define BINARY(op_name, value, int_value, slope_a, of_a, slope_b, of_b)          \
     LOOPS(op_name, value, int_value, slope_a, slope_b)                           \
-    ROW(op_name, 1, parse, binary_infer)
+    ROW(op_name, 1, parse, binary_infer, of_a, of_b)
 
 /* Integers wrap; nothing here is undefined. */
 #define WRAPPED(a, op, b) ((int64_t)((uint64_t)(a)op(uint64_t)(b)))
@@ -227,15 +235,15 @@ static int64_t quotient(int64_t a, int64_t b)
     return b == 0 ? 0 : b == -1 ? WRAPPED(0, -, a) : a / b;
 }
 
-BINARY(Add, a + b, WRAPPED(a, +, b), dy, dy)
-BINARY(Sub, a - b, WRAPPED(a, -, b), dy, -dy)
-BINARY(Mul, (a) * b, WRAPPED(a, *, b), (dy) * b, (dy) * a)
-BINARY(Div, a / b, quotient(a, b), dy / b, -dy * y / b)
+BINARY(Add, a + b, WRAPPED(a, +, b), dy, 0, dy, 0)
+BINARY(Sub, a - b, WRAPPED(a, -, b), dy, 0, -dy, 0)
+BINARY(Mul, (a) * b, WRAPPED(a, *, b), (dy) * b, OF_B, (dy) * a, OF_A)
+BINARY(Div, a / b, quotient(a, b), dy / b, OF_B, -dy * y / b, OF_B | OF_Y)
 
 /* The slope of PRelu at 0 is PyTorch's. */
 LOOPS(PRelu, a < 0 ? (a) * b : a, a < 0 ? WRAPPED(a, *, b) : a, a > 0 ? dy : (dy) * b,
       a > 0 ? 0 : (dy) * a)
-ROW(PRelu, 1, prelu_parse, prelu_infer)
+ROW(PRelu, 1, prelu_parse, prelu_infer, OF_A | OF_B, OF_A)
 
 /* ---- Mod --------------------------------------------------------------------- */
 
@@ -277,4 +285,4 @@ static sal_real whole_quotient(sal_real a, sal_real b)
 }
 
 LOOPS(Mod, sal_fmod(a, b), remainder_of(s, type, a, b), dy, -dy * whole_quotient(a, b))
-ROW(Mod, 10, mod_parse, mod_infer)
+ROW(Mod, 10, mod_parse, mod_infer, 0, OF_A | OF_B)

@@ -155,4 +155,6 @@ const struct sal_op sal_op_Clip = {
     .infer = infer,
     .forward = forward,
     .backward = backward,
+    .frugal = true,
+    .reads = SAL_READS(SAL_READS_ALL, 0),
 };

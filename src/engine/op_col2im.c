@@ -161,6 +161,7 @@ const struct sal_op sal_op_Col2Im = {
     .infer = infer,
     .forward = forward,
     .backward = backward,
+    .frugal = true,
     .carry = carry,
     .scratch = scratch,
 };

@@ -241,5 +241,7 @@ const struct sal_op sal_op_Where = {
     .infer = where_infer,
     .forward = where_forward,
     .backward = where_backward,
+    .frugal = true,
+    .reads = SAL_READS(1u << CONDITION, 0),
     .takes_quantised = true,
 };

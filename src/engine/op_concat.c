@@ -164,6 +164,7 @@ const struct sal_op sal_op_Concat = {
     .infer = concat_infer,
     .forward = concat_forward,
     .backward = concat_backward,
+    .frugal = true,
     .carry = concat_carry,
     .takes_quantised = true,
 };
@@ -322,6 +323,7 @@ const struct sal_op sal_op_Split = {
     .infer = split_infer,
     .forward = split_forward,
     .backward = split_backward,
+    .frugal = true,
     .carry = split_carry,
     .takes_quantised = true,
 };

@@ -144,6 +144,8 @@ const struct sal_op sal_op_Conv = {
     .infer = infer_conv,
     .forward = forward,
     .backward = backward,
+    .frugal = true,
+    .reads = {{.in = 1u << 1}},
     .carry = sal_convolve_carry,
     .scratch = scratch,
     .macs = macs,

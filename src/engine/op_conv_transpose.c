@@ -191,6 +191,8 @@ const struct sal_op sal_op_ConvTranspose = {
     .infer = infer,
     .forward = forward,
     .backward = backward,
+    .frugal = true,
+    .reads = {{.in = 1u << 1}},
     .carry = sal_convolve_carry,
     .scratch = scratch,
     .macs = macs,

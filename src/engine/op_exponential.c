@@ -173,7 +173,7 @@ BY_VALUE(tanh, 1 - y[i] * y[i])
 
 /* ---- rows of the table --------------------------------------------------------------- */
 
-#define ROW(op_name, op_since, family, op_parse)                                         \
+#define ROW(op_name, op_since, family, op_parse, of_x, of_y)                                         \
     static void family##_forward_pieces(const struct sal_kernel *k, int64_t from,        \
                                       int64_t to, int worker)                          \
     {                                                                                  \
@@ -219,11 +219,13 @@ BY_VALUE(tanh, 1 - y[i] * y[i])
         .infer = sal_infer_same_real,                                                  \
         .forward = family##_forward,                                                     \
         .backward = family##_backward,                                                   \
+        .frugal = true,                                                                  \
+        .reads = {{.in = of_x, .out = of_y}},                                            \
     };
 
-ROW(Erf, 9, erf, NULL)
-ROW(Exp, 1, exp, NULL)
-ROW(Gelu, 20, gelu, gelu_parse)
-ROW(Sigmoid, 1, sigmoid, NULL)
-ROW(Swish, 24, swish, swish_parse)
-ROW(Tanh, 1, tanh, NULL)
+ROW(Erf, 9, erf, NULL, 1, 0)
+ROW(Exp, 1, exp, NULL, 0, 1)
+ROW(Gelu, 20, gelu, gelu_parse, 1, 0)
+ROW(Sigmoid, 1, sigmoid, NULL, 0, 1)
+ROW(Swish, 24, swish, swish_parse, 1, 0)
+ROW(Tanh, 1, tanh, NULL, 0, 1)

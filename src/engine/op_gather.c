@@ -170,6 +170,8 @@ const struct sal_op sal_op_Gather = {
     .infer = infer,
     .forward = forward,
     .backward = backward,
+    .frugal = true,
+    .reads = {{.in = 1u << 1}},
     .carry = carry_axes,
     .takes_quantised = true,
 };

@@ -74,6 +74,7 @@ const struct sal_op sal_op_GlobalAveragePool = {
     .infer = infer,
     .forward = average_forward,
     .backward = average_backward,
+    .frugal = true,
 };
 
 /* ---- maximum ------------------------------------------------------------------- */
@@ -127,4 +128,6 @@ const struct sal_op sal_op_GlobalMaxPool = {
     .infer = infer,
     .forward = max_forward,
     .backward = max_backward,
+    .frugal = true,
+    .reads = {{.in = 1u << 0}},
 };

@@ -397,5 +397,7 @@ const struct sal_op sal_op_GridSample = {
     .infer = infer,
     .forward = forward,
     .backward = backward,
+    .frugal = true,
+    .reads = {{.in = 1u << 1}, {.in = 1u << 0 | 1u << 1}},
     .carry = carry,
 };

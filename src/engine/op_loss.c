@@ -275,6 +275,8 @@ const struct sal_op sal_op_NegativeLogLikelihoodLoss = {
     .infer = infer,
     .forward = likelihood_forward,
     .backward = likelihood_backward,
+    .frugal = true,
+    .reads = {{.in = 1u << TARGET | 1u << WEIGHT}},
     .carry = carry,
     .no_gradient = 1u << WEIGHT,
 };
@@ -290,6 +292,8 @@ const struct sal_op sal_op_SoftmaxCrossEntropyLoss = {
     .infer = infer,
     .forward = entropy_forward,
     .backward = entropy_backward,
+    .frugal = true,
+    .reads = {{.in = SAL_READS_ALL}},
     .carry = carry,
     .no_gradient = 1u << WEIGHT,
 };

@@ -150,6 +150,8 @@ const struct sal_op sal_op_LpPool = {
     .infer = infer,
     .forward = forward,
     .backward = backward,
+    .frugal = true,
+    .reads = {{.in = 1u << 0, .out = 1u << 0}},
     .carry = sal_carry_in_order,
 };
 
@@ -236,4 +238,6 @@ const struct sal_op sal_op_GlobalLpPool = {
     .infer = global_infer,
     .forward = global_forward,
     .backward = global_backward,
+    .frugal = true,
+    .reads = {{.in = 1u << 0, .out = 1u << 0}},
 };

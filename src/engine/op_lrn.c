@@ -180,5 +180,7 @@ const struct sal_op sal_op_LRN = {
     .infer = infer,
     .forward = forward,
     .backward = backward,
+    .frugal = true,
+    .reads = {{.in = 1u << 0, .out = 1u << 0}},
     .scratch = scratch,
 };

@@ -124,6 +124,8 @@ const struct sal_op sal_op_Trilu = {
     .infer = trilu_infer,
     .forward = trilu_forward,
     .backward = trilu_backward,
+    .frugal = true,
+    .reads = {{.in = 1u << 1}},
 };
 
 /* ---- Det ----------------------------------------------------------------------- */
@@ -257,6 +259,8 @@ const struct sal_op sal_op_Det = {
     .infer = det_infer,
     .forward = det_forward,
     .backward = det_backward,
+    .frugal = true,
+    .reads = {{.in = 1u << 0}},
     .carry = det_carry,
     .scratch = det_scratch,
 };

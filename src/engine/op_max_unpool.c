@@ -150,6 +150,8 @@ const struct sal_op sal_op_MaxUnpool = {
     .infer = infer,
     .forward = forward,
     .backward = backward,
+    .frugal = true,
+    .reads = {{.in = 1u << 1}},
     .carry = carry,
     .scratch = scratch,
 };

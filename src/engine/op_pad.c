@@ -272,6 +272,7 @@ const struct sal_op sal_op_Pad = {
     .infer = infer,
     .forward = forward,
     .backward = backward,
+    .frugal = true,
     .carry = sal_carry_in_order,
     .takes_quantised = true,
 };

@@ -13,6 +13,7 @@ const struct sal_op sal_op_Identity = {
     .infer = sal_infer_same,
     .forward = sal_pass_forward,
     .backward = sal_pass_backward,
+    .frugal = true,
     .takes_quantised = true,
     .passes = true,
 };
@@ -95,6 +96,7 @@ const struct sal_op sal_op_Dropout = {
     .infer = dropout_infer,
     .forward = dropout_forward,
     .backward = sal_pass_backward,
+    .frugal = true,
     .passes = true,
 };
 
@@ -196,6 +198,7 @@ const struct sal_op sal_op_Cast = {
     .infer = cast_infer,
     .forward = cast_forward,
     .backward = sal_pass_backward,
+    .frugal = true,
     .takes_quantised = true,
     .passes = true,
 };
@@ -210,6 +213,7 @@ const struct sal_op sal_op_CastLike = {
     .infer = cast_like_infer,
     .forward = cast_forward,
     .backward = sal_pass_backward,
+    .frugal = true,
     .takes_quantised = true,
     .passes = true,
 };

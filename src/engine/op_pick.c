@@ -106,6 +106,8 @@ static void carry_axes(const struct sal_kernel *k, int input, int output,
         .infer = infer,                                                          \
         .forward = forward,                                                      \
         .backward = backward,                                                    \
+        .frugal = true,                                                          \
+        .reads = {{.in = 1u << 1}},                                              \
         .carry = carry_axes,                                                     \
         .takes_quantised = true,                                                 \
     };

@@ -205,6 +205,8 @@ const struct sal_op sal_op_MaxPool = {
     .infer = max_infer,
     .forward = max_forward,
     .backward = max_backward,
+    .frugal = true,
+    .reads = {{.in = 1u << 0}},
     .carry = sal_carry_in_order,
     .takes_quantised = true,
 };
@@ -220,5 +222,6 @@ const struct sal_op sal_op_AveragePool = {
     .infer = average_infer,
     .forward = average_forward,
     .backward = average_backward,
+    .frugal = true,
     .carry = sal_carry_in_order,
 };

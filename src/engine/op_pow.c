@@ -133,4 +133,6 @@ const struct sal_op sal_op_Pow = {
     .infer = infer,
     .forward = forward,
     .backward = backward,
+    .frugal = true,
+    .reads = {{.in = 1u << BASE | 1u << EXPONENT}, {.in = 1u << BASE | 1u << EXPONENT, .out = 1u << 0}},
 };

@@ -306,6 +306,8 @@ const struct sal_op sal_op_QuantizeLinear = {
     .infer = quantize_infer,
     .forward = quantize_forward,
     .backward = quantize_backward,
+    .frugal = true,
+    .reads = SAL_READS(SAL_READS_ALL, 0),
     .no_gradient = 1u << SCALE,
     .straight = true,
 };
@@ -384,6 +386,8 @@ const struct sal_op sal_op_DequantizeLinear = {
     .infer = dequantize_infer,
     .forward = dequantize_forward,
     .backward = dequantize_backward,
+    .frugal = true,
+    .reads = {{.in = 1u << SCALE}, {.in = 1u << X | 1u << ZERO}},
     .takes_quantised = true,
     .straight = true,
 };

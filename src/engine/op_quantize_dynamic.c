@@ -97,6 +97,8 @@ const struct sal_op sal_op_DynamicQuantizeLinear = {
     .infer = infer,
     .forward = forward,
     .backward = backward,
+    .frugal = true,
+    .reads = {{.in = 1u << 0}},
     .scratch = scratch,
     .straight = true,
 };

@@ -51,8 +51,8 @@ static void min_forward(const struct sal_kernel *k)
     sal_reduce_forward(k, SAL_INFINITY, sal_int_highest(k->out[0]->type), min_reals, min_integers);
 }
 
-SAL_REDUCE_ROW(ReduceMax, sal_reduce_parse, max_forward, extreme_backward)
-SAL_REDUCE_ROW(ReduceMin, sal_reduce_parse, min_forward, extreme_backward)
+SAL_REDUCE_ROW(ReduceMax, sal_reduce_parse, max_forward, extreme_backward, 1, 1)
+SAL_REDUCE_ROW(ReduceMin, sal_reduce_parse, min_forward, extreme_backward, 1, 1)
 
 /* ---- product --------------------------------------------------------------------- */
 
@@ -118,7 +118,7 @@ static void product_backward(const struct sal_kernel *k)
         sal_walk_passes(&walk, Y, k, passes, 2);
 }
 
-SAL_REDUCE_ROW(ReduceProd, sal_reduce_parse, product_forward, product_backward)
+SAL_REDUCE_ROW(ReduceProd, sal_reduce_parse, product_forward, product_backward, 1, 0)
 
 /* ---- log of the sum of exponentials, which never overflow ------------------------- */
 
@@ -183,4 +183,4 @@ static void log_sum_exp_backward(const struct sal_kernel *k)
 }
 
 SAL_REDUCE_ROW(ReduceLogSumExp, sal_reduce_parse, log_sum_exp_forward,
-               log_sum_exp_backward)
+               log_sum_exp_backward, 1, 1)

@@ -5,8 +5,9 @@
 enum { Y = SAL_REDUCE_Y, X = SAL_REDUCE_X };
 
 /* One operator: what is added up of an element x, what becomes of the sum y of n of
- * them, the same for integers, and what dy adds to dx where y is the result. */
-#define SUMS(op_name, op_parse, term, result, int_term, int_result, slope)             \
+ * them, the same for integers, what dy adds to dx where y is the result, and whether
+ * that is made of x and of y. */
+#define SUMS(op_name, op_parse, term, result, int_term, int_result, slope, of_x, of_y) \
     static inline sal_real op_name##_term(sal_real x)                                  \
     {                                                                                  \
         return term;                                                                   \
@@ -73,7 +74,8 @@ enum { Y = SAL_REDUCE_Y, X = SAL_REDUCE_X };
     {                                                                                  \
         sal_reduce_backward(k, op_name##_gradient);                                    \
     }                                                                                  \
-    SAL_REDUCE_ROW(op_name, op_parse, op_name##_forward, op_name##_backward)
+    SAL_REDUCE_ROW(op_name, op_parse, op_name##_forward, op_name##_backward, of_x, \
+                   of_y)
 
 /* Integers wrap. */
 #define PLUS(a, b) ((int64_t)((uint64_t)(a) + (uint64_t)(b)))
@@ -98,11 +100,11 @@ static int64_t int_root(int64_t x)
     return root;
 }
 
-SUMS(ReduceL1, sal_reduce_parse, sal_abs(x), y, ABS(x), y, (dy) * sign(x))
+SUMS(ReduceL1, sal_reduce_parse, sal_abs(x), y, ABS(x), y, (dy) * sign(x), 1, 0)
 SUMS(ReduceL2, sal_reduce_parse, (x) * x, sal_sqrt(y), TIMES(x, x), int_root(y),
-     y > 0 ? dy * (x / y) : 0)
+     y > 0 ? dy * (x / y) : 0, 1, 1)
 SUMS(ReduceLogSum, sal_reduce_parse, x, sal_log(y), x,
-     sal_int_wrap(out->type, sal_truncate(sal_log((sal_real)y))), dy / sal_exp(y))
-SUMS(ReduceMean, sal_reduce_parse, x, y / (sal_real)n, x, n ? y / n : 0, dy / n)
-SUMS(ReduceSum, sal_reduce_parse_sum, x, y, x, y, dy)
-SUMS(ReduceSumSquare, sal_reduce_parse, (x) * x, y, TIMES(x, x), y, 2 * dy * x)
+     sal_int_wrap(out->type, sal_truncate(sal_log((sal_real)y))), dy / sal_exp(y), 0, 1)
+SUMS(ReduceMean, sal_reduce_parse, x, y / (sal_real)n, x, n ? y / n : 0, dy / n, 0, 0)
+SUMS(ReduceSum, sal_reduce_parse_sum, x, y, x, y, dy, 0, 0)
+SUMS(ReduceSumSquare, sal_reduce_parse, (x) * x, y, TIMES(x, x), y, 2 * dy * x, 1, 0)

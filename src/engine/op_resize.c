@@ -255,6 +255,7 @@ const struct sal_op sal_op_Resize = {
     .infer = infer,
     .forward = forward,
     .backward = backward,
+    .frugal = true,
     .carry = carry,
     .scratch = scratch,
 };
@@ -270,6 +271,7 @@ const struct sal_op sal_op_Upsample = {
     .infer = infer,
     .forward = forward,
     .backward = backward,
+    .frugal = true,
     .carry = carry,
     .scratch = scratch,
 };

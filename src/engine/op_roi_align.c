@@ -390,6 +390,8 @@ const struct sal_op sal_op_RoiAlign = {
     .infer = infer,
     .forward = forward,
     .backward = backward,
+    .frugal = true,
+    .reads = SAL_READS(SAL_READS_ALL, 0),
     .carry = carry,
     .no_gradient = 1u << 1,
 };

@@ -272,5 +272,7 @@ const struct sal_op sal_op_RotaryEmbedding = {
     .infer = infer,
     .forward = forward,
     .backward = backward,
+    .frugal = true,
+    .reads = SAL_READS(SAL_READS_ALL, 0),
     .carry = carry_axes,
 };

@@ -156,6 +156,8 @@ const struct sal_op sal_op_OneHot = {
     .infer = onehot_infer,
     .forward = onehot_forward,
     .backward = onehot_backward,
+    .frugal = true,
+    .reads = SAL_READS(1u << ONEHOT_INDICES, 0),
     .carry = onehot_carry,
 };
 
@@ -299,6 +301,8 @@ const struct sal_op sal_op_Compress = {
     .infer = compress_infer,
     .forward = compress_forward,
     .backward = compress_backward,
+    .frugal = true,
+    .reads = {{.in = 1u << 1}},
     .takes_quantised = true,
     .carry = compress_carry,
 };

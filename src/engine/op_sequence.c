@@ -147,6 +147,7 @@ const struct sal_op sal_op_CumSum = {
     .infer = cumsum_infer,
     .forward = cumsum_forward,
     .backward = cumsum_backward,
+    .frugal = true,
     .carry = cumsum_carry,
 };
 
@@ -272,6 +273,8 @@ const struct sal_op sal_op_ReverseSequence = {
     .infer = reverse_infer,
     .forward = reverse_forward,
     .backward = reverse_backward,
+    .frugal = true,
+    .reads = {{.in = 1u << 1}},
     .takes_quantised = true,
     .carry = reverse_carry,
 };

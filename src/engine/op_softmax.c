@@ -205,7 +205,7 @@ static void hard_backward(const struct sal_kernel *k)
 
 /* ---- rows of the table --------------------------------------------------------- */
 
-#define ROW(op_name, op_forward, op_backward)                                    \
+#define ROW(op_name, op_forward, op_backward, op_reads_out)                      \
     const struct sal_op sal_op_##op_name = {                                     \
         .name = #op_name,                                                        \
         .since = 1,                                                              \
@@ -217,8 +217,10 @@ static void hard_backward(const struct sal_kernel *k)
         .infer = infer,                                                          \
         .forward = op_forward,                                                   \
         .backward = op_backward,                                                 \
+        .frugal = true,                                                          \
+        .reads = {{.out = op_reads_out}},                                        \
     };
 
-ROW(Hardmax, hard_forward, hard_backward)
-ROW(LogSoftmax, log_forward, log_backward)
-ROW(Softmax, soft_forward, soft_backward)
+ROW(Hardmax, hard_forward, hard_backward, 0)
+ROW(LogSoftmax, log_forward, log_backward, 1)
+ROW(Softmax, soft_forward, soft_backward, 1)

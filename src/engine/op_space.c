@@ -322,6 +322,7 @@ static void crop_carry(const struct sal_kernel *k, int input, int output,
         .infer = op_name##_infer,                                                      \
         .forward = forward,                                                            \
         .backward = backward,                                                          \
+        .frugal = true,                                                                \
         .carry = op_carry,                                                             \
         .takes_quantised = true,                                                       \
     };

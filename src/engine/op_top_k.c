@@ -225,5 +225,7 @@ const struct sal_op sal_op_TopK = {
     .infer = infer,
     .forward = forward,
     .backward = backward,
+    .frugal = true,
+    .reads = {{.in = 1u << 0}},
     .scratch = scratch,
 };

@@ -91,7 +91,7 @@ static void split(const struct sal_kernel *k,
         }                                                                              \
     }
 
-#define ROW(op_name, op_since, op_infer, ...)                                          \
+#define ROW(op_name, op_since, op_infer, of, quantised)                                \
     const struct sal_op sal_op_##op_name = {                                           \
         .name = #op_name,                                                              \
         .since = op_since,                                                             \
@@ -103,12 +103,17 @@ static void split(const struct sal_kernel *k,
         .infer = op_infer,                                                             \
         .forward = op_name##_forward,                                                  \
         .backward = op_name##_backward,                                                \
-        __VA_ARGS__                                                                    \
+        .frugal = true,                                                                \
+        .reads = {{.in = ((of) & OF_X) != 0, .out = ((of) & OF_Y) != 0}},              \
+        .takes_quantised = quantised,                                                  \
     };
 
+/* What a slope is made of. */
+enum { OF_X = 1, OF_Y = 2 };
+
 /* One operator of real x: its parameters p and q with their defaults,
- * value and slope. */
-#define UNARY(op_name, op_since, p_number, q_number, value, slope)                     \
+ * value and slope, and what the slope is made of. */
+#define UNARY(op_name, op_since, p_number, q_number, value, slope, of)                 \
     VALUES(op_name, p_number, q_number, value)                                         \
     SLOPES(op_name##_slopes, sal_real, real, slope)                                    \
     static void op_name##_forward(const struct sal_kernel *k)                          \
@@ -120,10 +125,10 @@ static void split(const struct sal_kernel *k,
         if (k->dx[0] && k->dy[0])                                                      \
             split(k, op_name##_slopes);                                                \
     }                                                                                  \
-    ROW(op_name, op_since, sal_infer_same_real, .takes_quantised = false)
+    ROW(op_name, op_since, sal_infer_same_real, of, false)
 
 /* The same for one that is defined for integers too. */
-#define UNARY_BOTH(op_name, op_since, p_number, q_number, value, slope, int_value)     \
+#define UNARY_BOTH(op_name, op_since, p_number, q_number, value, slope, of, int_value) \
     VALUES(op_name, p_number, q_number, value)                                         \
     SLOPES(op_name##_slopes, sal_real, real, slope)                                    \
     SLOPES(op_name##_int_slopes, int64_t, i64, slope)                                  \
@@ -150,7 +155,7 @@ static void split(const struct sal_kernel *k,
         if (k->dx[0] && k->dy[0])                                                      \
             split(k, real ? op_name##_slopes : op_name##_int_slopes);                  \
     }                                                                                  \
-    ROW(op_name, op_since, sal_infer_same, .takes_quantised = true)
+    ROW(op_name, op_since, sal_infer_same, of, true)
 
 #define NUMBER(name, fallback) ((struct number){name, fallback, false})
 #define DIVISOR(name, fallback) ((struct number){name, fallback, true})
@@ -189,48 +194,49 @@ static inline sal_real shrink(sal_real x, sal_real lambd, sal_real bias)
     return x < -lambd ? x + bias : x > lambd ? x - bias : 0;
 }
 
-UNARY(Acos, 7, NONE, NONE, sal_acos(x), -1 / sal_sqrt((1 - x) * (1 + x)))
-UNARY(Acosh, 9, NONE, NONE, sal_acosh(x), 1 / sal_sqrt((x - 1) * (x + 1)))
-UNARY(Asin, 7, NONE, NONE, sal_asin(x), 1 / sal_sqrt((1 - x) * (1 + x)))
-UNARY(Asinh, 9, NONE, NONE, sal_asinh(x), 1 / sal_hypot(x, 1))
-UNARY(Atan, 7, NONE, NONE, sal_atan(x), 1 / (1 + x * x))
-UNARY(Atanh, 9, NONE, NONE, sal_atanh(x), 1 / ((1 - x) * (1 + x)))
-UNARY(Ceil, 1, NONE, NONE, sal_ceil(x), 0)
+UNARY(Acos, 7, NONE, NONE, sal_acos(x), -1 / sal_sqrt((1 - x) * (1 + x)), OF_X)
+UNARY(Acosh, 9, NONE, NONE, sal_acosh(x), 1 / sal_sqrt((x - 1) * (x + 1)), OF_X)
+UNARY(Asin, 7, NONE, NONE, sal_asin(x), 1 / sal_sqrt((1 - x) * (1 + x)), OF_X)
+UNARY(Asinh, 9, NONE, NONE, sal_asinh(x), 1 / sal_hypot(x, 1), OF_X)
+UNARY(Atan, 7, NONE, NONE, sal_atan(x), 1 / (1 + x * x), OF_X)
+UNARY(Atanh, 9, NONE, NONE, sal_atanh(x), 1 / ((1 - x) * (1 + x)), OF_X)
+UNARY(Ceil, 1, NONE, NONE, sal_ceil(x), 0, 0)
 UNARY(Celu, 12, DIVISOR("alpha", 1), NONE, x > 0 ? x : p * sal_expm1(x / p),
-      x > 0 ? 1 : sal_exp(x / p))
-UNARY(Cos, 7, NONE, NONE, sal_cos(x), -sal_sin(x))
-UNARY(Cosh, 9, NONE, NONE, sal_cosh(x), sal_sinh(x))
-UNARY(Elu, 1, NUMBER("alpha", 1), NONE, x > 0 ? x : p * sal_expm1(x), x > 0 ? 1 : y + p)
-UNARY(Floor, 1, NONE, NONE, sal_floor(x), 0)
+      x > 0 ? 1 : sal_exp(x / p), OF_X)
+UNARY(Cos, 7, NONE, NONE, sal_cos(x), -sal_sin(x), OF_X)
+UNARY(Cosh, 9, NONE, NONE, sal_cosh(x), sal_sinh(x), OF_X)
+UNARY(Elu, 1, NUMBER("alpha", 1), NONE, x > 0 ? x : p * sal_expm1(x), x > 0 ? 1 : y + p,
+      OF_X | OF_Y)
+UNARY(Floor, 1, NONE, NONE, sal_floor(x), 0, 0)
 UNARY(HardSigmoid, 1, NUMBER("alpha", 0.2), NUMBER("beta", 0.5), clamp(p * x + q, 0, 1),
-      p * x + q > 0 && p * x + q < 1 ? p : 0)
+      p * x + q > 0 && p * x + q < 1 ? p : 0, OF_X)
 UNARY(HardSwish, 14, NONE, NONE, SIXTH(x * clamp(x + 3, 0, 6)),
-      x <= -3 ? 0 : x >= 3 ? 1 : SIXTH(2 * x + 3))
-UNARY(LeakyRelu, 1, NUMBER("alpha", 0.01), NONE, x < 0 ? p * x : x, x > 0 ? 1 : p)
-UNARY(Log, 1, NONE, NONE, sal_log(x), 1 / x)
+      x <= -3 ? 0 : x >= 3 ? 1 : SIXTH(2 * x + 3), OF_X)
+UNARY(LeakyRelu, 1, NUMBER("alpha", 0.01), NONE, x < 0 ? p * x : x, x > 0 ? 1 : p, OF_X)
+UNARY(Log, 1, NONE, NONE, sal_log(x), 1 / x, OF_X)
 UNARY(Mish, 18, NONE, NONE, x * sal_tanh(softplus(x)),
-      mish_slope(x, sal_tanh(softplus(x))))
-UNARY(Reciprocal, 1, NONE, NONE, 1 / x, -y * y)
-UNARY(Round, 11, NONE, NONE, sal_rint(x), 0)
+      mish_slope(x, sal_tanh(softplus(x))), OF_X)
+UNARY(Reciprocal, 1, NONE, NONE, 1 / x, -y * y, OF_Y)
+UNARY(Round, 11, NONE, NONE, sal_rint(x), 0, 0)
 UNARY(Selu, 6, NUMBER("alpha", 1.67326319217681884765625),
-      NUMBER("gamma", 1.05070102214813232421875),
-      x > 0 ? q * x : q * p * sal_expm1(x), x > 0 ? q : y + q * p)
-UNARY(Sin, 7, NONE, NONE, sal_sin(x), sal_cos(x))
-UNARY(Sinh, 9, NONE, NONE, sal_sinh(x), sal_cosh(x))
-UNARY(Softplus, 1, NONE, NONE, softplus(x), sigmoid(x))
+      NUMBER("gamma", 1.05070102214813232421875), x > 0 ? q * x : q * p * sal_expm1(x),
+      x > 0 ? q : y + q * p, OF_X | OF_Y)
+UNARY(Sin, 7, NONE, NONE, sal_sin(x), sal_cos(x), OF_X)
+UNARY(Sinh, 9, NONE, NONE, sal_sinh(x), sal_cosh(x), OF_X)
+UNARY(Softplus, 1, NONE, NONE, softplus(x), sigmoid(x), OF_X)
 UNARY(Softsign, 1, NONE, NONE, x / (1 + sal_abs(x)),
-      1 / ((1 + sal_abs(x)) * (1 + sal_abs(x))))
-UNARY(Sqrt, 1, NONE, NONE, sal_sqrt(x), 1 / (2 * y))
-UNARY(Tan, 7, NONE, NONE, sal_tan(x), 1 + y * y)
-UNARY(ThresholdedRelu, 10, NUMBER("alpha", 1), NONE, x > p ? x : 0, x > p ? 1 : 0)
+      1 / ((1 + sal_abs(x)) * (1 + sal_abs(x))), OF_X)
+UNARY(Sqrt, 1, NONE, NONE, sal_sqrt(x), 1 / (2 * y), OF_Y)
+UNARY(Tan, 7, NONE, NONE, sal_tan(x), 1 + y * y, OF_Y)
+UNARY(ThresholdedRelu, 10, NUMBER("alpha", 1), NONE, x > p ? x : 0, x > p ? 1 : 0, OF_X)
 
 /* ---- real and integer ---------------------------------------------------------- */
 
 #define NEGATED(x) ((int64_t)(0 - (uint64_t)(x)))
 
-UNARY_BOTH(Abs, 1, NONE, NONE, sal_abs(x), sign(x), x < 0 ? NEGATED(x) : x)
-UNARY_BOTH(Neg, 1, NONE, NONE, -x, -1, NEGATED(x))
-UNARY_BOTH(Relu, 1, NONE, NONE, x < 0 ? 0 : x, x > 0 ? 1 : 0, x < 0 ? 0 : x)
+UNARY_BOTH(Abs, 1, NONE, NONE, sal_abs(x), sign(x), OF_X, x < 0 ? NEGATED(x) : x)
+UNARY_BOTH(Neg, 1, NONE, NONE, -x, -1, 0, NEGATED(x))
+UNARY_BOTH(Relu, 1, NONE, NONE, x < 0 ? 0 : x, y > 0 ? 1 : 0, OF_Y, x < 0 ? 0 : x)
 UNARY_BOTH(Shrink, 9, NUMBER("lambd", 0.5), NUMBER("bias", 0), shrink(x, p, q),
-           x < -p || x > p, sal_truncate(shrink((sal_real)x, p, q)))
-UNARY_BOTH(Sign, 9, NONE, NONE, sign(x), 0, (x > 0) - (x < 0))
+           x < -p || x > p, OF_X, sal_truncate(shrink((sal_real)x, p, q)))
+UNARY_BOTH(Sign, 9, NONE, NONE, sign(x), 0, 0, (x > 0) - (x < 0))

@@ -118,6 +118,7 @@ static enum sal_status mean_infer(const struct sal_infer *infer, struct sal_erro
         .infer = op_infer,                                                       \
         .forward = op_forward,                                                   \
         .backward = op_backward,                                                 \
+        .frugal = true,                                                          \
     };
 
 SUM_ROW(Mean, mean_infer, mean_forward, mean_backward)
@@ -217,6 +218,8 @@ static void extreme_backward(const struct sal_kernel *k,
         .infer = infer_all,                                                          \
         .forward = op_name##_forward,                                            \
         .backward = op_name##_backward,                                          \
+        .frugal = true,                                                          \
+        .reads = SAL_READS(SAL_READS_ALL, 0),                                    \
     };
 
 EXTREME(Max, >)

@@ -389,6 +389,7 @@ static enum sal_status tile_view(const struct sal_infer *infer, struct view *vie
         .infer = op_name##_infer,                                                \
         .forward = op_name##_forward,                                            \
         .backward = op_name##_backward,                                          \
+        .frugal = true,                                                          \
         .carry = op_carry,                                                       \
         .takes_quantised = true,                                                 \
     };

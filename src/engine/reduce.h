@@ -40,7 +40,7 @@ void sal_reduce_forward(const struct sal_kernel *k, sal_real real, int64_t integ
 void sal_reduce_backward(const struct sal_kernel *k,
                          void (*gradient)(const struct sal_stretch *));
 
-#define SAL_REDUCE_ROW(op_name, op_parse, op_forward, op_backward)               \
+#define SAL_REDUCE_ROW(op_name, op_parse, op_forward, op_backward, of_x, of_y)   \
     const struct sal_op sal_op_##op_name = {                                     \
         .name = #op_name,                                                        \
         .since = 1,                                                              \
@@ -52,6 +52,8 @@ void sal_reduce_backward(const struct sal_kernel *k,
         .infer = sal_reduce_infer,                                               \
         .forward = op_forward,                                                   \
         .backward = op_backward,                                                 \
+        .frugal = true,                                                          \
+        .reads = {{.in = of_x, .out = of_y}},                                    \
         .carry = sal_reduce_carry,                                               \
     };
 

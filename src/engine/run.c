@@ -56,34 +56,13 @@ size_t sal_tensor_bytes(const struct sal_tensor *tensor)
 
 /* ---- opening ------------------------------------------------------------------ */
 
-size_t sal_run_plan(const struct sal_graph *graph, const bool *kept, bool keeps_all,
-                    struct sal_interval *at)
-{
-    for (int i = 0; i < graph->n_values; i++) {
-        const struct sal_value *value = &graph->values[i];
-        bool computed = value->live && !value->tensor.data;
-        at[i] = (struct sal_interval){
-            .size = computed ? sal_tensor_bytes(&value->tensor) : 0,
-            .first = value->producer < 0 ? 0 : value->producer,
-            .last = keeps_all || kept[i] ? graph->n_nodes : value->producer,
-        };
-    }
-    for (int i = 0; i < graph->n_nodes; i++)
-        for (int j = 0; j < graph->nodes[i].n_in; j++) {
-            int id = graph->nodes[i].in[j];
-            if (id >= 0 && at[id].last < i)
-                at[id].last = i;
-        }
-    return sal_plan_place(at, graph->n_values);
-}
-
 static enum sal_status place_activations(struct sal_run *run, struct sal_error *err)
 {
     const struct sal_graph *graph = run->graph;
     struct sal_interval *at = calloc((size_t)graph->n_values, sizeof(*at));
     if (!at)
         return sal_fail(err, SAL_LIMIT, "no memory for the memory plan");
-    size_t size = sal_run_plan(graph, run->kept, run->keeps_all, at);
+    size_t size = sal_run_plan(graph, run->kept, run->gradient, at);
     enum sal_status status =
         sal_run_block(run, &run->activations, size, "the activations", err);
     for (int i = 0; !status && i < graph->n_values; i++) {
@@ -192,7 +171,7 @@ static struct sal_run *run_new(const struct sal_run_options *options, size_t mem
     if (!run)
         return NULL;
     run->pool = options->pool;
-    run->keeps_all = options->gradient;
+    run->gradient = options->gradient;
     run->memory = memory;
     run->watched = watched;
     run->back.score = -1;
@@ -332,8 +311,7 @@ const sal_real *sal_run_value(const struct sal_run *run, int value,
         return NULL;
     const struct sal_value *known = &run->graph->values[value];
     bool readable = known->live && !known->tensor.data &&
-                    known->tensor.kind == SAL_REAL &&
-                    (run->kept[value] || run->keeps_all);
+                    known->tensor.kind == SAL_REAL && run->kept[value];
     if (!readable)
         return NULL;
     if (shape)

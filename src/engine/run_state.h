@@ -22,7 +22,7 @@ struct sal_run {
     int watched;          /* value that must be finite after a forward; -1 */
     struct sal_pool *pool;
     size_t memory; /* most bytes of all blocks */
-    bool keeps_all;
+    bool gradient;
 
     struct sal_tensor *tensors;   /* [n_values]; data NULL: not computed here */
     bool *kept;                   /* [n_values]: readable after a forward */

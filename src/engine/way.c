@@ -10,9 +10,9 @@ struct way {
     bool *from;    /* [n_values] a gradient for wrt would come from here */
 };
 
-static bool carries(const struct sal_graph *graph, int id)
+bool sal_carries_gradient(const struct sal_graph *graph, int value)
 {
-    const struct sal_tensor *tensor = &graph->values[id].tensor;
+    const struct sal_tensor *tensor = &graph->values[value].tensor;
     return !tensor->data && (tensor->kind == SAL_REAL || tensor->quantised);
 }
 
@@ -30,7 +30,7 @@ static bool any_of(const bool *mark, const int *ids, int n)
 static void mark_all(const struct sal_graph *only, bool *mark, const int *ids, int n)
 {
     for (int i = 0; i < n; i++)
-        if (ids[i] >= 0 && (!only || carries(only, ids[i])))
+        if (ids[i] >= 0 && (!only || sal_carries_gradient(only, ids[i])))
             mark[ids[i]] = true;
 }
 
@@ -89,7 +89,7 @@ static enum sal_status refuse_end(const struct way *way, int wrt, struct sal_err
             int out = node->out[j];
             if (out < 0 || !way->wanted[out])
                 continue;
-            way->from[out] = carries(graph, out);
+            way->from[out] = sal_carries_gradient(graph, out);
             if (!way->from[out])
                 return sal_node_fail(node, err, SAL_UNSUPPORTED,
                                      "ends the gradient: it makes %s, and the score "

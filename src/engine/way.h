@@ -17,4 +17,7 @@
 enum sal_status sal_way_find(const struct sal_graph *graph, int score, const int *wrt,
                              int n_wrt, bool *on_way, struct sal_error *err);
 
+/* A value that a gradient can pass: computed, and real or quantised. */
+bool sal_carries_gradient(const struct sal_graph *graph, int value);
+
 #endif

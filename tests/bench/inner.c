@@ -112,7 +112,7 @@ static void time_depthwise(const struct depthwise *d)
                                             .low = d->clamped ? 0 : -SAL_INFINITY,
                                             .high = d->clamped ? 6 : SAL_INFINITY};
     struct lone lone;
-    lone_init(&lone, &sal_inner_depthwise, &attr);
+    lone_init(&lone, sal_inner_depthwise_op(&attr), &attr);
     lone_input(&lone, 5, (int64_t[]){blocks, batch, d->size, d->size, SAL_BLOCK});
     fill(lone_input(&lone, 4, (int64_t[]){blocks, k, k, SAL_BLOCK}),
          blocks * k * k * SAL_BLOCK);

@@ -3,7 +3,8 @@
  *
  * Both run the same bytes of a model on the same inputs, forward and back, and
  * hand everything over in double. A test compares them with each other and the
- * double one with finite differences.
+ * double one with finite differences. Either also checks that no backward reads values
+ * that its operator's row says it does not.
  */
 #ifndef TESTS_TWIN_H
 #define TESTS_TWIN_H

@@ -1,0 +1,22 @@
+/*
+ * Placement: how long a run needs what it computes.
+ *
+ * One clock runs through a forward and the backward after it: of n nodes, node i works
+ * at i, goes back at 2 n - 1 - i, and all is over at 2 n.
+ */
+#ifndef SALISCOPE_ENGINE_PLACEMENT_H
+#define SALISCOPE_ENGINE_PLACEMENT_H
+
+#include "graph.h"
+
+/* The values that node's backward may read where gradients of the inputs flagged in
+ * wanted[n_in] are asked for. Bits as in sal_reads. */
+struct sal_reads sal_node_reads(const struct sal_node *node, const bool *wanted);
+
+/* Whether bit i is set; bit 31 is for all from there on. */
+static inline bool sal_reads_bit(unsigned bits, int i)
+{
+    return bits >> (i < 31 ? i : 31) & 1;
+}
+
+#endif
