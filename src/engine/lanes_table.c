@@ -20,4 +20,10 @@ const struct sal_lanes SAL_NAMED(sal_lanes) = {
     .depthwise = SAL_NAMED(sal_depthwise),
     .depthwise_back = SAL_NAMED(sal_depthwise_back),
     .mask = SAL_NAMED(sal_mask),
+    .max_pool = SAL_NAMED(sal_max_pool),
+    .average_pool = SAL_NAMED(sal_average_pool),
+    .max_pool_back = SAL_NAMED(sal_max_pool_back),
+    .average_pool_back = SAL_NAMED(sal_average_pool_back),
+    .mean = SAL_NAMED(sal_mean),
+    .add_pixel = SAL_NAMED(sal_add_pixel),
 };
