@@ -178,28 +178,20 @@ static void expect(const struct depthwise *d, const struct sal_blocked *b,
 
 /* ---- tests ---------------------------------------------------------------------- */
 
-static void each_case(void (*check)(struct depthwise *d, uint64_t *state))
+static void each_case(void (*check)(void *d))
 {
-    int n;
-    const struct sal_lanes *const *all = sal_lanes_all(&n);
     uint64_t state = 7;
     for (int i = 0; i < CASES; i++) {
         struct depthwise d;
         make(&d, &state);
-        for (int t = 0; t < n; t++) {
-            if (!sal_lanes_supported(all[t]))
-                continue;
-            sal_lanes_use(all[t]);
-            check(&d, &state);
-        }
+        block_each_table(check, &d);
         unmake(&d);
     }
-    sal_lanes_use(NULL);
 }
 
-static void check_forward(struct depthwise *d, uint64_t *state)
+static void check_forward(void *context)
 {
-    (void)state;
+    struct depthwise *d = context;
     lone_forward(&d->lone, NULL);
     want_forward(d);
     expect(d, &d->out, d->lone.out.real);
@@ -211,9 +203,9 @@ static void outputs_are_the_weighted_sums(void **state)
     each_case(check_forward);
 }
 
-static void check_backward(struct depthwise *d, uint64_t *state)
+static void check_backward(void *context)
 {
-    (void)state;
+    struct depthwise *d = context;
     sal_real *dx = d->lone.dx[0];
     int64_t n = block_count(&d->in);
     lone_forward(&d->lone, NULL);
@@ -235,9 +227,9 @@ static void gradients_pass_where_the_clamp_lets_them(void **state)
     each_case(check_backward);
 }
 
-static void check_threads(struct depthwise *d, uint64_t *state)
+static void check_threads(void *context)
 {
-    (void)state;
+    struct depthwise *d = context;
     const int64_t n_y = block_count(&d->out), n_x = block_count(&d->in);
     sal_real *first = malloc(sizeof(*first) * (size_t)(n_y + n_x)), *dx = d->lone.dx[0];
     for (int i = 0; i < BLOCK_POOLS; i++) {

@@ -93,6 +93,7 @@ struct sal_depthwise {
 
 /* y[i] = f(x[i]), y may be x; the same bits wherever an array is cut. */
 typedef void sal_map(sal_real *y, const sal_real *x, int64_t n);
+struct sal_planes;
 
 struct sal_lanes {
     const char *name;
@@ -149,6 +150,26 @@ struct sal_lanes {
      * plane dx. dy begins with row `first` of its plane and has all that reach them. */
     void (*depthwise_back)(const struct sal_depthwise *d, const sal_real *dy,
                            int64_t first, sal_real *dx, int64_t from, int64_t to);
+
+    /* Rows from..to-1 of a pooled plane: the greatest under each window (NaN where
+     * there is one, -infinity where there is nothing), and the average. */
+    void (*max_pool)(const struct sal_planes *g, const sal_real *x, sal_real *y,
+                     int64_t from, int64_t to);
+    void (*average_pool)(const struct sal_planes *g, bool include_pad,
+                         const sal_real *x, sal_real *y, int64_t from, int64_t to);
+
+    /* The pull-backs, to rows from..to-1 of dx: to the first of equal maxima, and to
+     * all alike. Other planes are whole. */
+    void (*max_pool_back)(const struct sal_planes *g, const sal_real *x,
+                          const sal_real *y, const sal_real *dy, sal_real *dx,
+                          int64_t from, int64_t to);
+    void (*average_pool_back)(const struct sal_planes *g, bool include_pad,
+                              const sal_real *dy, sal_real *dx, int64_t from,
+                              int64_t to);
+
+    /* y[16] = the mean over n pixels x; x of n pixels += 16 values y. */
+    void (*mean)(const sal_real *x, int64_t n, sal_real *y);
+    void (*add_pixel)(sal_real *x, int64_t n, const sal_real *y);
 };
 
 /* The table in use. */

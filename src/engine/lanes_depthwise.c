@@ -142,8 +142,7 @@ SAL_INLINE void any_sums(const struct tile *t, const int pixels)
     }
 }
 
-/* ---- every tile there is -----------------------------------------------------------
- */
+/* ---- every tile there is --------------------------------------------------------- */
 
 typedef void (*tile_function)(const struct tile *t);
 

@@ -36,7 +36,7 @@ SAL_VEC_LIBM(sal_vec_gelu_slope, SAL_NORMAL_BELOW(x) + x * SAL_NORMAL_DENSITY(x)
 
 #else
 
-SAL_INLINE sal_vec sal_vec_pick(sal_ivec mask, sal_vec yes, sal_vec no)
+SAL_INLINE sal_vec sal_vec_blend(sal_ivec mask, sal_vec yes, sal_vec no)
 {
     return (sal_vec)(((sal_ivec)yes & mask) | ((sal_ivec)no & ~mask));
 }
@@ -99,7 +99,7 @@ SAL_INLINE sal_vec sal_vec_tanh(sal_vec x)
     p = p * u - 0.33333183803517163f;
     const sal_vec small = near + near * u * p;
     const sal_vec large = 1 - 2 / (sal_vec_exp(2 * size) + 1);
-    return sal_vec_signed(sal_vec_pick(size < 0.625f, small, large), x);
+    return sal_vec_signed(sal_vec_blend(size < 0.625f, small, large), x);
 }
 
 /* exp(-x^2 / 2) for x of 0..14. The square of the first half of x's digits is exact. */
@@ -139,7 +139,7 @@ SAL_INLINE sal_vec sal_vec_erf(sal_vec x)
     p = p * u + 1.1283791657267236f;
     const sal_vec z = sal_vec_min(size * 1.41421356f, sal_vec_of(14));
     const sal_vec large = 1 - 2 * sal_vec_normal_above(z, sal_vec_bell(z));
-    return sal_vec_signed(sal_vec_pick(size < 1, near * p, large), x);
+    return sal_vec_signed(sal_vec_blend(size < 1, near * p, large), x);
 }
 
 /* x times what of a normal distribution lies below x. */
@@ -147,14 +147,14 @@ SAL_INLINE sal_vec sal_vec_gelu(sal_vec x)
 {
     const sal_vec z = sal_vec_min(sal_vec_abs(x), sal_vec_of(14));
     const sal_vec above = sal_vec_normal_above(z, sal_vec_bell(z));
-    return x * sal_vec_pick(x < 0, above, 1 - above);
+    return x * sal_vec_blend(x < 0, above, 1 - above);
 }
 
 SAL_INLINE sal_vec sal_vec_gelu_slope(sal_vec x)
 {
     const sal_vec z = sal_vec_min(sal_vec_abs(x), sal_vec_of(14));
     const sal_vec bell = sal_vec_bell(z), above = sal_vec_normal_above(z, bell);
-    return sal_vec_pick(x < 0, above, 1 - above) + x * (bell * 0.39894228040143268f);
+    return sal_vec_blend(x < 0, above, 1 - above) + x * (bell * 0.39894228040143268f);
 }
 
 #endif

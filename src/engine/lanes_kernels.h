@@ -44,6 +44,19 @@ void SAL_NAMED(sal_depthwise)(const struct sal_depthwise *d, const sal_real *x,
 void SAL_NAMED(sal_depthwise_back)(const struct sal_depthwise *d, const sal_real *dy,
                                    int64_t first, sal_real *dx, int64_t from,
                                    int64_t to);
+void SAL_NAMED(sal_max_pool)(const struct sal_planes *g, const sal_real *x, sal_real *y,
+                             int64_t from, int64_t to);
+void SAL_NAMED(sal_max_pool_back)(const struct sal_planes *g, const sal_real *x,
+                                  const sal_real *y, const sal_real *dy, sal_real *dx,
+                                  int64_t from, int64_t to);
+void SAL_NAMED(sal_average_pool)(const struct sal_planes *g, bool include_pad,
+                                 const sal_real *x, sal_real *y, int64_t from,
+                                 int64_t to);
+void SAL_NAMED(sal_average_pool_back)(const struct sal_planes *g, bool include_pad,
+                                      const sal_real *dy, sal_real *dx, int64_t from,
+                                      int64_t to);
+void SAL_NAMED(sal_mean)(const sal_real *x, int64_t n, sal_real *y);
+void SAL_NAMED(sal_add_pixel)(sal_real *x, int64_t n, const sal_real *y);
 #endif
 
 /* The tables themselves. */

@@ -36,4 +36,10 @@ const struct sal_lanes SAL_NAMED(sal_lanes) = {
     .normalise_gradient = SAL_NAMED(sal_row_normalise_gradient),
     .depthwise = SAL_NAMED(sal_depthwise),
     .depthwise_back = SAL_NAMED(sal_depthwise_back),
+    .max_pool = SAL_NAMED(sal_max_pool),
+    .average_pool = SAL_NAMED(sal_average_pool),
+    .max_pool_back = SAL_NAMED(sal_max_pool_back),
+    .average_pool_back = SAL_NAMED(sal_average_pool_back),
+    .mean = SAL_NAMED(sal_mean),
+    .add_pixel = SAL_NAMED(sal_add_pixel),
 };

@@ -108,16 +108,76 @@ SAL_INLINE sal_vec sal_vec_min(sal_vec v, sal_vec most)
 #endif
 }
 
+/* Lanes for which something holds: & and | join them. */
+#if defined(__AVX512F__) && !defined(SAL_DOUBLE)
+typedef __mmask16 sal_lane_mask;
+#else
+typedef sal_ivec sal_lane_mask;
+#endif
+
+SAL_INLINE sal_lane_mask sal_vec_equal(sal_vec a, sal_vec b)
+{
+#if defined(__AVX512F__) && !defined(SAL_DOUBLE)
+    return _mm512_cmp_ps_mask((__m512)a, (__m512)b, _CMP_EQ_OQ);
+#else
+    return a == b;
+#endif
+}
+
+SAL_INLINE sal_lane_mask sal_vec_less(sal_vec a, sal_vec b)
+{
+#if defined(__AVX512F__) && !defined(SAL_DOUBLE)
+    return _mm512_cmp_ps_mask((__m512)a, (__m512)b, _CMP_LT_OQ);
+#else
+    return a < b;
+#endif
+}
+
+/* Lanes of a that are not in b. */
+SAL_INLINE sal_lane_mask sal_lanes_but(sal_lane_mask a, sal_lane_mask b)
+{
+    return (sal_lane_mask)(a & ~b);
+}
+
+SAL_INLINE bool sal_lanes_all_in(sal_lane_mask m)
+{
+#if defined(__AVX512F__) && !defined(SAL_DOUBLE)
+    return m == 0xffff;
+#elif defined(__AVX2__) && !defined(SAL_DOUBLE)
+    return _mm256_movemask_ps((__m256)m) == 0xff;
+#elif defined(__SSE2__) && !defined(SAL_DOUBLE)
+    return _mm_movemask_ps((__m128)m) == 0xf;
+#else
+    sal_whole all = -1;
+    for (int i = 0; i < SAL_LANES; i++)
+        all &= m[i];
+    return all != 0;
+#endif
+}
+
+/* v in those lanes, elsewhere other; or 0. */
+SAL_INLINE sal_vec sal_vec_pick(sal_lane_mask m, sal_vec v, sal_vec other)
+{
+#if defined(__AVX512F__) && !defined(SAL_DOUBLE)
+    return (sal_vec)_mm512_mask_mov_ps((__m512)other, m, (__m512)v);
+#else
+    return (sal_vec)(((sal_ivec)v & m) | ((sal_ivec)other & ~m));
+#endif
+}
+
+SAL_INLINE sal_vec sal_vec_where(sal_lane_mask m, sal_vec v)
+{
+#if defined(__AVX512F__) && !defined(SAL_DOUBLE)
+    return (sal_vec)_mm512_maskz_mov_ps(m, (__m512)v);
+#else
+    return (sal_vec)((sal_ivec)v & m);
+#endif
+}
+
 /* v where the mask lies strictly between low and high, elsewhere 0. */
 SAL_INLINE sal_vec sal_vec_between(sal_vec v, sal_vec mask, sal_vec low, sal_vec high)
 {
-#if defined(__AVX512F__) && !defined(SAL_DOUBLE)
-    __mmask16 inside = _mm512_cmp_ps_mask((__m512)mask, (__m512)low, _CMP_GT_OQ);
-    inside = _mm512_mask_cmp_ps_mask(inside, (__m512)mask, (__m512)high, _CMP_LT_OQ);
-    return (sal_vec)_mm512_maskz_mov_ps(inside, (__m512)v);
-#else
-    return (sal_vec)((sal_ivec)v & (sal_ivec)(mask > low) & (sal_ivec)(mask < high));
-#endif
+    return sal_vec_where(sal_vec_less(low, mask) & sal_vec_less(mask, high), v);
 }
 
 #endif

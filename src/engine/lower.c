@@ -9,6 +9,7 @@
 static const struct sal_rule *const rules[] = {
     &sal_lower_conv,
     &sal_lower_concat,
+    &sal_lower_pool,
     &sal_lower_linear,
     &sal_lower_gelu,
     &sal_lower_swish,

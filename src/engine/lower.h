@@ -169,6 +169,7 @@ extern const struct sal_rule sal_lower_concat;
 extern const struct sal_rule sal_lower_gelu;
 extern const struct sal_rule sal_lower_linear;
 extern const struct sal_rule sal_lower_pointwise;
+extern const struct sal_rule sal_lower_pool;
 extern const struct sal_rule sal_lower_swish;
 
 #endif

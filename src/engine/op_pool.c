@@ -1,18 +1,12 @@
 #include "planes.h"
 #include "real.h"
 
-struct pool {
-    struct sal_window window;
-    int64_t include_pad;  /* AveragePool: count_include_pad */
-    int64_t column_major; /* MaxPool: storage_order, of the indices */
-};
-
 /* ---- attributes and shapes --------------------------------------------------- */
 
 static enum sal_status parse(struct sal_node *node, const struct sal_onnx_node *source,
                              struct sal_arena *arena, struct sal_error *err)
 {
-    struct pool *pool = sal_new(arena, struct pool, 1);
+    struct sal_pool_attr *pool = sal_new(arena, struct sal_pool_attr, 1);
     if (!pool)
         return sal_node_fail(node, err, SAL_LIMIT, "no memory");
     node->attr = pool;
@@ -26,7 +20,7 @@ static enum sal_status parse(struct sal_node *node, const struct sal_onnx_node *
 
 static enum sal_status max_infer(const struct sal_infer *infer, struct sal_error *err)
 {
-    const struct pool *pool = infer->node->attr;
+    const struct sal_pool_attr *pool = infer->node->attr;
     return sal_planes_infer(infer, &pool->window, err);
 }
 
@@ -38,7 +32,7 @@ static enum sal_status average_infer(const struct sal_infer *infer, struct sal_e
 
 static struct sal_planes planes_of(const struct sal_kernel *k)
 {
-    const struct pool *pool = k->node->attr;
+    const struct sal_pool_attr *pool = k->node->attr;
     return sal_planes_of(k, &pool->window);
 }
 
@@ -86,7 +80,7 @@ static int64_t index_of(const struct sal_planes *g, int64_t i, int64_t column_ma
 static void max_planes(const struct sal_kernel *k, int64_t from, int64_t to, int worker)
 {
     (void)worker;
-    const struct pool *pool = k->node->attr;
+    const struct sal_pool_attr *pool = k->node->attr;
     const struct sal_planes planes = planes_of(k), *g = &planes;
     const struct sal_tensor *x = k->in[0], *y = k->out[0];
     const struct sal_tensor *indices = sal_kernel_out(k, 1);
@@ -122,18 +116,11 @@ static void max_gradient(const struct sal_kernel *k, int64_t from, int64_t to, i
 
 /* ---- AveragePool --------------------------------------------------------------- */
 
-static sal_real divisor(const struct pool *pool, struct sal_cover d, struct sal_cover h,
-                        struct sal_cover w)
-{
-    int64_t n = pool->include_pad ? d.padded * h.padded * w.padded : d.n * h.n * w.n;
-    return (sal_real)(n ? n : 1);
-}
-
 static void average_planes(const struct sal_kernel *k, int64_t from, int64_t to,
                            int worker)
 {
     (void)worker;
-    const struct pool *pool = k->node->attr;
+    const struct sal_pool_attr *pool = k->node->attr;
     const struct sal_planes planes = planes_of(k), *g = &planes;
     for (int64_t plane = from; plane < to; plane++) {
         const sal_real *x = k->in[0]->real + plane * g->in_plane;
@@ -141,7 +128,7 @@ static void average_planes(const struct sal_kernel *k, int64_t from, int64_t to,
         SAL_EACH_WINDOW(g, {
             sal_real sum = 0;
             SAL_EACH_TAP(g, d, h, w, sum += x[i])
-            y[o] = sum / divisor(pool, d, h, w);
+            y[o] = sum / sal_planes_divisor(pool->include_pad, d, h, w);
         })
     }
 }
@@ -150,13 +137,13 @@ static void average_gradient(const struct sal_kernel *k, int64_t from, int64_t t
                              int worker)
 {
     (void)worker;
-    const struct pool *pool = k->node->attr;
+    const struct sal_pool_attr *pool = k->node->attr;
     const struct sal_planes planes = planes_of(k), *g = &planes;
     for (int64_t plane = from; plane < to; plane++) {
         const sal_real *dy = k->dy[0] + plane * g->out_plane;
         sal_real *dx = k->dx[0] + plane * g->in_plane;
         SAL_EACH_WINDOW(g, {
-            sal_real share = dy[o] / divisor(pool, d, h, w);
+            sal_real share = dy[o] / sal_planes_divisor(pool->include_pad, d, h, w);
             SAL_EACH_TAP(g, d, h, w, dx[i] += share)
         })
     }

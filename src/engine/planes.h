@@ -12,6 +12,13 @@
 
 enum { SAL_D, SAL_H, SAL_W };
 
+/* What MaxPool and AveragePool say; lies in node->attr. */
+struct sal_pool_attr {
+    struct sal_window window;
+    int64_t include_pad;  /* AveragePool: count_include_pad */
+    int64_t column_major; /* MaxPool: storage_order, of the indices */
+};
+
 /* Every rank as depth, height and width. */
 struct sal_planes {
     struct sal_window window;
@@ -63,6 +70,14 @@ static inline struct sal_cover sal_planes_cover(const struct sal_planes *g, int 
         .padded =
             sal_taps_before(start, kernel, step, g->in[axis] + window->pad_end[axis]),
     };
+}
+
+/* What an average divides by. */
+static inline sal_real sal_planes_divisor(bool include_pad, struct sal_cover d,
+                                          struct sal_cover h, struct sal_cover w)
+{
+    int64_t n = include_pad ? d.padded * h.padded * w.padded : d.n * h.n * w.n;
+    return (sal_real)(n ? n : 1);
 }
 
 /* Calls visit for every window of a plane, in order: o is its index, d, h and w what it

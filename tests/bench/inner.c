@@ -14,6 +14,7 @@
 
 #include "blocked.h"
 #include "inner_depthwise.h"
+#include "inner_pool.h"
 #include "lone.h"
 #include "real.h"
 
@@ -122,6 +123,40 @@ static void time_depthwise(const struct depthwise *d)
     lone_release(&lone);
 }
 
+/* ---- pools ---------------------------------------------------------------------- */
+
+static const struct pooling {
+    const char *name;
+    const struct sal_op *op;
+    int64_t c, size, kernel, stride, pad;
+} poolings[] = {
+    {"resnet max 3x3/2 64@112", &sal_inner_max_pool, 64, 112, 3, 2, 1},
+    {"vgg max 2x2/2 64@224", &sal_inner_max_pool, 64, 224, 2, 2, 0},
+    {"squeezenet max 3x3/2 128@54", &sal_inner_max_pool, 128, 54, 3, 2, 0},
+    {"googlenet max 3x3 256@28", &sal_inner_max_pool, 256, 28, 3, 1, 1},
+    {"densenet average 2x2/2 256@28", &sal_inner_average_pool, 256, 28, 2, 2, 0},
+    {"inception average 3x3 288@35", &sal_inner_average_pool, 288, 35, 3, 1, 1},
+    {"mean 2048@7", &sal_inner_mean, 2048, 7, 1, 1, 0},
+    {"mean 96@112", &sal_inner_mean, 96, 112, 1, 1, 0},
+};
+
+static void time_pooling(const struct pooling *p)
+{
+    struct sal_pool_attr attr = {.window = {.rank = 2,
+                                            .kernel = {p->kernel, p->kernel},
+                                            .stride = {p->stride, p->stride},
+                                            .dilation = {1, 1},
+                                            .pad_begin = {p->pad, p->pad},
+                                            .pad_end = {p->pad, p->pad}}};
+    struct lone lone;
+    lone_init(&lone, p->op, &attr);
+    lone_input(&lone, 5,
+               (int64_t[]){sal_blocks(p->c), batch, p->size, p->size, SAL_BLOCK});
+    lone_infer(&lone, true);
+    report(p->name, &lone, p->op == &sal_inner_max_pool);
+    lone_release(&lone);
+}
+
 /* ---- the program ---------------------------------------------------------------- */
 
 static char **words;
@@ -167,6 +202,7 @@ int main(int argc, char **argv)
     if (sal_pool_open(&pool, threads, &err))
         return 1;
     EACH(depthwise, time_depthwise)
+    EACH(poolings, time_pooling)
     sal_pool_close(pool);
     return 0;
 }

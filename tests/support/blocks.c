@@ -38,3 +38,34 @@ void block_fill(sal_real *x, int64_t n, uint64_t *state)
     for (int64_t i = 0; i < n; i++)
         x[i] = (sal_real)(2 * test_random(state) - 1);
 }
+
+/* Where element i of the plain layout lies. */
+static int64_t place(const struct sal_blocked *b, int64_t i)
+{
+    int64_t w = i % b->w, rows = i / b->w, h = rows % b->h, planes = rows / b->h;
+    return block_at(b, planes / b->c, planes % b->c, h, w);
+}
+
+void block_from_plain(const struct sal_blocked *b, const sal_real *plain, sal_real *x)
+{
+    for (int64_t i = 0; i < b->n * b->c * b->h * b->w; i++)
+        x[place(b, i)] = plain[i];
+}
+
+void block_to_plain(const struct sal_blocked *b, const sal_real *x, sal_real *plain)
+{
+    for (int64_t i = 0; i < b->n * b->c * b->h * b->w; i++)
+        plain[i] = x[place(b, i)];
+}
+
+void block_each_table(void (*check)(void *context), void *context)
+{
+    int n;
+    const struct sal_lanes *const *all = sal_lanes_all(&n);
+    for (int i = 0; i < n; i++)
+        if (sal_lanes_supported(all[i])) {
+            sal_lanes_use(all[i]);
+            check(context);
+        }
+    sal_lanes_use(NULL);
+}

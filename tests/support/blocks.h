@@ -28,4 +28,11 @@ int64_t block_pick(uint64_t *state, int64_t least, int64_t most);
 /* In -1..1, lanes that count for nothing too. */
 void block_fill(sal_real *x, int64_t n, uint64_t *state);
 
+/* Between plain N x C x H x W and blocks, whose other lanes are left as they are. */
+void block_from_plain(const struct sal_blocked *b, const sal_real *plain, sal_real *x);
+void block_to_plain(const struct sal_blocked *b, const sal_real *x, sal_real *plain);
+
+/* Calls check with every vector table in use that the processor can run. */
+void block_each_table(void (*check)(void *context), void *context);
+
 #endif

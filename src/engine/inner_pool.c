@@ -1,0 +1,219 @@
+#include "inner_pool.h"
+
+#include <assert.h>
+
+#include "blocked.h"
+
+static enum sal_status infer(const struct sal_infer *infer, struct sal_error *err)
+{
+    const struct sal_pool_attr *attr = infer->node->attr;
+    struct sal_shape shape = infer->in[0]->shape;
+    struct sal_window fitted;
+    assert(shape.rank == 5 && shape.dim[4] == SAL_BLOCK);
+    enum sal_status status =
+        sal_window_output(infer->node, &attr->window, 2, NULL, shape.dim + 2, &fitted,
+                          shape.dim + 2, err);
+    return status ? status : sal_infer_like(infer, 0, infer->in[0], &shape, err);
+}
+
+/* ---- rows of all planes -------------------------------------------------------------
+ */
+
+/* A plane is one of a block and an image; its pixels have 16 elements. */
+static struct sal_planes planes_of(const struct sal_kernel *k)
+{
+    const struct sal_pool_attr *attr = k->node->attr;
+    const struct sal_shape *x = &k->in[0]->shape;
+    struct sal_planes g = {.in = {x->dim[2], x->dim[3]}};
+    sal_window_output(k->node, &attr->window, 2, NULL, g.in, &g.window, g.out, NULL);
+    sal_window_lift(&g.window, g.in, g.out);
+    g.in_plane = g.in[SAL_H] * g.in[SAL_W] * SAL_BLOCK;
+    g.out_plane = g.out[SAL_H] * g.out[SAL_W] * SAL_BLOCK;
+    g.planes = x->dim[0] * x->dim[1];
+    return g;
+}
+
+static bool counts_pad(const struct sal_kernel *k)
+{
+    return ((const struct sal_pool_attr *)k->node->attr)->include_pad;
+}
+
+/* Rows of the taller of input and output that make up a tile of work. */
+static int64_t rows_of(const struct sal_planes *g, int64_t height)
+{
+    const int64_t *kernel = g->window.kernel;
+    double taps = (double)g->out_plane * (double)kernel[SAL_H] * (double)kernel[SAL_W];
+    double rows = 2 * (double)SAL_TILE * (double)height / (taps + (double)g->in_plane);
+    return rows < 8 ? 8 : (int64_t)rows;
+}
+
+typedef void (*plane_work)(const struct sal_kernel *k, const struct sal_planes *g,
+                           int64_t plane, int64_t from, int64_t to);
+
+/* Hands rows from..to-1 of all planes, `height` in each, to work plane by plane. */
+static void each_plane(const struct sal_kernel *k, int64_t height, int64_t from,
+                       int64_t to, plane_work work)
+{
+    const struct sal_planes g = planes_of(k);
+    while (from < to) {
+        const int64_t row = from % height, past = sal_least(height, row + to - from);
+        work(k, &g, from / height, row, past);
+        from += past - row;
+    }
+}
+
+/* ---- forward and back ---------------------------------------------------------------
+ */
+
+#define PASS(name, axis_dims)                                                          \
+    static void name##_rows(const struct sal_kernel *k, int64_t from, int64_t to,      \
+                            int worker)                                                \
+    {                                                                                  \
+        (void)worker;                                                                  \
+        each_plane(k, (axis_dims)->shape.dim[2], from, to, name##_plane);              \
+    }                                                                                  \
+    static void name(const struct sal_kernel *k)                                       \
+    {                                                                                  \
+        const struct sal_planes g = planes_of(k);                                      \
+        const int64_t height = (axis_dims)->shape.dim[2];                              \
+        sal_split(k->pool, g.planes *height, rows_of(&g, height), name##_rows, k);     \
+    }
+
+static void max_forward_plane(const struct sal_kernel *k, const struct sal_planes *g,
+                              int64_t plane, int64_t from, int64_t to)
+{
+    sal_lanes()->max_pool(g, k->in[0]->real + plane * g->in_plane,
+                          k->out[0]->real + plane * g->out_plane, from, to);
+}
+
+PASS(max_forward, k->out[0])
+
+static void max_backward_plane(const struct sal_kernel *k, const struct sal_planes *g,
+                               int64_t plane, int64_t from, int64_t to)
+{
+    const int64_t x = plane * g->in_plane, y = plane * g->out_plane;
+    sal_lanes()->max_pool_back(g, k->in[0]->real + x, k->out[0]->real + y, k->dy[0] + y,
+                               k->dx[0] + x, from, to);
+}
+
+PASS(max_backward, k->in[0])
+
+static void average_forward_plane(const struct sal_kernel *k,
+                                  const struct sal_planes *g, int64_t plane,
+                                  int64_t from, int64_t to)
+{
+    sal_lanes()->average_pool(g, counts_pad(k), k->in[0]->real + plane * g->in_plane,
+                              k->out[0]->real + plane * g->out_plane, from, to);
+}
+
+PASS(average_forward, k->out[0])
+
+static void average_backward_plane(const struct sal_kernel *k,
+                                   const struct sal_planes *g, int64_t plane,
+                                   int64_t from, int64_t to)
+{
+    sal_lanes()->average_pool_back(g, counts_pad(k), k->dy[0] + plane * g->out_plane,
+                                   k->dx[0] + plane * g->in_plane, from, to);
+}
+
+PASS(average_backward, k->in[0])
+
+#define ROW(variable, label, the_forward, the_backward)                                \
+    const struct sal_op variable = {                                                   \
+        .name = label,                                                                 \
+        .since = 1,                                                                    \
+        .until = SAL_OPSET_MAX,                                                        \
+        .min_in = 1,                                                                   \
+        .max_in = 1,                                                                   \
+        .max_out = 1,                                                                  \
+        .infer = infer,                                                                \
+        .forward = the_forward,                                                        \
+        .backward = the_backward,                                                      \
+        .carry = sal_carry_in_order,                                                   \
+    };
+
+static void max_back(const struct sal_kernel *k)
+{
+    if (k->dx[0] && k->dy[0])
+        max_backward(k);
+}
+
+static void average_back(const struct sal_kernel *k)
+{
+    if (k->dx[0] && k->dy[0])
+        average_backward(k);
+}
+
+ROW(sal_inner_max_pool, "inner max pool", max_forward, max_back)
+ROW(sal_inner_average_pool, "inner average pool", average_forward, average_back)
+
+/* ---- the whole plane ----------------------------------------------------------------
+ */
+
+static enum sal_status mean_infer(const struct sal_infer *infer, struct sal_error *err)
+{
+    struct sal_shape shape = infer->in[0]->shape;
+    assert(shape.rank == 5 && shape.dim[4] == SAL_BLOCK);
+    shape.dim[2] = shape.dim[3] = 1;
+    return sal_infer_like(infer, 0, infer->in[0], &shape, err);
+}
+
+static int64_t pixels_of(const struct sal_kernel *k)
+{
+    return sal_shape_span(&k->in[0]->shape, 2, 4);
+}
+
+static void mean_planes(const struct sal_kernel *k, int64_t from, int64_t to,
+                        int worker)
+{
+    (void)worker;
+    const int64_t n = pixels_of(k);
+    for (int64_t p = from; p < to; p++)
+        sal_lanes()->mean(k->in[0]->real + p * n * SAL_BLOCK, n,
+                          k->out[0]->real + p * SAL_BLOCK);
+}
+
+static void mean_gradient(const struct sal_kernel *k, int64_t from, int64_t to,
+                          int worker)
+{
+    (void)worker;
+    const int64_t n = pixels_of(k);
+    for (int64_t p = from; p < to; p++) {
+        sal_real share[SAL_BLOCK];
+        for (int lane = 0; lane < SAL_BLOCK; lane++)
+            share[lane] = k->dy[0][p * SAL_BLOCK + lane] / (sal_real)n;
+        sal_lanes()->add_pixel(k->dx[0] + p * n * SAL_BLOCK, n, share);
+    }
+}
+
+static void split(const struct sal_kernel *k,
+                  void (*work)(const struct sal_kernel *k, int64_t from, int64_t to,
+                               int worker))
+{
+    sal_split(k->pool, sal_shape_span(&k->in[0]->shape, 0, 2),
+              sal_grain(pixels_of(k) * SAL_BLOCK), work, k);
+}
+
+static void mean_forward(const struct sal_kernel *k)
+{
+    split(k, mean_planes);
+}
+
+static void mean_backward(const struct sal_kernel *k)
+{
+    if (k->dx[0] && k->dy[0])
+        split(k, mean_gradient);
+}
+
+const struct sal_op sal_inner_mean = {
+    .name = "inner mean",
+    .since = 1,
+    .until = SAL_OPSET_MAX,
+    .min_in = 1,
+    .max_in = 1,
+    .max_out = 1,
+    .infer = mean_infer,
+    .forward = mean_forward,
+    .backward = mean_backward,
+    .carry = sal_carry_in_order,
+};

@@ -1,0 +1,231 @@
+/* Windows over the planes of one block, pixel after pixel. */
+#include "lanes_vector.h"
+#include "planes.h"
+
+/* What one window covers of a plane, as its vectors are found. */
+struct cover {
+    int64_t rows, columns;
+    ptrdiff_t at, row, column; /* elements: the first tap, from tap to tap */
+};
+
+static struct cover cover_of(const struct sal_planes *g, struct sal_cover h,
+                             struct sal_cover w)
+{
+    const ptrdiff_t row = g->in[SAL_W] * SAL_BLOCK;
+    return (struct cover){h.n, w.n, h.at * row + w.at * SAL_BLOCK, h.step * row,
+                          w.step * SAL_BLOCK};
+}
+
+/* Calls visit for all windows of rows from..to-1 of the output: o is where their
+ * elements lie, h and w what they cover along each axis. */
+#define EACH_WINDOW(g, from, to, visit)                                                \
+    for (int64_t oh = (from), o = oh * (g)->out[SAL_W] * SAL_BLOCK; oh < (to); oh++) { \
+        const struct sal_cover h = sal_planes_cover(g, SAL_H, oh);                     \
+        for (int64_t ow = 0; ow < (g)->out[SAL_W]; ow++, o += SAL_BLOCK) {             \
+            const struct sal_cover w = sal_planes_cover(g, SAL_W, ow);                 \
+            visit;                                                                     \
+        }                                                                              \
+    }
+
+/* Rows of the output whose windows reach into rows from..to-1 of the input. */
+struct rows {
+    int64_t from, to;
+};
+
+static struct rows readers(const struct sal_planes *g, int64_t from, int64_t to)
+{
+    const struct sal_window *window = &g->window;
+    const int64_t stride = window->stride[SAL_H], pad = window->pad_begin[SAL_H];
+    const int64_t reach = (window->kernel[SAL_H] - 1) * window->dilation[SAL_H];
+    const int64_t first = from + pad - reach;
+    struct rows rows = {first > 0 ? (first + stride - 1) / stride : 0,
+                        (to - 1 + pad) / stride + 1};
+    rows.to = rows.to < g->out[SAL_H] ? rows.to : g->out[SAL_H];
+    return rows;
+}
+
+/* ---- the greatest -------------------------------------------------------------------
+ */
+
+/* NaN wins over all: known from the lanes that met none. */
+SAL_INLINE sal_vec known(sal_vec most, sal_lane_mask ordered)
+{
+    return sal_vec_pick(ordered, most, sal_vec_of((sal_real)NAN));
+}
+
+SAL_INLINE void greatest(const sal_real *x, const struct cover c, const int64_t rows,
+                         const int64_t columns, sal_real *y)
+{
+    for (int part = 0; part < SAL_BLOCK; part += SAL_LANES) {
+        sal_vec most = sal_vec_of(-SAL_INFINITY);
+        sal_lane_mask ordered = sal_vec_equal(most, most);
+        for (int64_t r = 0; r < rows; r++)
+            for (int64_t s = 0; s < columns; s++) {
+                sal_vec v = sal_vec_load(x + c.at + r * c.row + s * c.column + part);
+                most = sal_vec_max(most, v);
+                ordered &= sal_vec_equal(v, v);
+            }
+        sal_vec_store(y + part, known(most, ordered));
+    }
+}
+
+void SAL_NAMED(sal_max_pool)(const struct sal_planes *g, const sal_real *x, sal_real *y,
+                             int64_t from, int64_t to)
+{
+    EACH_WINDOW(g, from, to, {
+        const struct cover c = cover_of(g, h, w);
+        if (c.rows == 3 && c.columns == 3)
+            greatest(x, c, 3, 3, y + o);
+        else
+            greatest(x, c, c.rows, c.columns, y + o);
+    })
+}
+
+/* One lane of a window with NaN in it: the last one gets all. */
+static void pull_nan(const sal_real *x, const struct cover *c, const sal_real *dy,
+                     sal_real *dx, int lane, int64_t first, int64_t past)
+{
+    for (int64_t r = c->rows - 1; r >= 0; r--)
+        for (int64_t s = c->columns - 1; s >= 0; s--) {
+            const ptrdiff_t at = c->at + r * c->row + s * c->column + lane;
+            if (x[at] == x[at])
+                continue;
+            if (r >= first && r < past)
+                dx[at] += dy[lane];
+            return;
+        }
+}
+
+/* To the first that equals the greatest, in rows first..past-1 of the window. */
+SAL_INLINE void pull(const sal_real *x, const struct cover *c, const int64_t columns,
+                     const sal_real *y, const sal_real *dy, sal_real *dx,
+                     const int64_t first, const int64_t past)
+{
+    for (int part = 0; part < SAL_BLOCK; part += SAL_LANES) {
+        const sal_vec most = sal_vec_load(y + part), share = sal_vec_load(dy + part);
+        const sal_lane_mask ordered = sal_vec_equal(most, most);
+        sal_lane_mask waits = ordered;
+        for (int64_t r = 0; r < past; r++)
+            for (int64_t s = 0; s < columns; s++) {
+                const ptrdiff_t at = c->at + r * c->row + s * c->column + part;
+                const sal_lane_mask is =
+                    sal_vec_equal(sal_vec_load(x + at), most) & waits;
+                waits = sal_lanes_but(waits, is);
+                if (r >= first)
+                    sal_vec_store(dx + at,
+                                  sal_vec_load(dx + at) + sal_vec_where(is, share));
+            }
+        for (int lane = 0; lane < SAL_LANES && !sal_lanes_all_in(ordered); lane++)
+            if (y[part + lane] != y[part + lane])
+                pull_nan(x, c, dy, dx, part + lane, first, past);
+    }
+}
+
+/* Taps of a window along the height that lie before row `end` of the input. */
+static int64_t taps_before(struct sal_cover h, int64_t end)
+{
+    return sal_taps_before(h.at, h.n, h.step, end);
+}
+
+void SAL_NAMED(sal_max_pool_back)(const struct sal_planes *g, const sal_real *x,
+                                  const sal_real *y, const sal_real *dy, sal_real *dx,
+                                  int64_t from, int64_t to)
+{
+    const struct rows rows = readers(g, from, to);
+    EACH_WINDOW(g, rows.from, rows.to, {
+        const struct cover c = cover_of(g, h, w);
+        const int64_t first = taps_before(h, from);
+        const int64_t past = taps_before(h, to);
+        if (c.columns == 3 && first == 0 && past == 3)
+            pull(x, &c, 3, y + o, dy + o, dx, 0, 3);
+        else
+            pull(x, &c, c.columns, y + o, dy + o, dx, first, past);
+    })
+}
+
+/* ---- the average --------------------------------------------------------------------
+ */
+
+static const struct sal_cover flat = {.n = 1, .step = 1, .padded = 1};
+
+SAL_INLINE void average(const sal_real *x, const struct cover c, const int64_t rows,
+                        const int64_t columns, sal_real divisor, sal_real *y)
+{
+    for (int part = 0; part < SAL_BLOCK; part += SAL_LANES) {
+        sal_vec sum = {0};
+        for (int64_t r = 0; r < rows; r++)
+            for (int64_t s = 0; s < columns; s++)
+                sum += sal_vec_load(x + c.at + r * c.row + s * c.column + part);
+        sal_vec_store(y + part, sum / sal_vec_of(divisor));
+    }
+}
+
+void SAL_NAMED(sal_average_pool)(const struct sal_planes *g, bool include_pad,
+                                 const sal_real *x, sal_real *y, int64_t from,
+                                 int64_t to)
+{
+    EACH_WINDOW(g, from, to, {
+        const struct cover c = cover_of(g, h, w);
+        const sal_real divisor = sal_planes_divisor(include_pad, flat, h, w);
+        if (c.rows == 3 && c.columns == 3)
+            average(x, c, 3, 3, divisor, y + o);
+        else
+            average(x, c, c.rows, c.columns, divisor, y + o);
+    })
+}
+
+void SAL_NAMED(sal_average_pool_back)(const struct sal_planes *g, bool include_pad,
+                                      const sal_real *dy, sal_real *dx, int64_t from,
+                                      int64_t to)
+{
+    const struct rows rows = readers(g, from, to);
+    EACH_WINDOW(g, rows.from, rows.to, {
+        const struct cover c = cover_of(g, h, w);
+        const sal_vec divisor = sal_vec_of(sal_planes_divisor(include_pad, flat, h, w));
+        const int64_t past = taps_before(h, to);
+        for (int part = 0; part < SAL_BLOCK; part += SAL_LANES) {
+            const sal_vec share = sal_vec_load(dy + o + part) / divisor;
+            for (int64_t r = taps_before(h, from); r < past; r++)
+                for (int64_t s = 0; s < c.columns; s++) {
+                    sal_real *at = dx + c.at + r * c.row + s * c.column + part;
+                    sal_vec_store(at, sal_vec_load(at) + share);
+                }
+        }
+    })
+}
+
+/* ---- the whole plane ----------------------------------------------------------------
+ */
+
+/* Sums of up to so many pixels each are added up: long sums stay accurate. */
+enum { PARTIAL = 256, AT_ONCE = 4 };
+
+static sal_vec sum_part(const sal_real *x, int64_t n)
+{
+    sal_vec sum[AT_ONCE] = {{0}};
+    int64_t i = 0;
+    for (; i + AT_ONCE <= n; i += AT_ONCE)
+        for (int j = 0; j < AT_ONCE; j++)
+            sum[j] += sal_vec_load(x + (i + j) * SAL_BLOCK);
+    for (; i < n; i++)
+        sum[0] += sal_vec_load(x + i * SAL_BLOCK);
+    return (sum[0] + sum[1]) + (sum[2] + sum[3]);
+}
+
+void SAL_NAMED(sal_mean)(const sal_real *x, int64_t n, sal_real *y)
+{
+    for (int part = 0; part < SAL_BLOCK; part += SAL_LANES) {
+        sal_vec sum = {0};
+        for (int64_t i = 0; i < n; i += PARTIAL)
+            sum +=
+                sum_part(x + i * SAL_BLOCK + part, n - i < PARTIAL ? n - i : PARTIAL);
+        sal_vec_store(y + part, sum / sal_vec_of((sal_real)n));
+    }
+}
+
+void SAL_NAMED(sal_add_pixel)(sal_real *x, int64_t n, const sal_real *y)
+{
+    for (int64_t i = 0; i < n; i++, x += SAL_BLOCK)
+        for (int part = 0; part < SAL_BLOCK; part += SAL_LANES)
+            sal_vec_store(x + part, sal_vec_load(x + part) + sal_vec_load(y + part));
+}
