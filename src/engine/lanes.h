@@ -56,6 +56,36 @@ struct sal_tile {
     const sal_real *soon;   /* weights that the next tile reads; NULL: unknown */
 };
 
+/* Winograd's transforms take a row of n patches of one block of channels of one image,
+ * `tile` pixels apart. A patch is tile + 2 pixels high and wide and gives tile x tile
+ * pixels; position p of it, of (tile + 2)^2, lies at v + p * position, patches 16
+ * elements apart. tile is 2 or 4. */
+
+/* Reads x where mask (laid out like x; NULL: everywhere) lies strictly between low and
+ * high, else 0, as outside of the image. */
+struct sal_winograd_in {
+    const sal_real *x, *mask; /* [h][w][16] */
+    sal_real low, high;
+    int64_t h, w;
+    int64_t top, left; /* of the first patch in x */
+    int tile, n;
+    sal_real *v;
+    ptrdiff_t position;
+};
+
+/* Writes clamp(base + add + result), as far as it lies in the image. */
+struct sal_winograd_out {
+    const sal_real *v;
+    ptrdiff_t position;
+    int tile, n;
+    const sal_real *base; /* 16; NULL: zeros */
+    const sal_real *add;  /* [h][w][16], may be y; NULL: nothing */
+    sal_real low, high;
+    int64_t h, w;
+    int64_t top, left; /* of the first tile in y */
+    sal_real *y;       /* [h][w][16] */
+};
+
 struct sal_lanes {
     const char *name;
     int pixels; /* of a tile, at most */
@@ -68,6 +98,9 @@ struct sal_lanes {
     /* The same for planar input: pixels lie 1 element apart, a "block" is a
      * single channel with one lane. */
     void (*planar)(const struct sal_tile *tile, int rows, int pixels, int width);
+
+    void (*winograd_in)(const struct sal_winograd_in *patches);
+    void (*winograd_out)(const struct sal_winograd_out *tiles);
 };
 
 /* The table in use. */

@@ -16,6 +16,8 @@
 void SAL_NAMED(sal_tile)(const struct sal_tile *t, int rows, int pixels, int width);
 void SAL_NAMED(sal_tile_planar)(const struct sal_tile *t, int rows, int pixels,
                                 int width);
+void SAL_NAMED(sal_winograd_in)(const struct sal_winograd_in *patches);
+void SAL_NAMED(sal_winograd_out)(const struct sal_winograd_out *tiles);
 #endif
 
 /* The tables themselves. */

@@ -17,4 +17,6 @@ const struct sal_lanes SAL_NAMED(sal_lanes) = {
     .width = SAL_WIDTH,
     .tile = SAL_NAMED(sal_tile),
     .planar = SAL_NAMED(sal_tile_planar),
+    .winograd_in = SAL_NAMED(sal_winograd_in),
+    .winograd_out = SAL_NAMED(sal_winograd_out),
 };
