@@ -2,7 +2,7 @@
  * Times 3x3 convolutions one by one: Winograd F(2,3) and F(4,3), and the plain sum on the
  * same tile.
  *
- *     convolutions [-t THREADS] [-s SECONDS] [-w] [CxK@HxN ...]
+ *     convolutions [-t THREADS] [-s SECONDS] [-w] [-v VARIANT] [CxK@HxN ...]
  *
  * Without shapes: those of known networks. Variants of a shape take turns for SECONDS
  * (1), the least time counts. Weights come from memory as in a network, unless -w (warm).
@@ -73,6 +73,7 @@ struct variant {
     sal_real *copy[COPIES_MAX];
     int copies, turn;
     double best;
+    bool skipped;
 };
 
 static struct sal_winograd winograd_of(const struct shape *s, int tile)
@@ -174,6 +175,8 @@ static void plain(const struct bench *b, const sal_real *w)
 static void prepare(const struct bench *b, struct variant *v)
 {
     const struct sal_winograd g = winograd_of(&b->shape, v->tile);
+    if (v->skipped)
+        return;
     v->size = v->tile ? sal_winograd_packed(&g)
                       : (size_t)(sal_blocks(b->shape.c) * sal_blocks(b->shape.k) * 9 * 256);
     sal_real *w = numbers((size_t)(b->shape.c * b->shape.k * 9));
@@ -193,6 +196,8 @@ static void prepare(const struct bench *b, struct variant *v)
 
 static void take_turn(const struct bench *b, struct variant *v)
 {
+    if (v->skipped)
+        return;
     const sal_real *w = v->copy[v->turn++ % v->copies];
     const struct sal_winograd g = winograd_of(&b->shape, v->tile);
     const clockid_t clock =
@@ -218,7 +223,8 @@ static size_t scratch_of(const struct shape *s, int threads)
     return (a > b ? a : b) * (size_t)threads;
 }
 
-static void measure(struct sal_pool *pool, const struct shape *s, double seconds, bool warm)
+static void measure(struct sal_pool *pool, const struct shape *s, double seconds, bool warm,
+                    const char *only)
 {
     struct variant all[] = {{.name = "plain"}, {.name = "F2", .tile = 2}, {.name = "F4", .tile = 4}};
     enum { N = sizeof(all) / sizeof(*all) };
@@ -236,6 +242,8 @@ static void measure(struct sal_pool *pool, const struct shape *s, double seconds
                       .scratch = reals(scratch_of(s, sal_pool_threads(pool))),
                       .warm = warm};
     for (int i = 0; i < N; i++)
+        all[i].skipped = only && strcmp(only, all[i].name) != 0;
+    for (int i = 0; i < N; i++)
         prepare(&b, &all[i]);
     for (const double end = now(CLOCK_MONOTONIC) + seconds; now(CLOCK_MONOTONIC) < end;)
         for (int i = 0; i < N; i++)
@@ -244,7 +252,8 @@ static void measure(struct sal_pool *pool, const struct shape *s, double seconds
     printf("%4lld -> %4lld @%3lld x%lld ", (long long)s->c, (long long)s->k, (long long)s->h,
            (long long)s->n);
     for (int i = 0; i < N; i++)
-        printf("  %s %8.3f ms %6.1f", all[i].name, all[i].best * 1e3,
+        if (!all[i].skipped)
+            printf("  %s %8.3f ms %6.1f", all[i].name, all[i].best * 1e3,
                work / all[i].best / 1e9);
     printf("\n");
     fflush(stdout);
@@ -273,7 +282,8 @@ int main(int argc, char **argv)
     int threads = 1, option;
     double seconds = 1;
     bool warm = false;
-    while ((option = getopt(argc, argv, "t:s:w")) != -1)
+    const char *only = NULL;
+    while ((option = getopt(argc, argv, "t:s:wv:")) != -1)
         switch (option) {
         case 't':
             threads = atoi(optarg);
@@ -283,6 +293,9 @@ int main(int argc, char **argv)
             break;
         case 'w':
             warm = true;
+            break;
+        case 'v':
+            only = optarg;
             break;
         default:
             return 2;
@@ -295,12 +308,12 @@ int main(int argc, char **argv)
     }
     printf("%s, %d threads\n", sal_lanes()->name, threads);
     for (size_t i = 0; optind == argc && i < sizeof(shapes) / sizeof(*shapes); i++)
-        measure(pool, &shapes[i], seconds, warm);
+        measure(pool, &shapes[i], seconds, warm, only);
     for (; optind < argc; optind++) {
         long long c, k, h, n;
         if (sscanf(argv[optind], "%lldx%lld@%lldx%lld", &c, &k, &h, &n) != 4)
             return 2;
-        measure(pool, &(struct shape){c, k, h, n}, seconds, warm);
+        measure(pool, &(struct shape){c, k, h, n}, seconds, warm, only);
     }
     sal_pool_close(pool);
     return 0;
