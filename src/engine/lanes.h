@@ -57,9 +57,8 @@ struct sal_tile {
 };
 
 /* Winograd's transforms take a row of n patches of one block of channels of one image,
- * `tile` pixels apart. A patch is tile + 2 pixels high and wide and gives tile x tile
- * pixels; position p of it, of (tile + 2)^2, lies at v + p * position, patches 16
- * elements apart. tile is 2 or 4. */
+ * `tile` pixels apart. A patch is tile + 2 pixels high and wide, transformed it has as
+ * many positions, and gives tile x tile pixels. tile is 2 or 4. */
 
 /* Reads x where mask (laid out like x; NULL: everywhere) lies strictly between low and
  * high, else 0, as outside of the image. */
@@ -69,14 +68,13 @@ struct sal_winograd_in {
     int64_t h, w;
     int64_t top, left; /* of the first patch in x */
     int tile, n;
-    sal_real *v;
-    ptrdiff_t position;
+    sal_real *v;        /* patches 16 elements apart */
+    ptrdiff_t position; /* from position to position */
 };
 
 /* Writes clamp(base + add + result), as far as it lies in the image. */
 struct sal_winograd_out {
-    const sal_real *v;
-    ptrdiff_t position;
+    const sal_real *v; /* [n][positions][16] */
     int tile, n;
     const sal_real *base; /* 16; NULL: zeros */
     const sal_real *add;  /* [h][w][16], may be y; NULL: nothing */

@@ -193,14 +193,13 @@ SAL_INLINE void out_row(const sal_vec v[6], const struct outlet *o, const int ro
 }
 
 /* Rows 0 and 2, which are even in the points, or 1 and 3, which are odd. */
-SAL_INLINE void out_4_rows(const sal_real *v, ptrdiff_t position, const struct outlet *o,
-                           const int odd)
+SAL_INLINE void out_4_rows(const sal_real *v, const struct outlet *o, const int odd)
 {
     sal_vec first[6], second[6];
     UNROLL
     for (int j = 0; j < 6; j++) {
-        const sal_real *at = v + j * position;
-        const ptrdiff_t row = 6 * position;
+        const sal_real *at = v + j * SAL_BLOCK;
+        const ptrdiff_t row = 6 * SAL_BLOCK;
         const sal_vec v1 = sal_vec_load(at + row), v2 = sal_vec_load(at + 2 * row);
         const sal_vec v3 = sal_vec_load(at + 3 * row), v4 = sal_vec_load(at + 4 * row);
         const sal_vec a = odd ? v1 - v2 : v1 + v2, b = odd ? v3 - v4 : v3 + v4;
@@ -212,22 +211,20 @@ SAL_INLINE void out_4_rows(const sal_real *v, ptrdiff_t position, const struct o
     out_row(second, o, odd + 2);
 }
 
-static __attribute__((noinline)) void out_4(const sal_real *v, ptrdiff_t position,
-                                            const struct outlet *o)
+static __attribute__((noinline)) void out_4(const sal_real *v, const struct outlet *o)
 {
-    out_4_rows(v, position, o, 0);
+    out_4_rows(v, o, 0);
     if (o->rows > 1)
-        out_4_rows(v, position, o, 1);
+        out_4_rows(v, o, 1);
 }
 
-static __attribute__((noinline)) void out_2(const sal_real *v, ptrdiff_t position,
-                                            const struct outlet *o)
+static __attribute__((noinline)) void out_2(const sal_real *v, const struct outlet *o)
 {
-    const ptrdiff_t row = 4 * position;
+    const ptrdiff_t row = 4 * SAL_BLOCK;
     sal_vec t[2][4];
     UNROLL
     for (int j = 0; j < 4; j++) {
-        const sal_real *at = v + j * position;
+        const sal_real *at = v + j * SAL_BLOCK;
         const sal_vec v1 = sal_vec_load(at + row), v2 = sal_vec_load(at + 2 * row);
         t[0][j] = sal_vec_load(at) + v1 + v2;
         t[1][j] = v1 - v2 - sal_vec_load(at + 3 * row);
@@ -243,19 +240,20 @@ void SAL_NAMED(sal_winograd_out)(const struct sal_winograd_out *t)
 {
     struct outlet o = {
         .row = t->w * SAL_BLOCK, .rows = t->h - t->top, .low = t->low, .high = t->high};
+    const int positions = (t->tile + 2) * (t->tile + 2);
     for (int i = 0; i < t->n; i++) {
         const int64_t left = t->left + (int64_t)i * t->tile;
         const ptrdiff_t at = (t->top * t->w + left) * SAL_BLOCK;
         o.columns = t->w - left;
         for (int q = 0; q < SAL_BLOCK; q += SAL_LANES) {
-            const sal_real *v = t->v + i * SAL_BLOCK + q;
+            const sal_real *v = t->v + i * positions * SAL_BLOCK + q;
             o.base = t->base ? t->base + q : NULL;
             o.add = t->add ? t->add + at + q : NULL;
             o.y = t->y + at + q;
             if (t->tile == 4)
-                out_4(v, t->position, &o);
+                out_4(v, &o);
             else
-                out_2(v, t->position, &o);
+                out_2(v, &o);
         }
     }
 }

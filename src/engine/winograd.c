@@ -134,8 +134,7 @@ static void transform_out(const struct convolution *f, int64_t b, int64_t first,
 {
     const struct sal_winograd *g = f->g;
     const int64_t plane = g->out_h * g->out_w * SAL_BLOCK;
-    struct sal_winograd_out out = {.position = f->cut.step * SAL_BLOCK,
-                                   .tile = g->tile,
+    struct sal_winograd_out out = {.tile = g->tile,
                                    .base = f->to->base ? f->to->base + b * SAL_BLOCK : NULL,
                                    .low = f->to->low,
                                    .high = f->to->high,
@@ -144,7 +143,7 @@ static void transform_out(const struct convolution *f, int64_t b, int64_t first,
     for (int64_t t = first; t < end; t += out.n) {
         const struct stretch s = stretch_at(&f->cut, t, end);
         const int64_t at = (b * g->in.n + s.image) * plane;
-        out.v = m + (t - first) * SAL_BLOCK;
+        out.v = m + (t - first) * f->cut.positions * SAL_BLOCK;
         out.add = f->to->add ? f->to->add + at : NULL;
         out.y = f->to->y + at;
         out.top = s.row * g->tile;
@@ -171,8 +170,8 @@ static void multiply(const struct convolution *f, int64_t position, int64_t grou
         .lanes = (int)(f->g->in.c - (c->c_blocks - 1) * SAL_BLOCK),
         .in_block = c->positions * line,
         .w = f->packed + (position * c->k_blocks + group * c->width) * panel,
-        .out = m + position * line,
-        .out_pixel = SAL_BLOCK,
+        .out = m + position * SAL_BLOCK,
+        .out_pixel = c->positions * SAL_BLOCK,
         .out_block = c->positions * line,
         .low = -SAL_INFINITY,
         .high = SAL_INFINITY,
@@ -184,7 +183,7 @@ static void multiply(const struct convolution *f, int64_t position, int64_t grou
         t.soon = soon && i < width ? soon + i * SAL_BLOCK : NULL;
         f->lanes->tile(&t, 1, (int)(to - from), width);
         t.in += (to - from) * SAL_BLOCK;
-        t.out += (to - from) * SAL_BLOCK;
+        t.out += (to - from) * t.out_pixel;
         from = to;
     }
 }
@@ -258,7 +257,7 @@ static void shared_out(void *context, int job, int worker)
     const int64_t b = job / f->parts, first = part_at(f, job % f->parts);
     transform_out(f, b, first, part_at(f, job % f->parts + 1),
                   aligned(f->scratch) +
-                      ((c->c_blocks + b) * c->positions * c->step + first - f->first) *
+                      ((c->c_blocks + b) * c->step + first - f->first) * c->positions *
                           SAL_BLOCK);
 }
 
