@@ -157,6 +157,9 @@ $B/tests/peers/compare: $B/tests/peers/compare.o $B/tests/peers/measure.o \
     $B/peers_double.o $B/libsaliscope.a
 	$(CC) $(ALL_LDFLAGS) -o $@ $^ $(PKG_LIBS)
 
+$B/tests/bench/convolutions: $B/tests/bench/convolutions.o $B/libsaliscope.a
+	$(CC) $(ALL_LDFLAGS) -o $@ $^ $(PKG_LIBS)
+
 # ---- tests ------------------------------------------------------------------------
 
 TEST_BINS := $(TESTS:tests/%.c=$B/tests/%)
@@ -322,5 +325,5 @@ clean:
 
 -include $(CONFORMANCE_SRC:tests/%.c=$B/%.d) \
          $(patsubst %.o,%.d,$(call obj,$(LANES_SRC))) \
-         $(patsubst %.c,$B/%.d,$(SRC) $(TESTS) $(SUPPORT) $(wildcard tests/twin/*.c tests/gradient/*.c tests/peers/*.c)) \
+         $(patsubst %.c,$B/%.d,$(SRC) $(TESTS) $(SUPPORT) $(wildcard tests/twin/*.c tests/gradient/*.c tests/peers/*.c tests/bench/*.c)) \
          $(TWIN_SRC:%.c=$B/double/%.d) $B/double/tests/peers/measure.d

@@ -26,6 +26,7 @@ struct sal_run_options {
                          for or of */
     int n_keep;       /* the logits, the model's inputs and outputs are always kept */
     size_t memory;    /* most bytes; 0: the model's limit */
+    bool exact;           /* no algorithm that rounds more for speed (Winograd's) */
     bool plain;           /* node by node as the model says, nothing fused: slower */
     struct sal_pool *pool;
 };

@@ -2,54 +2,112 @@
 
 #include "kernel.h"
 #include "real.h"
+#include "saliscope/pool.h"
 
-static enum sal_status reserve(struct sal_inner_conv *conv, int way, struct sal_packs *packs,
-                               int weight, int scale, struct sal_error *err)
+/* ---- laying out ------------------------------------------------------------------------ */
+
+/* The tile that is fastest on a map of that size; see docs/performance.md. Depends neither
+ * on the batch nor on threads: they must not change a result. */
+static int best_tile(const struct sal_conv_geometry *g)
 {
-    const struct sal_dense *d = way ? &conv->backward : &conv->forward;
-    struct sal_pack_key key = {weight, scale, way, sal_lanes()};
-    conv->packed[way] = sal_packs_find(packs, key, d->packed);
-    return conv->packed[way] ? SAL_OK
-                             : sal_fail(err, SAL_LIMIT, "no memory for packed weights");
+    int64_t side = sal_least(g->out[0], g->out[1]);
+    if (sal_least(g->c, g->k) < SAL_BLOCK || side < 7)
+        return 0;
+    return side < 14 ? 2 : 4;
+}
+
+static bool winograd_takes(const struct sal_conv_geometry *g)
+{
+    for (int i = 0; i < 2; i++)
+        if (g->kernel[i] != 3 || g->stride[i] != 1 || g->dilation[i] != 1 || g->pad[i] > 2)
+            return false;
+    return g->group == 1;
+}
+
+static struct sal_winograd winograd_of(const struct sal_conv_geometry *g, bool back, int tile)
+{
+    const int64_t *in = back ? g->out : g->in, *out = back ? g->in : g->out;
+    return (struct sal_winograd){
+        .in = {g->n, back ? g->k : g->c, in[0], in[1]},
+        .k = back ? g->c : g->k,
+        .pad_top = back ? 2 - g->pad[0] : g->pad[0],
+        .pad_left = back ? 2 - g->pad[1] : g->pad[1],
+        .out_h = out[0],
+        .out_w = out[1],
+        .tile = tile,
+    };
+}
+
+static enum sal_status way_init(struct sal_conv_way *way, const struct sal_inner_conv_plan *plan,
+                                bool back, struct sal_arena *arena, struct sal_error *err)
+{
+    bool plainly = plan->exact || plan->planar || plan->through || !winograd_takes(plan->g);
+    way->tile = plainly ? 0 : best_tile(plan->g);
+    enum sal_status status = SAL_OK;
+    if (way->tile)
+        way->winograd = winograd_of(plan->g, back, way->tile);
+    else
+        status = sal_dense_init(&way->dense, plan->g, plan->planar, back, arena, err);
+    if (status)
+        return status;
+    struct sal_pack_key key = {plan->weight, plan->scale, way->tile * 2 + back, sal_lanes()};
+    size_t reals = way->tile ? sal_winograd_packed(&way->winograd) : way->dense.packed;
+    way->pack = sal_packs_find(plan->packs, key, reals);
+    return way->pack ? SAL_OK : sal_fail(err, SAL_LIMIT, "no memory for packed weights");
 }
 
 enum sal_status sal_inner_conv_init(struct sal_inner_conv *conv,
-                                    const struct sal_conv_geometry *g, bool planar,
-                                    bool gradient, struct sal_packs *packs, int weight,
-                                    int scale, struct sal_arena *arena,
-                                    struct sal_error *err)
+                                    const struct sal_inner_conv_plan *plan,
+                                    struct sal_arena *arena, struct sal_error *err)
 {
-    enum sal_status status = sal_dense_init(&conv->forward, g, planar, false, arena, err);
-    if (status || (status = reserve(conv, 0, packs, weight, scale, err)) || !gradient)
-        return status;
-    status = sal_dense_init(&conv->backward, g, planar, true, arena, err);
-    return status ? status : reserve(conv, 1, packs, weight, scale, err);
+    enum sal_status status = way_init(&conv->forward, plan, false, arena, err);
+    if (!status && plan->gradient)
+        status = way_init(&conv->backward, plan, true, arena, err);
+    return status;
 }
+
+/* ---- running --------------------------------------------------------------------------- */
 
 struct filling {
     const struct sal_inner_conv *conv;
-    const struct sal_dense *d;
+    const struct sal_conv_way *way;
     struct sal_pool *pool;
 };
 
 static void fill(const void *context, sal_real *to)
 {
     const struct filling *f = context;
-    sal_dense_pack(f->d, f->conv->w, f->conv->scale, to, f->pool);
+    const struct sal_inner_conv *conv = f->conv;
+    if (f->way->tile)
+        sal_winograd_pack(&f->way->winograd, conv->w, conv->scale, f->way == &conv->backward,
+                          to, f->pool);
+    else
+        sal_dense_pack(&f->way->dense, conv->w, conv->scale, to, f->pool);
 }
 
-static const sal_real *packed(const struct sal_kernel *k, int way)
+static void run_way(const struct sal_kernel *k, const struct sal_conv_way *way,
+                    const struct sal_source *source, const struct sal_target *target)
 {
     const struct sal_inner_conv *conv = k->node->attr;
-    struct filling filling = {conv, way ? &conv->backward : &conv->forward, k->pool};
-    return sal_pack_data(conv->packed[way], fill, &filling);
+    struct filling filling = {conv, way, k->pool};
+    const sal_real *packed = sal_pack_data(way->pack, fill, &filling);
+    struct sal_dense_before before = {.x = k->in[0]->real};
+    if (conv->before)
+        before.affine = *conv->before;
+    if (way->tile)
+        sal_winograd_run(&way->winograd, source, packed, target, k->pool, k->scratch,
+                         k->scratch_stride);
+    else
+        sal_dense_run(&way->dense, source, conv->before ? &before : NULL, packed, target,
+                      k->pool, k->scratch, k->scratch_stride);
 }
 
-static struct sal_dense_before before_of(const struct sal_kernel *k)
+/* The activation, where rows were not finished with it as they were written. */
+static void finish_pieces(const struct sal_kernel *k, int64_t from, int64_t to, int worker)
 {
-    const struct sal_affine *before = ((const struct sal_inner_conv *)k->node->attr)->before;
-    return (struct sal_dense_before){before ? *before : (struct sal_affine){0},
-                                     k->in[0]->real};
+    (void)worker;
+    const struct sal_inner_conv *conv = k->node->attr;
+    conv->after(k->out[0]->real + from, k->out[0]->real + from, to - from);
 }
 
 static void forward(const struct sal_kernel *k)
@@ -57,11 +115,11 @@ static void forward(const struct sal_kernel *k)
     const struct sal_inner_conv *conv = k->node->attr;
     const struct sal_tensor *add = sal_kernel_in(k, 1);
     struct sal_source source = {.x = k->in[0]->real};
-    struct sal_dense_before before = before_of(k);
     struct sal_target target = {conv->base, add ? add->real : NULL, conv->low, conv->high,
                                 k->out[0]->real, conv->after};
-    sal_dense_run(&conv->forward, &source, conv->before ? &before : NULL, packed(k, 0),
-                  &target, k->pool, k->scratch, k->scratch_stride);
+    run_way(k, &conv->forward, &source, &target);
+    if (conv->after && conv->forward.tile)
+        sal_split(k->pool, sal_shape_count(&k->out[0]->shape), SAL_TILE, finish_pieces, k);
 }
 
 static bool clamps(const struct sal_inner_conv *conv)
@@ -92,20 +150,24 @@ static void backward(const struct sal_kernel *k)
                                 conv->high};
     struct sal_target target = {
         .add = k->dx[0], .low = -SAL_INFINITY, .high = SAL_INFINITY, .y = k->dx[0]};
-    struct sal_dense_before before = before_of(k);
-    sal_dense_run(&conv->backward, &source, conv->before ? &before : NULL, packed(k, 1),
-                  &target, k->pool, k->scratch, k->scratch_stride);
+    run_way(k, &conv->backward, &source, &target);
 }
 
 static size_t scratch(const struct sal_kernel *k, bool back)
 {
     const struct sal_inner_conv *conv = k->node->attr;
-    return sal_dense_scratch(back ? &conv->backward : &conv->forward, conv->before);
+    const struct sal_conv_way *way = back ? &conv->backward : &conv->forward;
+    return way->tile ? sal_winograd_scratch(&way->winograd, sal_pool_threads(k->pool))
+                     : sal_dense_scratch(&way->dense, conv->before);
 }
 
 static double macs(const struct sal_kernel *k)
 {
-    const struct sal_conv_geometry *g = &((const struct sal_inner_conv *)k->node->attr)->forward.g;
+    const struct sal_conv_way *way = &((const struct sal_inner_conv *)k->node->attr)->forward;
+    const struct sal_conv_geometry *g = &way->dense.g;
+    const struct sal_winograd *w = &way->winograd;
+    if (way->tile)
+        return (double)(w->in.n * w->in.c * w->k) * (double)(w->out_h * w->out_w * 9);
     return (double)(g->n * g->k * (g->c / g->group)) * (double)(g->out[0] * g->out[1]) *
            (double)(g->kernel[0] * g->kernel[1]);
 }

@@ -95,6 +95,34 @@ struct sal_depthwise {
 typedef void sal_map(sal_real *y, const sal_real *x, int64_t n);
 struct sal_planes;
 
+/* Winograd's transforms take a row of n patches of one block of channels of one image,
+ * `tile` pixels apart. A patch is tile + 2 pixels high and wide, transformed it has as
+ * many positions, and gives tile x tile pixels. tile is 2 or 4. */
+
+/* Reads x where mask (laid out like x; NULL: everywhere) lies strictly between low and
+ * high, else 0, as outside of the image. */
+struct sal_winograd_in {
+    const sal_real *x, *mask; /* [h][w][16] */
+    sal_real low, high;
+    int64_t h, w;
+    int64_t top, left; /* of the first patch in x */
+    int tile, n;
+    sal_real *v;        /* patches 16 elements apart */
+    ptrdiff_t position; /* from position to position */
+};
+
+/* Writes clamp(base + add + result), as far as it lies in the image. */
+struct sal_winograd_out {
+    const sal_real *v; /* [n][positions][16] */
+    int tile, n;
+    const sal_real *base; /* 16; NULL: zeros */
+    const sal_real *add;  /* [h][w][16], may be y; NULL: nothing */
+    sal_real low, high;
+    int64_t h, w;
+    int64_t top, left; /* of the first tile in y */
+    sal_real *y;       /* [h][w][16] */
+};
+
 struct sal_lanes {
     const char *name;
     int pixels; /* of a tile, at most */
@@ -170,6 +198,8 @@ struct sal_lanes {
     /* y[16] = the mean over n pixels x; x of n pixels += 16 values y. */
     void (*mean)(const sal_real *x, int64_t n, sal_real *y);
     void (*add_pixel)(sal_real *x, int64_t n, const sal_real *y);
+    void (*winograd_in)(const struct sal_winograd_in *patches);
+    void (*winograd_out)(const struct sal_winograd_out *tiles);
 };
 
 /* The table in use. */

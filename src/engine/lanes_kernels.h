@@ -57,6 +57,8 @@ void SAL_NAMED(sal_average_pool_back)(const struct sal_planes *g, bool include_p
                                       int64_t to);
 void SAL_NAMED(sal_mean)(const sal_real *x, int64_t n, sal_real *y);
 void SAL_NAMED(sal_add_pixel)(sal_real *x, int64_t n, const sal_real *y);
+void SAL_NAMED(sal_winograd_in)(const struct sal_winograd_in *patches);
+void SAL_NAMED(sal_winograd_out)(const struct sal_winograd_out *tiles);
 #endif
 
 /* The tables themselves. */

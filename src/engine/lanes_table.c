@@ -42,4 +42,6 @@ const struct sal_lanes SAL_NAMED(sal_lanes) = {
     .average_pool_back = SAL_NAMED(sal_average_pool_back),
     .mean = SAL_NAMED(sal_mean),
     .add_pixel = SAL_NAMED(sal_add_pixel),
+    .winograd_in = SAL_NAMED(sal_winograd_in),
+    .winograd_out = SAL_NAMED(sal_winograd_out),
 };

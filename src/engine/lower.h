@@ -21,6 +21,7 @@
 struct sal_lower_options {
     const bool *kept; /* [n_values] of the graph: read or differentiated for */
     bool gradient;    /* a backward will run */
+    bool exact;       /* no algorithm that adds rounding for speed (Winograd) */
     struct sal_packs *packs;
 };
 

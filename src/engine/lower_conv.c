@@ -11,9 +11,17 @@ static enum sal_status emit_dense(struct sal_lowering *l, const struct sal_conv_
     bool planar = sal_conv_is_planar(&chain->g);
     if (!conv)
         return sal_lower_no_memory(l);
-    enum sal_status status = sal_inner_conv_init(
-        conv, &chain->g, planar, l->options->gradient, l->options->packs, node->in[1],
-        chain->norm < 0 ? -1 : l->from->nodes[chain->norm].in[1], &l->to->arena, l->err);
+    struct sal_inner_conv_plan plan = {
+        .g = &chain->g,
+        .planar = planar,
+        .through = chain->before >= 0,
+        .gradient = l->options->gradient,
+        .exact = l->options->exact,
+        .packs = l->options->packs,
+        .weight = node->in[1],
+        .scale = chain->norm < 0 ? -1 : l->from->nodes[chain->norm].in[1],
+    };
+    enum sal_status status = sal_inner_conv_init(conv, &plan, &l->to->arena, l->err);
     if (status || (status = sal_conv_chain_fold(l, chain, &conv->scale, &conv->base)) ||
         (status = sal_conv_chain_before(l, chain, &conv->before)))
         return status;

@@ -137,7 +137,7 @@ static enum sal_status lower_graph(struct sal_run *run,
     enum sal_status status = mark_kept(run, options, kept, err);
     if (status)
         return status;
-    struct sal_lower_options how = {kept, options->gradient, packs};
+    struct sal_lower_options how = {kept, options->gradient, options->exact, packs};
     status = sal_lower(&run->lowered, run->graph, &how, err);
     run->graph = &run->lowered;
     return status;
