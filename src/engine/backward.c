@@ -150,19 +150,21 @@ static enum sal_status check_backward(const struct sal_run *run, int score,
     const struct sal_graph *graph = run->graph;
     if (!run->gradient || !run->forward_done)
         return sal_fail(err, SAL_USAGE, "a backward needs a forward that keeps gradients");
-    if (!has_gradient(graph, score))
-        return sal_fail(err, SAL_USAGE, "the score is not a tensor the model computes");
     if (n_wrt < 1 || n_wrt > graph->n_values)
         return sal_fail(err, SAL_USAGE, "a gradient needs a tensor to be taken for");
+    enum sal_status status = check_kept(run, score, err);
+    for (int i = 0; i < n_wrt && !status; i++)
+        status = check_kept(run, wrt[i], err);
+    if (status)
+        return status;
+    if (!has_gradient(graph, score))
+        return sal_fail(err, SAL_USAGE, "the score is not a tensor the model computes");
     for (int i = 0; i < n_wrt; i++)
         if (!has_gradient(graph, wrt[i]))
             return sal_fail(err, SAL_USAGE,
                             "there is no gradient for a tensor that is constant, "
                             "integer or not computed");
-    enum sal_status status = check_kept(run, score, err);
-    for (int i = 0; i < n_wrt && !status; i++)
-        status = check_kept(run, wrt[i], err);
-    return status;
+    return SAL_OK;
 }
 
 static void zero_gradient(struct sal_run *run, int id)

@@ -29,15 +29,6 @@
 
 static const double FILLING = 0.5;
 
-static const char *const elementwise[] = {
-    "Abs", "Acos", "Acosh", "Add", "Asin", "Asinh", "Atan", "Atanh", "Cast", "Ceil",
-    "Celu", "Clip", "Cos", "Cosh", "Div", "Elu", "Erf", "Exp", "Floor", "Gelu",
-    "HardSigmoid", "HardSwish", "Identity", "LeakyRelu", "Log", "Max", "Mean", "Min",
-    "Mish", "Mul", "Neg", "Pow", "Reciprocal", "Relu", "Round", "Selu", "Sigmoid",
-    "Sign", "Sin", "Sinh", "Softplus", "Softsign", "Sqrt", "Sub", "Sum", "Swish",
-    "Tan", "Tanh", "ThresholdedRelu", NULL,
-};
-
 struct lowering {
     struct sal_builder *b;
     int place;
@@ -355,9 +346,9 @@ static enum sal_status lower(const struct lowering *l)
     for (size_t i = 0; i < sizeof(rules) / sizeof(*rules); i++)
         if (strcmp(rules[i].op, l->node->op) == 0 && l->n_in >= rules[i].min_in)
             return rules[i].lower(l);
-    for (int i = 0; elementwise[i]; i++)
-        if (strcmp(elementwise[i], l->node->op) == 0)
-            return lower_elementwise(l);
+    const struct sal_op *op = sal_op_find(l->node->op);
+    if (op && op->pointwise)
+        return lower_elementwise(l);
     return refuse(l, "only y[mask] = f(x[mask]) with element-wise f is supported");
 }
 

@@ -4,13 +4,12 @@
 #include "kernel.h"
 #include "lower.h"
 
-/* Computes element by element, for all operators that say nothing else (see carry). */
 static bool is_pointwise(const struct sal_lowering *l, const struct sal_node *node)
 {
     const struct sal_op *op = node->op;
     const struct sal_tensor *out = sal_lower_tensor(l, node->out[0]);
-    return !op->carry && !op->mixes && !op->shape_only && !op->opaque && op->infer &&
-           node->n_out == 1 && out->kind == SAL_REAL && out->shape.rank == 4 && !node->plan;
+    return op->pointwise && node->n_out == 1 && out->kind == SAL_REAL &&
+           out->shape.rank == 4 && !node->plan;
 }
 
 /* An input that keeps its form: one number. */

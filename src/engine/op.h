@@ -119,6 +119,8 @@ struct sal_op {
                              elements, or asks for their kind */
     bool straight; /* quantises or takes that back: backward passes rounding by */
     bool shape_only; /* the result depends on the input's shape alone (Shape) */
+    bool pointwise;  /* the first output has an element for each, or each broadcast, of the
+                        inputs, made of that alone, wherever it lies */
     bool passes;     /* the first output is the first input, perhaps reshaped */
     bool mixes;      /* combines channels, or weighs positions where all is computed:
                         Conv, Gemm, MatMul, Einsum, Attention */

@@ -210,6 +210,7 @@ enum { OF_A = 1, OF_B = 2, OF_Y = 4 };
         .name = #op_name,                                                        \
         .since = op_since,                                                       \
         .until = SAL_OPSET_MAX,                                                  \
+        .pointwise = true,                                                  \
         .min_in = 2,                                                             \
         .max_in = 2,                                                             \
         .max_out = 1,                                                            \

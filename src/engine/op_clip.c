@@ -148,6 +148,7 @@ const struct sal_op sal_op_Clip = {
     .name = "Clip",
     .since = 1,
     .until = SAL_OPSET_MAX,
+    .pointwise = true,
     .min_in = 1,
     .max_in = 3,
     .max_out = 1,

@@ -212,6 +212,7 @@ BY_VALUE(tanh, 1 - y[i] * y[i])
         .name = #op_name,                                                              \
         .since = op_since,                                                             \
         .until = SAL_OPSET_MAX,                                                        \
+        .pointwise = true,                                                        \
         .min_in = 1,                                                                   \
         .max_in = 1,                                                                   \
         .max_out = 1,                                                                  \

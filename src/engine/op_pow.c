@@ -126,6 +126,7 @@ const struct sal_op sal_op_Pow = {
     .name = "Pow",
     .since = 1,
     .until = SAL_OPSET_MAX,
+    .pointwise = true,
     .min_in = 2,
     .max_in = 2,
     .max_out = 1,

@@ -96,6 +96,7 @@ static void split(const struct sal_kernel *k,
         .name = #op_name,                                                              \
         .since = op_since,                                                             \
         .until = SAL_OPSET_MAX,                                                        \
+        .pointwise = true,                                                        \
         .min_in = 1,                                                                   \
         .max_in = 1,                                                                   \
         .max_out = 1,                                                                  \

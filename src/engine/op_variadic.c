@@ -112,6 +112,7 @@ static enum sal_status mean_infer(const struct sal_infer *infer, struct sal_erro
         .name = #op_name,                                                        \
         .since = 1,                                                              \
         .until = SAL_OPSET_MAX,                                                  \
+        .pointwise = true,                                                  \
         .min_in = 1,                                                             \
         .max_in = -1,                                                            \
         .max_out = 1,                                                            \
@@ -212,6 +213,7 @@ static void extreme_backward(const struct sal_kernel *k,
         .name = #op_name,                                                        \
         .since = 1,                                                              \
         .until = SAL_OPSET_MAX,                                                  \
+        .pointwise = true,                                                  \
         .min_in = 1,                                                             \
         .max_in = EXTREME_INPUTS,                                                \
         .max_out = 1,                                                            \
