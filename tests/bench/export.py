@@ -1,22 +1,29 @@
 #!/usr/bin/env python3
 """Writes the models of `make bench`: seeded random weights, float32, N x 3 x 224 x 224.
 
-    export.py FOLDER [NAME...]
+    export.py FOLDER [NAME...] [--sizes]
 
-FOLDER/NAME.onnx has a dynamic batch and opset 17; FOLDER/NAME-SIDE.onnx, for a NAME
-that ends so, another image size. weights.py makes statistics fit, so that activations
-are of ordinary scale: denormal or infinite numbers would not run at ordinary speed.
-What exists is kept.
+For each NAME (default: those that are timed)
+
+    FOLDER/NAME.onnx        dynamic batch, opset 17
+    FOLDER/NAME.pt          the same weights for PyTorch
+    FOLDER/input-224.f32    an image's input, raw floats
+
+A NAME that ends in -SIDE has another image size; --sizes adds two for each NAME. weights.py makes statistics fit, so that
+activations are of ordinary scale: with denormal or infinite numbers nothing runs at its
+ordinary speed. What exists is kept.
 """
 
 import os
 import sys
+import warnings
 
 import torch
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "peers"))
-from weights import field, prepare
 
+SIZES = (112, 448)
+GROWN = ["resnet50", "mobilenet_v2"]  # those whose growth bench.py measures by itself
 NAMES = ("resnet18 resnet50 densenet121 mobilenet_v2 efficientnet_b0 squeezenet1_1 vgg16 "
          "vit_b_16 convnext_tiny").split()
 SIDE = 224
@@ -29,40 +36,52 @@ def split(name):
     return base, int(side or SIDE)
 
 
-def build(name):
-    """The same network for the same name, in eval mode, its parameters without
-    gradients."""
+def architecture(name):
     import torchvision
 
-    base, side = split(name)
+    return getattr(torchvision.models, split(name)[0])(weights=None)
+
+
+def load(name, weights):
+    """What was exported as NAME, with the least memory PyTorch can do it in."""
+    with torch.device("meta"):
+        net = architecture(name)
+    net.load_state_dict(torch.load(weights), assign=True)
+    return net.requires_grad_(False).eval()
+
+
+def export(name, path, weights):
+    from weights import field, prepare
+
+    side = split(name)[1]
     torch.manual_seed(SEED)
-    return prepare(getattr(torchvision.models, base)(weights=None), side, SEED)
-
-
-def export(name, path):
-    net, x = build(name), field(0, split(name)[1])
-    part = path + ".part"
+    net, x = prepare(architecture(name), side, SEED), field(0, side)
     torch.backends.mha.set_fastpath_enabled(False)  # one operator, unknown to ONNX
-    torch.onnx.export(net, (x,), part, opset_version=17, dynamo=False,
+    torch.onnx.export(net, (x,), path + ".part", opset_version=17, dynamo=False,
                       input_names=["input"], output_names=["logits"],
                       dynamic_axes={"input": {0: "batch"}, "logits": {0: "batch"}})
+    torch.save(net.state_dict(), weights)
+    x.numpy().tofile(os.path.join(os.path.dirname(path), f"input-{side}.f32"))
     with torch.no_grad():
         logits = net(x)
-    os.replace(part, path)
+    os.replace(path + ".part", path)
     print(f"{name}: logits {float(logits.min()):.3g} to {float(logits.max()):.3g}",
           flush=True)
 
 
 def main():
-    import warnings
-
     warnings.filterwarnings("ignore")
     folder = sys.argv[1]
     os.makedirs(folder, exist_ok=True)
-    for name in sys.argv[2:] or NAMES:
+    given = [a for a in sys.argv[2:] if a != "--sizes"]
+    names = given or NAMES
+    if "--sizes" in sys.argv:
+        names = names + [f"{n}-{s}" for n in given or GROWN for s in SIZES]
+    for name in names:
         path = os.path.join(folder, name + ".onnx")
-        if not os.path.exists(path):
-            export(name, path)
+        weights = os.path.join(folder, name + ".pt")
+        if not (os.path.exists(path) and os.path.exists(weights)):
+            export(name, path, weights)
 
 
 if __name__ == "__main__":
