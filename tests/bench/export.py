@@ -9,9 +9,9 @@ For each NAME (default: those that are timed)
     FOLDER/NAME.pt          the same weights for PyTorch
     FOLDER/input-224.f32    an image's input, raw floats
 
-A NAME that ends in -SIDE has another image size; --sizes adds two for each NAME. weights.py makes statistics fit, so that
-activations are of ordinary scale: with denormal or infinite numbers nothing runs at its
-ordinary speed. What exists is kept.
+A NAME that ends in -SIDE has another image size; --sizes adds two for each NAME.
+weights.py makes statistics fit, so that activations are of ordinary scale: with denormal
+or infinite numbers nothing runs at its ordinary speed. What exists is kept.
 """
 
 import os

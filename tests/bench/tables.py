@@ -46,7 +46,7 @@ def ratio(a, b):
 def number(x, digits=3):
     if x is None:
         return ""
-    return f"{x:.0f}" if x >= 10 ** (digits - 1) else f"{x:.{digits}g}"
+    return f"{x:.0f}" if x >= 10 ** (digits - 1) else f"{x:#.{digits}g}"
 
 
 def times(row, engine, kind):
@@ -60,12 +60,16 @@ def against(x, goal):
     return f"**{text}**" if x is not None and goal and not x <= goal else text
 
 
-def mib(row, engine, kind):
-    """Of saliscope all; of ONNX Runtime without Python and NumPy; of PyTorch without
-    the library either, since its usual build loads much that a CPU does not need."""
+def mib(row, engine, kind, before="interpreter_mib"):
+    """Of saliscope all; of the others without Python and NumPy, or without what there
+    was once their library was loaded."""
     peak = value(row, engine, kind, "peak_mib")
-    before = "interpreter_mib" if engine == "ort" else "library_mib"
     return peak - value(row, engine, kind, before) if peak else None
+
+
+def torch_mib(row, kind):
+    whole, net = mib(row, "torch", kind), mib(row, "torch", kind, "library_mib")
+    return f"{number(whole)} ({number(net)})" if whole else ""
 
 
 def rate(row, kind):
@@ -93,7 +97,7 @@ def forward(rows, first):
     lines = []
     for row in rows:
         ms = value(row, "saliscope", "forward")
-        memory = [mib(row, e, "forward") for e in ("saliscope", "ort", "torch")]
+        memory = [mib(row, e, "forward") for e in ("saliscope", "ort")]
         lines.append(first[1](row) + [
             times(row, "saliscope", "forward"), number(rate(row, "forward")),
             share(row, "forward"), times(row, "ort", "forward"),
@@ -101,8 +105,8 @@ def forward(rows, first):
             against(ratio(ms, value(row, "ort", "forward")),
                     GOAL_FORWARD.get(row["name"], 1.0)),
             against(ratio(ms, value(row, "torch", "forward")), None),
-            *map(number, memory),
-            against(ratio(memory[0], memory[1]), GOAL_MEMORY["forward"])])
+            *map(number, memory), torch_mib(row, "forward"),
+            against(ratio(*memory), GOAL_MEMORY["forward"])])
     return table(heads, lines)
 
 
@@ -118,7 +122,7 @@ def gradient(rows, first):
             share(row, "gradient"), times(row, "torch", "gradient"),
             against(ratio(ms, value(row, "torch", "gradient")), GOAL_GRADIENT),
             against(ratio(ms, value(row, "saliscope", "forward")), GOAL_OWN),
-            *map(number, memory),
+            number(memory[0]), torch_mib(row, "gradient"),
             against(ratio(*memory), GOAL_MEMORY["gradient"])])
     return table(heads, lines)
 
