@@ -38,12 +38,10 @@ class Engine:
 
     def __init__(self, given, engine, name, kind, batch, threads):
         path = os.path.join(given.folder, name)
-        side = name.partition("-")[2] or "224"
         program = ([given.passes] if engine == "saliscope" else
                    [given.peers, os.path.join(HERE, "peer.py"), engine])
         self.process = subprocess.Popen(
-            [*program, path + ".onnx", os.path.join(given.folder, f"input-{side}.f32"),
-             kind, str(batch), str(threads)],
+            [*program, path + ".onnx", path + ".f32", kind, str(batch), str(threads)],
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
             env={**ENVIRONMENT, **os.environ})
         self.pid = self.process.pid

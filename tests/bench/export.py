@@ -7,13 +7,16 @@ For each NAME (default: those that are timed)
 
     FOLDER/NAME.onnx        dynamic batch, opset 17
     FOLDER/NAME.pt          the same weights for PyTorch
-    FOLDER/input-224.f32    an image's input, raw floats
+    FOLDER/NAME.f32         an image's input, raw floats: the first of several for which
+                            PyTorch's gradient is the same in float32 and float64; where a
+                            ReLU is within rounding of zero two right programs differ
 
 A NAME that ends in -SIDE has another image size; --sizes adds two for each NAME.
 weights.py makes statistics fit, so that activations are of ordinary scale: with denormal
 or infinite numbers nothing runs at its ordinary speed. What exists is kept.
 """
 
+import copy
 import os
 import sys
 import warnings
@@ -28,6 +31,7 @@ NAMES = ("resnet18 resnet50 densenet121 mobilenet_v2 efficientnet_b0 squeezenet1
          "vit_b_16 convnext_tiny").split()
 SIDE = 224
 SEED = 5
+TRIES, NEAR = 20, 1e-5
 
 
 def split(name):
@@ -50,6 +54,39 @@ def load(name, weights):
     return net.requires_grad_(False).eval()
 
 
+def gradient(net, x):
+    x = x.clone().requires_grad_()
+    (dx,) = torch.autograd.grad(net(x)[0, 0], x)
+    return dx.double()
+
+
+def calm_input(net, side):
+    """The one nearest to agreeing, if none does."""
+    from weights import field
+
+    double = copy.deepcopy(net).double()
+    best = None
+    for seed in range(TRIES):
+        x = field(seed, side)
+        right = gradient(double, x.double())
+        gap = float((gradient(net, x) - right).abs().max() / right.abs().max())
+        if best is None or gap < best[0]:
+            best = (gap, x)
+        if gap <= NEAR:
+            break
+    return best[1]
+
+
+def write_input(name, weights, path):
+    net = load(name, weights)
+    x = calm_input(net, split(name)[1])
+    x.numpy().tofile(path)
+    with torch.no_grad():
+        logits = net(x)
+    print(f"{name}: logits {float(logits.min()):.3g} to {float(logits.max()):.3g}",
+          flush=True)
+
+
 def export(name, path, weights):
     from weights import field, prepare
 
@@ -61,12 +98,7 @@ def export(name, path, weights):
                       input_names=["input"], output_names=["logits"],
                       dynamic_axes={"input": {0: "batch"}, "logits": {0: "batch"}})
     torch.save(net.state_dict(), weights)
-    x.numpy().tofile(os.path.join(os.path.dirname(path), f"input-{side}.f32"))
-    with torch.no_grad():
-        logits = net(x)
     os.replace(path + ".part", path)
-    print(f"{name}: logits {float(logits.min()):.3g} to {float(logits.max()):.3g}",
-          flush=True)
 
 
 def main():
@@ -78,10 +110,11 @@ def main():
     if "--sizes" in sys.argv:
         names = names + [f"{n}-{s}" for n in given or GROWN for s in SIZES]
     for name in names:
-        path = os.path.join(folder, name + ".onnx")
-        weights = os.path.join(folder, name + ".pt")
+        path, weights, x = (os.path.join(folder, name + e) for e in (".onnx", ".pt", ".f32"))
         if not (os.path.exists(path) and os.path.exists(weights)):
             export(name, path, weights)
+        if not os.path.exists(x):
+            write_input(name, weights, x)
 
 
 if __name__ == "__main__":

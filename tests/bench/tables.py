@@ -80,8 +80,8 @@ def rate(row, kind):
     return (2 if kind == "forward" else 4) * row["macs"] * row["batch"] / ms * 1e-6
 
 
-def share(row, kind):
-    x = ratio(rate(row, kind), row.get("peak_gflops"))
+def share(row, kind, peaks):
+    x = ratio(rate(row, kind), peaks.get(row["threads"]))
     return f"{x * 100:.0f} %" if x else ""
 
 
@@ -90,7 +90,15 @@ def table(heads, rows):
     return "\n".join(lines + ["| " + " | ".join(r) + " |" for r in rows])
 
 
-def forward(rows, first):
+def best_peaks(results):
+    """By the number of threads: while others work, most rows see less than there is."""
+    peaks = {}
+    for row in results["rows"]:
+        peaks[row["threads"]] = max(peaks.get(row["threads"], 0), row["peak_gflops"] or 0)
+    return peaks
+
+
+def forward(rows, first, peaks):
     heads = first[0] + ["saliscope, ms", "GFLOP/s", "of peak", "ONNX Runtime, ms",
                         "PyTorch, ms", "/ ORT", "/ PyTorch", "MiB", "ORT's MiB", "PyTorch's",
                         "/ ORT"]
@@ -100,7 +108,7 @@ def forward(rows, first):
         memory = [mib(row, e, "forward") for e in ("saliscope", "ort")]
         lines.append(first[1](row) + [
             times(row, "saliscope", "forward"), number(rate(row, "forward")),
-            share(row, "forward"), times(row, "ort", "forward"),
+            share(row, "forward", peaks), times(row, "ort", "forward"),
             times(row, "torch", "forward"),
             against(ratio(ms, value(row, "ort", "forward")),
                     GOAL_FORWARD.get(row["name"], 1.0)),
@@ -110,7 +118,7 @@ def forward(rows, first):
     return table(heads, lines)
 
 
-def gradient(rows, first):
+def gradient(rows, first, peaks):
     heads = first[0] + ["saliscope, ms", "GFLOP/s", "of peak", "PyTorch, ms", "/ PyTorch",
                         "/ forward", "MiB", "PyTorch's MiB", "/ PyTorch"]
     lines = []
@@ -119,7 +127,7 @@ def gradient(rows, first):
         memory = [mib(row, e, "gradient") for e in ("saliscope", "torch")]
         lines.append(first[1](row) + [
             times(row, "saliscope", "gradient"), number(rate(row, "gradient")),
-            share(row, "gradient"), times(row, "torch", "gradient"),
+            share(row, "gradient", peaks), times(row, "torch", "gradient"),
             against(ratio(ms, value(row, "torch", "gradient")), GOAL_GRADIENT),
             against(ratio(ms, value(row, "saliscope", "forward")), GOAL_OWN),
             number(memory[0]), torch_mib(row, "gradient"),
@@ -128,13 +136,13 @@ def gradient(rows, first):
 
 
 def head(results):
-    peaks = [r["peak_gflops"] for r in results["rows"] if r.get("peak_gflops")]
+    peak = best_peaks(results).get(results["threads"])
     m = results["machine"]
     loads = [r[e][k]["load"] for r in results["rows"] for e in ("saliscope", "ort", "torch")
              for k in r.get(e, {})]
     parts = [f"{m['processor']}, {m['processors']} processors, {results['threads']} threads"]
-    if peaks:
-        parts.append(f"measured peak {max(peaks):.0f} GFLOP/s")
+    if peak:
+        parts.append(f"measured peak {peak:.0f} GFLOP/s")
     if m.get("peers"):
         parts.append(re.sub(r'[{}"]', "", m["peers"]).replace("ort:", "ONNX Runtime").replace(
             "torch:", "PyTorch"))
@@ -181,8 +189,10 @@ def markdown(results, made_of):
             first = by_name if which == "main" else by_all
             title = TITLES.get(which)
             parts += [f"### {title}"] if title else []
-            parts += ["Forward:", forward(rows, first),
-                      "Forward and gradient with respect to the input:", gradient(rows, first)]
+            peaks = best_peaks(results)
+            parts += ["Forward:", forward(rows, first, peaks),
+                      "Forward and gradient with respect to the input:",
+                      gradient(rows, first, peaks)]
     return "\n\n".join(parts + start_line(results)) + "\n"
 
 
