@@ -18,13 +18,10 @@ import time
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 import tables
-from engines import Engine, Failed, others_cpu, own_cpu, start_up
+from engines import GROWN, NAMES, SIZES, Engine, Failed, others_cpu, own_cpu, start_up
 
-NAMES = ("resnet18 resnet50 densenet121 mobilenet_v2 efficientnet_b0 squeezenet1_1 vgg16 "
-         "vit_b_16 convnext_tiny").split()
 FORWARD = ("saliscope", "ort", "torch")
 GRADIENT = ("saliscope", "torch")
-GROWTH_NAMES = ["resnet50", "mobilenet_v2"]
 BURST_MS = 150      # of an engine's turn, at least one pass
 WARM_BELOW_MS = 100  # passes shorter than this get one untimed before them in each turn
 NAP = 0.02          # between turns, until the last one's threads have gone to sleep
@@ -180,7 +177,7 @@ def come_first():
 
 def cases(given):
     """(table, name, batch, threads) of everything asked for."""
-    growth = given.names or GROWTH_NAMES
+    growth = given.names or GROWN
     for table in given.tables:
         if table == "main":
             for name in given.names or NAMES:
@@ -195,7 +192,7 @@ def cases(given):
                 for batch in given.batch or [1, 2, 4, 8, 16, 32]:
                     yield table, name, batch, given.threads
             elif table == "size":
-                for side in (112, 224, 448):
+                for side in SIZES:
                     yield (table, name if side == 224 else f"{name}-{side}",
                            (given.batch or [1])[0], given.threads)
 
@@ -216,8 +213,13 @@ def earlier(given):
 def in_order(results):
     """Rows as they would have been measured in one run."""
     place = {name: i for i, name in enumerate(NAMES)}
-    results["rows"].sort(key=lambda r: (place.get(r["name"].partition("-")[0], len(NAMES)),
-                                        r["name"], r["batch"], r["threads"]))
+
+    def key(row):
+        name, _, side = row["name"].partition("-")
+        return (place.get(name, len(NAMES)), name, int(side or 224), row["batch"],
+                row["threads"])
+
+    results["rows"].sort(key=key)
 
 
 def keep(given, results):

@@ -6,6 +6,11 @@ import statistics
 import subprocess
 import time
 
+NAMES = ("resnet18 resnet50 densenet121 mobilenet_v2 efficientnet_b0 squeezenet1_1 vgg16 "
+         "vit_b_16 convnext_tiny").split()
+GROWN = ["resnet50", "mobilenet_v2"]  # those whose growth is measured, unless others are named
+SIZES = (112, 224, 448)
+
 TICK = os.sysconf("SC_CLK_TCK")
 HERE = os.path.dirname(os.path.abspath(__file__))
 START_RUNS = 15

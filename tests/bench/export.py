@@ -24,11 +24,8 @@ import warnings
 import torch
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "peers"))
+from engines import GROWN, NAMES, SIZES
 
-SIZES = (112, 448)
-GROWN = ["resnet50", "mobilenet_v2"]  # those whose growth bench.py measures by itself
-NAMES = ("resnet18 resnet50 densenet121 mobilenet_v2 efficientnet_b0 squeezenet1_1 vgg16 "
-         "vit_b_16 convnext_tiny").split()
 SIDE = 224
 SEED = 5
 TRIES, NEAR = 20, 1e-5
@@ -108,7 +105,7 @@ def main():
     given = [a for a in sys.argv[2:] if a != "--sizes"]
     names = given or NAMES
     if "--sizes" in sys.argv:
-        names = names + [f"{n}-{s}" for n in given or GROWN for s in SIZES]
+        names = names + [f"{n}-{s}" for n in given or GROWN for s in SIZES if s != SIDE]
     for name in names:
         path, weights, x = (os.path.join(folder, name + e) for e in (".onnx", ".pt", ".f32"))
         if not (os.path.exists(path) and os.path.exists(weights)):
