@@ -10,6 +10,9 @@
 #                      15 GB; NAMES="resnet50 ..." for some)
 #   make parity-architectures  holds them against PyTorch, remakes docs/architectures.md;
 #                      test-all does the first where they are there
+#   make bench         how fast, beside ONNX Runtime and PyTorch: build/bench
+#                      (NAMES="resnet50 ..." BATCH="1 8" THREADS=2 QUICK=1
+#                      TABLES="main start threads batch size" ARGS=)
 #   make samples       remake samples/ (Python; ARGS=--keep-weights spares the models)
 #   make SAN=address   a variant in build/address (also SAN=thread, DEBUG=1)
 #   make install       DESTDIR= PREFIX=
@@ -78,7 +81,7 @@ ALL_CFLAGS = $(CPPFLAGS) $(WARN) $(FLAGS) $(OPT) $(CFLAGS)
 ALL_LDFLAGS = $(LINK_FLAGS) $(OPT) $(LDFLAGS)
 
 .PHONY: all deps demo test check test-all samples conformance conformance-accept clean \
-        install uninstall peers peers-models check-architectures parity-architectures
+        install uninstall peers peers-models bench check-architectures parity-architectures
 .DELETE_ON_ERROR:
 
 all: $B/saliscope $B/libsaliscope.a
@@ -157,7 +160,7 @@ $B/tests/peers/compare: $B/tests/peers/compare.o $B/tests/peers/measure.o \
     $B/peers_double.o $B/libsaliscope.a
 	$(CC) $(ALL_LDFLAGS) -o $@ $^ $(PKG_LIBS)
 
-$B/tests/bench/convolutions: $B/tests/bench/convolutions.o $B/libsaliscope.a
+$(addprefix $B/tests/bench/,convolutions passes): %: %.o $B/libsaliscope.a
 	$(CC) $(ALL_LDFLAGS) -o $@ $^ $(PKG_LIBS)
 
 # ---- tests ------------------------------------------------------------------------
@@ -246,7 +249,7 @@ test-all: test
 # Only here is Python needed (3.11 or newer). Nothing of it is in the repository.
 
 PYTHON ?= python3
-PEERS  := build/peers/bin/python
+PEERS  ?= build/peers/bin/python
 
 peers: build/peers.made
 build/peers.made: tests/peers/requirements.txt
@@ -262,6 +265,17 @@ check-architectures: $B/tests/peers/compare
 
 parity-architectures: $B/tests/peers/compare
 	$< build/peers-models $(NAMES) -o docs/architectures.md
+
+# PEERS=PYTHON: one that has tests/peers/requirements.txt already.
+BENCH   := build/bench
+THREADS ?= 2
+TABLES  ?= main start
+
+bench: $B/tests/bench/passes $B/saliscope $(if $(filter build/peers/%,$(PEERS)),build/peers.made)
+	$(PEERS) tests/bench/export.py $(BENCH) $(NAMES) $(if $(filter size,$(TABLES)),--sizes)
+	$(PYTHON) tests/bench/bench.py $B/tests/bench/passes $B/saliscope $(PEERS) $(BENCH) \
+	    --threads $(THREADS) --tables $(TABLES) $(if $(NAMES),--names $(NAMES)) \
+	    $(if $(BATCH),--batch $(BATCH)) $(if $(QUICK),--quick) $(ARGS)
 
 # Remakes samples/ in a Python of its own and says what came out the same.
 VENV := build/samples/venv

@@ -53,12 +53,12 @@ fi
 
 run 0 --version; out '^saliscope [0-9]'; silent err
 run 0 --help; out 'classify'; silent err
-for command in open classify explain inspect list doctor; do
+for command in open classify explain inspect list bench doctor; do
     run 0 $command --help; out "Usage: saliscope $command"; silent err
 done
 run 2; err 'Usage'; silent out
 run 2 clasify; err 'classify is near'; one_line
-for command in probe measure cohort verify bench; do
+for command in probe measure cohort verify; do
     run 2 $command -m x y; err "no '$command' yet"; one_line
 done
 run 2 classify; one_line
@@ -254,6 +254,26 @@ run 0 list operators --json
 json "all(o['since'] <= o['until'] for o in d['operators']) and len(d['operators']) > 40"
 run 0 doctor; out 'Sandbox'; out 'BLAS'
 run 0 doctor --json; json "{'terminal', 'sandbox', 'blas', 'threads'} <= set(d)"
+
+# ---- bench --------------------------------------------------------------------------------
+
+run 0 bench $model --runs 3; out '^  forward  .* ms  median of 3'; out 'GFLOP/s'; silent err
+out 'batch 1'; ! grep -q gradient "$dir/out" || fault "$said: a gradient nobody asked for"
+run 0 bench -m $model --runs 2 --batch 3 --threads 1 --gradient
+out 'batch 3, 1 thread$'; out 'input gradient .* median of 2'
+run 0 bench --json $model --runs 4 --threads 2 --batch 2 --gradient; silent err
+json "d['runs'] == 4 and d['gradient_runs'] == 4 and d['threads'] == 2 and d['batch'] == 2"
+json "0 < d['forward_min_ms'] <= d['forward_ms'] and 0 < d['gradient_ms'] and d['rss_mib'] > 1"
+json "0 < d['peak_share'] < 1 and abs(d['gflops'] / d['peak_gflops'] - d['peak_share']) < 1e-6"
+json "{'saliscope', 'command', 'model', 'warnings'} <= set(d)"
+run 0 bench --json $model --runs 1; json "'gradient_ms' not in d"
+run 2 bench; one_line
+run 2 bench $model $model; one_line
+run 2 bench $model --runs 0; err 'from 1 to'; one_line
+run 2 bench $model --class 1; one_line
+run 3 bench "$dir/cut.onnx"; one_line; err 'cut.onnx'; silent out
+run 5 bench $model --memory 1K; one_line
+run 5 bench $model --batch 4000 --memory 64M; one_line; err 'memory limit'
 
 # ---- stopping ----------------------------------------------------------------------------
 

@@ -17,7 +17,7 @@ check() {
         own("explain", 3, "explain"); own("probe", 3, "")
         own("render", 3, "colormap overlay cells figure")
         own("metric", 4, ""); own("cohort", 5, "")
-        own("session", 6, "session json"); own("tui", 7, "tui"); own("cli", 8, "")
+        own("session", 6, "session json bench"); own("tui", 7, "tui"); own("cli", 8, "")
         only["ncurses.h"] = only["curses.h"] = only["term.h"] = "tui"
         only["png.h"] = only["jpeglib.h"] = only["stb/stb_image.h"] = "io"
         only["cblas.h"] = "engine"; only["cairo.h"] = only["cairo-pdf.h"] = "render"

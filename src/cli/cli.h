@@ -27,6 +27,7 @@ int cmd_classify(struct cli *cli);
 int cmd_explain(struct cli *cli);
 int cmd_inspect(struct cli *cli);
 int cmd_list(struct cli *cli);
+int cmd_bench(struct cli *cli);
 int cmd_doctor(struct cli *cli);
 
 /* ---- speaking ------------------------------------------------------------------- */

@@ -23,12 +23,13 @@ static const struct command commands[] = {
      "what a model is, and its layers; whether it computes what was recorded",
      CMD_INSPECT, cmd_inspect},
     {"list", "[WHAT]", "methods, colormaps, operators, ...", CMD_LIST, cmd_list},
+    {"bench", "MODEL [--batch N] [--threads N] [--gradient] [--runs N]",
+     "how fast a model runs here, and in how much memory", CMD_BENCH, cmd_bench},
     {"doctor", "", "what this machine and terminal offer", CMD_DOCTOR, cmd_doctor},
     {"probe", "", "", 0, NULL},
     {"measure", "", "", 0, NULL},
     {"cohort", "", "", 0, NULL},
     {"verify", "", "", 0, NULL},
-    {"bench", "", "", 0, NULL},
 };
 enum { N_COMMANDS = sizeof(commands) / sizeof(*commands) };
 

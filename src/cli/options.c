@@ -11,7 +11,7 @@ static const char *const color_names[] = {"auto", "always", "never", NULL};
 
 enum {
     IMAGES = CMD_OPEN | CMD_CLASSIFY | CMD_EXPLAIN,
-    MODELS = IMAGES | CMD_INSPECT,
+    MODELS = IMAGES | CMD_INSPECT | CMD_BENCH,
     ALL = MODELS | CMD_LIST | CMD_DOCTOR,
     DRAWS = CMD_OPEN | CMD_EXPLAIN,
 };
@@ -59,12 +59,17 @@ const struct option option_table[OPT_N] = {
                     .help = "run recorded inputs, compare with the recorded outputs"},
     [OPT_TOLERANCE] = {"tolerance", 0, OPTION_REAL, "REL", 0, 1, .commands = CMD_INSPECT,
                        .help = "of --verify, relative to each value (default: 1e-3)"},
+    [OPT_GRADIENT] = {"gradient", 0, OPTION_FLAG, .commands = CMD_BENCH,
+                      .help = "time forwards with input gradients too"},
+    [OPT_RUNS] = {"runs", 0, OPTION_INT, "N", 1, 100000, .commands = CMD_BENCH,
+                  .help = "passes timed (default: as many as take 3 seconds)"},
     [OPT_SEED] = {"seed", 0, OPTION_INT, "N", 0, 9007199254740992.0, .commands = IMAGES,
                   .help = "of random numbers (default: 0)"},
     [OPT_THREADS] = {"threads", 'j', OPTION_INT, "N", 0, 256, .commands = ALL,
                      .help = "0 (default): all processors; results do not change"},
-    [OPT_BATCH] = {"batch", 0, OPTION_INT, "N", 1, 4096, .commands = IMAGES,
-                   .help = "images per pass of methods that make many"},
+    [OPT_BATCH] = {"batch", 0, OPTION_INT, "N", 1, 4096,
+                   .commands = IMAGES | CMD_BENCH,
+                   .help = "images per pass of methods that make many, or of bench"},
     [OPT_MEMORY] = {"memory", 0, OPTION_BYTES, "BYTES", 1, 9007199254740992.0,
                     .commands = MODELS,
                     .help = "most memory for tensors; K, M and G are understood"},
