@@ -78,6 +78,6 @@ static bool find_lives(const struct sal_graph *graph, const bool *kept, bool gra
 size_t sal_run_plan(const struct sal_graph *graph, const bool *kept, bool gradient,
                     struct sal_interval *at)
 {
-    return find_lives(graph, kept, gradient, at) ? sal_plan_place(at, graph->n_values)
+    return find_lives(graph, kept, gradient, at) ? sal_plan_place(at, 0, graph->n_values)
                                                  : (size_t)-1;
 }

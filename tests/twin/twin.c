@@ -164,6 +164,8 @@ static enum sal_status compare(const struct poisoning *p, int wrt, const sal_rea
         status = sal_run_backward_from(p->run, y, dy, &wrt, 1, NULL, err);
     if (!status && size)
         memcpy(clean, sal_run_gradient(p->run, wrt), size);
+    if (!status)
+        status = sal_run_pass(p->run, NULL, err);
     if (!status && !(status = sal_way_find(graph, y, &wrt, 1, p->on_way, err))) {
         mark_read(p);
         poison(p);
