@@ -56,16 +56,19 @@ size_t sal_tensor_bytes(const struct sal_tensor *tensor)
 
 void sal_run_rest(struct sal_run *run)
 {
-    const int n = run->graph->n_values;
-    for (int i = 0; i < n; i++)
-        if (run->lives[i].size)
-            run->tensors[i].data = run->memory.data + run->lives[i].offset;
+    for (int i = 0; i < run->graph->n_values; i++) {
+        const struct sal_value *value = &run->graph->values[i];
+        const struct sal_place *place = &run->places[i];
+        if (value->live && !value->tensor.data && run->lives[place->home].size)
+            run->tensors[i].data =
+                run->memory.data + run->lives[place->home].offset + place->offset;
+    }
 }
 
 enum sal_status sal_run_place(struct sal_run *run, struct sal_error *err)
 {
     const struct sal_graph *graph = run->graph;
-    size_t size = sal_run_plan(graph, run->kept, run->gradient, run->lives);
+    size_t size = sal_run_plan(graph, run->kept, run->gradient, run->lives, run->places);
     enum sal_status status = sal_run_block(run, &run->memory, size, "the activations", err);
     for (int i = 0; !status && i < graph->n_values; i++)
         run->tensors[i] = graph->values[i].tensor;
@@ -152,11 +155,12 @@ static enum sal_status run_init(struct sal_run *run,
     run->kept = sal_new(&run->arena, bool, n);
     run->bindings = sal_new(&run->arena, struct sal_binding, nodes);
     run->lives = sal_new(&run->arena, struct sal_interval, 2 * n);
+    run->places = sal_new(&run->arena, struct sal_place, n);
     run->back.grad = sal_new(&run->arena, sal_real *, n);
     run->back.first = sal_new(&run->arena, int, n);
     run->back.wrt = sal_new(&run->arena, int, n);
     run->back.takes_part = sal_new(&run->arena, bool, nodes);
-    if (!run->tensors || !run->kept || !run->bindings || !run->lives || !run->back.grad ||
+    if (!run->tensors || !run->kept || !run->bindings || !run->lives || !run->places || !run->back.grad ||
         !run->back.first || !run->back.wrt || !run->back.takes_part)
         return sal_fail(err, SAL_LIMIT, "no memory for the run");
     enum sal_status status = mark_kept(run, options, run->kept, err);

@@ -28,6 +28,7 @@ struct sal_run {
     bool *kept;                   /* [n_values]: readable after a forward */
     struct sal_binding *bindings; /* [n_nodes] */
     struct sal_interval *lives;   /* [2 n_values]: values, then their gradients */
+    struct sal_place *places;     /* [n_values] */
     struct sal_block memory, scratch; /* memory: where lives have their places */
     bool forward_done;
     bool spent; /* a backward has written over values */
