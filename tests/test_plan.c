@@ -34,7 +34,7 @@ static void tensors_alive_together_do_not_overlap(void **state)
                                           .first = first,
                                           .last = first + (int)(next(&seed) % 20)};
         }
-        size_t total = sal_plan_place(at, 60);
+        size_t total = sal_plan_place(at, 0, 60);
         for (int i = 0; i < 60; i++) {
             assert_int_equal(at[i].offset % SAL_PLAN_ALIGN, 0);
             assert_true(at[i].offset + at[i].size <= total);
@@ -64,7 +64,7 @@ static size_t least_total(const struct sal_interval *at, int n, int steps)
 
 static void check_many(struct sal_interval *at, int n, int steps, double slack)
 {
-    size_t total = sal_plan_place(at, n);
+    size_t total = sal_plan_place(at, 0, n);
     assert_true((double)total <= slack * (double)least_total(at, n, steps));
     for (int i = 0; i < n; i++) {
         assert_true(at[i].offset + at[i].size <= total);
@@ -108,22 +108,36 @@ static void a_chain_needs_two_places(void **state)
     struct sal_interval at[100];
     for (int i = 0; i < 100; i++)
         at[i] = (struct sal_interval){.size = 640, .first = i, .last = i + 1};
-    assert_int_equal(sal_plan_place(at, 100), 2 * 640);
+    assert_int_equal(sal_plan_place(at, 0, 100), 2 * 640);
+}
+
+static void what_has_a_place_keeps_it(void **state)
+{
+    (void)state;
+    struct sal_interval at[4] = {{.size = 640, .first = 0, .last = 4, .offset = 640},
+                                 {.size = 640, .first = 6, .last = 9, .offset = 64},
+                                 {.size = 640, .first = 1, .last = 3},
+                                 {.size = 640, .first = 3, .last = 7}};
+    assert_int_equal(sal_plan_place(at, 2, 4), 3 * 640);
+    assert_int_equal(at[0].offset, 640);
+    assert_int_equal(at[1].offset, 64);
+    assert_int_equal(at[2].offset, 0);
+    assert_int_equal(at[3].offset, 2 * 640);
 }
 
 static void nothing_takes_no_place(void **state)
 {
     (void)state;
     struct sal_interval at[2] = {{.size = 0, .last = 9}, {.size = 64, .last = 9}};
-    assert_int_equal(sal_plan_place(at, 2), 64);
-    assert_int_equal(sal_plan_place(NULL, 0), 0);
+    assert_int_equal(sal_plan_place(at, 0, 2), 64);
+    assert_int_equal(sal_plan_place(NULL, 0, 0), 0);
 }
 
 static void a_size_beyond_memory_is_refused(void **state)
 {
     (void)state;
     struct sal_interval at[1] = {{.size = SIZE_MAX - 3}};
-    assert_int_equal(sal_plan_place(at, 1), SIZE_MAX);
+    assert_int_equal(sal_plan_place(at, 0, 1), SIZE_MAX);
 }
 
 int main(void)
@@ -132,6 +146,7 @@ int main(void)
         cmocka_unit_test(tensors_alive_together_do_not_overlap),
         cmocka_unit_test(many_tensors_are_placed_as_well),
         cmocka_unit_test(a_chain_needs_two_places),
+        cmocka_unit_test(what_has_a_place_keeps_it),
         cmocka_unit_test(nothing_takes_no_place),
         cmocka_unit_test(a_size_beyond_memory_is_refused),
     };

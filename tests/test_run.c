@@ -11,7 +11,9 @@
 
 #include <cmocka.h>
 
+#include "model_parts.h"
 #include "onnx_build.h"
+#include "run_state.h"
 #include "saliscope/explain.h"
 
 #define DIMS(...) (const int64_t[]){__VA_ARGS__}
@@ -168,12 +170,16 @@ static void a_run_can_be_asked_again(void **state)
     assert_null(sal_run_gradient(run, input));
     assert_int_equal(sal_run_backward(run, logits, 0, &input, 1, NULL, NULL), SAL_OK);
     assert_memory_equal(kept, sal_run_gradient(run, input), sizeof(kept));
+    assert_int_equal(sal_run_forward(run, x, NULL, NULL), SAL_OK);
+    assert_null(sal_run_gradient(run, input)); /* that of another forward */
+    assert_int_equal(sal_run_backward(run, logits, 0, &input, 1, NULL, NULL), SAL_OK);
+    assert_memory_equal(kept, sal_run_gradient(run, input), sizeof(kept));
     assert_int_equal(sal_run_backward(run, logits, CLASSES, &input, 1, NULL, NULL), SAL_USAGE);
     assert_int_equal(sal_run_backward(run, input, 0, &logits, 1, NULL, NULL), SAL_OK);
     for (int i = 0; i < CLASSES; i++) /* what the score does not depend on */
         assert_true(sal_run_gradient(run, logits)[i] == 0);
-    assert_int_equal(sal_run_forwards(run), 1);
-    assert_int_equal(sal_run_backwards(run), 4);
+    assert_int_equal(sal_run_forwards(run), 5); /* each backward needs its own */
+    assert_int_equal(sal_run_backwards(run), 5);
     sal_run_close(run);
     sal_model_close(model);
 }
@@ -198,6 +204,57 @@ static void what_is_not_kept_is_neither_read_nor_asked_for(void **state)
     assert_int_equal(sal_run_backward(run, sum, 0, &input, 1, NULL, &err), SAL_USAGE);
     assert_int_equal(sal_run_backward(run, logits, 0, &input, 1, NULL, &err), SAL_OK);
     sal_run_close(run);
+    sal_model_close(model);
+}
+
+/* The gradient for the input of the score, and the run's memory. */
+static size_t ask_keeping(const struct sal_model *model, const int *keep, int n_keep,
+                          int score, int wrt, float *gradient, size_t n)
+{
+    struct sal_run *run;
+    struct sal_error err;
+    float x[C * H * W];
+    fill(x, C * H * W, 5);
+    const struct sal_run_options options = {.gradient = true, .keep = keep, .n_keep = n_keep};
+    if (sal_run_open(&run, model, &options, &err) || sal_run_forward(run, x, NULL, &err) ||
+        sal_run_backward(run, score, 1, &wrt, 1, NULL, &err))
+        fail_msg("%s", err.text);
+    memcpy(gradient, sal_run_gradient(run, wrt), n * sizeof(*gradient));
+    size_t size = run->memory.size;
+    sal_run_close(run);
+    return size;
+}
+
+static void memory_is_used_again_by_what_comes_later(void **state)
+{
+    (void)state;
+    static float all[16 * H * W], few[16 * H * W];
+    struct sal_model *model = open_network(false);
+    const int input = sal_model_input(model)->value, logits = sal_model_output(model)->value;
+    const int middle = sal_model_find(model, "r1"), sum = sal_model_find(model, "sum");
+    const int n = sal_model_graph(model)->n_values;
+    int *every = calloc((size_t)n, sizeof(*every));
+    for (int i = 0; i < n; i++)
+        every[i] = i;
+    const struct {
+        int keep[2], n_keep, score, wrt;
+    } cases[] = {
+        {{0}, 0, logits, input},           /* as is expected */
+        {{middle}, 1, logits, middle},
+        {{middle}, 1, logits, input},      /* not as is expected */
+        {{middle, sum}, 2, sum, middle},
+        {{sum}, 1, sum, input},
+    };
+    for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
+        int score = cases[i].score, wrt = cases[i].wrt;
+        size_t size = (wrt == input ? C : 16) * H * W;
+        size_t most = ask_keeping(model, every, n, score, wrt, all, size);
+        size_t least =
+            ask_keeping(model, cases[i].keep, cases[i].n_keep, score, wrt, few, size);
+        assert_memory_equal(all, few, size * sizeof(*all));
+        assert_true(least < most);
+    }
+    free(every);
     sal_model_close(model);
 }
 
@@ -519,6 +576,7 @@ int main(void)
         cmocka_unit_test(bits_depend_on_neither_threads_nor_batch),
         cmocka_unit_test(a_run_can_be_asked_again),
         cmocka_unit_test(what_is_not_kept_is_neither_read_nor_asked_for),
+        cmocka_unit_test(memory_is_used_again_by_what_comes_later),
         cmocka_unit_test(work_stops_when_it_is_cancelled),
         cmocka_unit_test(memory_is_bounded),
         cmocka_unit_test(a_bad_number_is_traced_to_its_node),

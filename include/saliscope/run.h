@@ -1,8 +1,8 @@
 /*
  * A run: one user's forwards and backwards of a model.
  *
- * Owns activations, gradients and scratch, planned by lifetime in one block and
- * kept between passes. Not shared between threads; any number of runs share a
+ * Owns activations, gradients and scratch, planned by lifetime and kept between
+ * passes. Not shared between threads; any number of runs share a
  * model. Results are bit-identical for any number of threads and any batch on
  * the same binary and processor.
  */
@@ -42,14 +42,16 @@ enum sal_status sal_run_forward(struct sal_run *run, const sal_real *x,
                                 struct sal_job *job, struct sal_error *err);
 
 /* The values of a kept tensor after the last forward, and its shape (of the whole
- * batch); NULL where it is not kept, constant, or integer. */
+ * batch); NULL where it is not kept, constant, or integer. Good until the next pass, a
+ * backward included. */
 const sal_real *sal_run_value(const struct sal_run *run, int value,
                               struct sal_shape *shape);
 
 /* d score / d value for each value in wrt, where the score of each image in the
  * batch is element `index` of its part of tensor `score`. Needs a forward with
  * options.gradient, and score and wrt to be kept: SAL_USAGE names one that is not. Only the part of the graph between the score and wrt is
- * computed; weights get no gradient. A value the score does not depend on gets
+ * computed; weights get no gradient. Values that are not kept are written over: where the
+ * last pass was a backward too, the forward is repeated first. A value the score does not depend on gets
  * zeros. An operator without a gradient on the way is SAL_UNSUPPORTED, by name. */
 enum sal_status sal_run_backward(struct sal_run *run, int score, int64_t index,
                                  const int *wrt, int n_wrt, struct sal_job *job,
@@ -61,7 +63,8 @@ enum sal_status sal_run_backward_from(struct sal_run *run, int score,
                                       int n_wrt, struct sal_job *job,
                                       struct sal_error *err);
 
-/* After a backward: the gradient of a value that was in wrt, in its shape. */
+/* After a backward and before the next pass: the gradient of a value that was in wrt, in
+ * its shape; else NULL. */
 const sal_real *sal_run_gradient(const struct sal_run *run, int value);
 
 /* The matrix library underneath, with version and processor; static text. */

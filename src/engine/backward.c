@@ -5,20 +5,21 @@
 #include "run_state.h"
 #include "way.h"
 
-/* Lays out lifetimes in backward time and says which nodes take part. */
+/* Lays out lifetimes (placement.h has the clock) and says which nodes take part. */
 static enum sal_status trace_way(struct sal_run *run, int score, const bool *on_way,
-                                 struct sal_interval *at, struct sal_error *err)
+                                 struct sal_error *err)
 {
     const struct sal_graph *graph = run->graph;
-    int end = graph->n_nodes + 1;
+    struct sal_interval *at = run->lives + graph->n_values;
+    const int begin = graph->n_nodes, end = 2 * graph->n_nodes;
     for (int i = 0; i < graph->n_values; i++) {
         at[i] = (struct sal_interval){.first = end, .last = -1};
         run->back.first[i] = -1;
     }
-    at[score].first = at[score].last = 0;
+    at[score].first = at[score].last = begin;
     for (int i = graph->n_nodes - 1; i >= 0; i--) {
         const struct sal_node *node = &graph->nodes[i];
-        int now = graph->n_nodes - i;
+        int now = end - 1 - i;
         bool from = false, to = false;
         for (int j = 0; j < node->n_out; j++)
             from |= node->out[j] >= 0 && on_way[node->out[j]];
@@ -57,25 +58,30 @@ static size_t gradient_bytes(const struct sal_tensor *tensor)
 }
 
 static enum sal_status place_gradients(struct sal_run *run, const bool *on_way,
-                                       struct sal_interval *at, struct sal_error *err)
+                                       struct sal_error *err)
 {
     const struct sal_graph *graph = run->graph;
-    for (int i = 0; i < graph->n_values; i++)
+    const int n = graph->n_values;
+    struct sal_interval *at = run->lives + n;
+    for (int i = 0; i < n; i++)
         at[i].size = on_way[i] || i == run->back.score
                          ? gradient_bytes(&run->tensors[i]) : 0;
     for (int i = 0; i < run->back.n_wrt; i++) {
         struct sal_interval *kept = &at[run->back.wrt[i]];
         kept->size = gradient_bytes(&run->tensors[run->back.wrt[i]]);
-        kept->last = graph->n_nodes + 1;
+        kept->last = 2 * graph->n_nodes;
         if (!on_way[run->back.wrt[i]])
-            kept->first = 0; /* zeros that nobody may write over */
+            kept->first = graph->n_nodes; /* zeros that nobody may write over */
     }
-    size_t size = sal_plan_place(at, graph->n_values);
-    enum sal_status status =
-        sal_run_block(run, &run->back.block, size, "the gradients", err);
-    for (int i = 0; !status && i < graph->n_values; i++)
+    /* After a forward the values stay where they are. */
+    size_t size = sal_plan_place(run->lives, run->forward_done ? n : 0, 2 * n);
+    enum sal_status status = sal_run_block(run, &run->memory, size, "the gradients", err);
+    if (status)
+        return status;
+    sal_run_rest(run);
+    for (int i = 0; i < n; i++)
         run->back.grad[i] =
-            at[i].size ? (sal_real *)(void *)(run->back.block.data + at[i].offset) : NULL;
+            at[i].size ? (sal_real *)(void *)(run->memory.data + at[i].offset) : NULL;
     return status;
 }
 
@@ -102,29 +108,24 @@ static enum sal_status plan_backward(struct sal_run *run, int score, const int *
     size_t n = (size_t)run->graph->n_values;
     run->back.score = -1;
     bool *on_way = calloc(n, sizeof(*on_way));
-    struct sal_interval *at = calloc(n, sizeof(*at));
-    enum sal_status status = SAL_LIMIT;
-    if (!on_way || !at) {
-        sal_fail(err, SAL_LIMIT, "no memory for the gradient's plan");
-    } else {
-        status = sal_way_find(run->graph, score, wrt, n_wrt, on_way, err);
-    }
+    if (!on_way)
+        return sal_fail(err, SAL_LIMIT, "no memory for the gradient's plan");
+    enum sal_status status = sal_way_find(run->graph, score, wrt, n_wrt, on_way, err);
     if (!status)
-        status = trace_way(run, score, on_way, at, err);
+        status = trace_way(run, score, on_way, err);
     if (!status) {
         run->back.score = score;
         run->back.n_wrt = n_wrt;
         memcpy(run->back.wrt, wrt, sizeof(int) * (size_t)n_wrt);
-        status = place_gradients(run, on_way, at, err);
+        status = place_gradients(run, on_way, err);
     }
     if (!status) {
         bind_gradients(run, on_way);
         status = sal_run_scratch(run, true, err);
     }
+    free(on_way);
     if (status)
         run->back.score = -1;
-    free(on_way);
-    free(at);
     return status;
 }
 
@@ -133,6 +134,25 @@ static bool has_gradient(const struct sal_graph *graph, int id)
 {
     return id >= 0 && id < graph->n_values && graph->values[id].live &&
            graph->values[id].tensor.kind == SAL_REAL && !graph->values[id].tensor.data;
+}
+
+enum sal_status sal_run_expect(struct sal_run *run, const int *keep, int n_keep,
+                               struct sal_error *err)
+{
+    const struct sal_graph *graph = run->graph;
+    int score = run->watched >= 0 ? run->watched : graph->outputs[0], n = 0;
+    int *wrt = sal_new(&run->arena, int, (n_keep ? n_keep : 1));
+    if (!wrt)
+        return sal_fail(err, SAL_LIMIT, "no memory for the run");
+    for (int i = 0; i < n_keep; i++)
+        if (has_gradient(graph, keep[i]) && keep[i] != score && n < graph->n_values)
+            wrt[n++] = keep[i];
+    if (n == 0 && graph->n_inputs && has_gradient(graph, graph->inputs[0]))
+        wrt[n++] = graph->inputs[0];
+    /* What is refused here is refused again when it is asked for. */
+    if (n && has_gradient(graph, score) && plan_backward(run, score, wrt, n, NULL))
+        return sal_run_place(run, err);
+    return SAL_OK;
 }
 
 /* Others may have been overwritten, or fused away. */
@@ -193,6 +213,7 @@ static void begin_gradients(struct sal_run *run, int i)
 static enum sal_status pull_back(struct sal_run *run, struct sal_job *job,
                                  struct sal_error *err)
 {
+    run->spent = true;
     for (int i = 0; i < run->back.n_wrt; i++)
         if (run->back.first[run->back.wrt[i]] < 0 && run->back.wrt[i] != run->back.score)
             zero_gradient(run, run->back.wrt[i]);
@@ -205,7 +226,19 @@ static enum sal_status pull_back(struct sal_run *run, struct sal_job *job,
         sal_run_node(run, i, true);
     }
     run->backwards++;
+    run->back.done = true;
     return SAL_OK;
+}
+
+/* A backward writes over values that it is done with, so another one needs them anew. */
+static enum sal_status prepare(struct sal_run *run, int score, const int *wrt, int n_wrt,
+                               struct sal_job *job, struct sal_error *err)
+{
+    run->back.done = false;
+    enum sal_status status = plan_backward(run, score, wrt, n_wrt, err);
+    if (!status && run->spent)
+        status = sal_run_pass(run, job, err);
+    return status;
 }
 
 enum sal_status sal_run_backward(struct sal_run *run, int score, int64_t index,
@@ -213,7 +246,7 @@ enum sal_status sal_run_backward(struct sal_run *run, int score, int64_t index,
                                  struct sal_error *err)
 {
     enum sal_status status = check_backward(run, score, wrt, n_wrt, err);
-    if (status || (status = plan_backward(run, score, wrt, n_wrt, err)))
+    if (status)
         return status;
     int64_t count = sal_shape_count(&run->tensors[score].shape);
     int64_t batch = run->tensors[run->graph->inputs[0]].shape.dim[0];
@@ -221,6 +254,8 @@ enum sal_status sal_run_backward(struct sal_run *run, int score, int64_t index,
     if (index < 0 || index >= each)
         return sal_fail(err, SAL_USAGE, "score index %lld is not in 0..%lld",
                         (long long)index, (long long)each - 1);
+    if ((status = prepare(run, score, wrt, n_wrt, job, err)))
+        return status;
     zero_gradient(run, score);
     for (int64_t b = 0; b < batch; b++)
         run->back.grad[score][b * each + index] = 1;
@@ -232,7 +267,7 @@ enum sal_status sal_run_backward_from(struct sal_run *run, int score,
                                       struct sal_job *job, struct sal_error *err)
 {
     enum sal_status status = check_backward(run, score, wrt, n_wrt, err);
-    if (status || (status = plan_backward(run, score, wrt, n_wrt, err)))
+    if (status || (status = prepare(run, score, wrt, n_wrt, job, err)))
         return status;
     size_t size = gradient_bytes(&run->tensors[score]);
     if (size)
@@ -243,7 +278,7 @@ enum sal_status sal_run_backward_from(struct sal_run *run, int score,
 const sal_real *sal_run_gradient(const struct sal_run *run, int value)
 {
     for (int i = 0; i < run->back.n_wrt; i++)
-        if (run->back.wrt[i] == value && run->back.score >= 0)
+        if (run->back.wrt[i] == value && run->back.done)
             return run->back.grad[value];
     return NULL;
 }

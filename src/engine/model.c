@@ -241,14 +241,15 @@ static enum sal_status count(struct sal_model *model, struct sal_error *err)
         figures->macs += node->op->macs(&kernel);
     }
     struct sal_interval *at = sal_new(&scratch, struct sal_interval, graph->n_values);
+    struct sal_place *place = sal_new(&scratch, struct sal_place, graph->n_values);
     bool *kept = sal_new(&scratch, bool, graph->n_values);
-    if (at && kept) {
+    if (at && place && kept) {
         for (int i = 0; i < graph->n_outputs; i++)
             kept[graph->outputs[i]] = true;
         for (int i = 0; i < graph->n_inputs; i++)
             kept[graph->inputs[i]] = true;
-        figures->gradient_bytes = sal_run_plan(graph, kept, true, at);
-        figures->forward_bytes = sal_run_plan(graph, kept, false, at);
+        figures->gradient_bytes = sal_run_plan(graph, kept, true, at, place);
+        figures->forward_bytes = sal_run_plan(graph, kept, false, at, place);
     }
     sal_arena_release(&scratch);
     return status;

@@ -111,6 +111,15 @@ struct sal_op {
     bool frugal;
     struct sal_reads reads[3];
 
+    /* Where output 0 may lie. A run moves values together where their lives allow it. */
+    bool view; /* in input 0, which it equals; forward then has nothing to do */
+    unsigned in_place; /* bit i (31: all from there on): in input i, if that has as many
+                          elements and ends here: element by element, forward reads all
+                          inputs before it writes one */
+    /* Its inputs, one after another, where this is true: forward leaves out those that lie
+     * there. NULL: never. */
+    bool (*joins)(const struct sal_node *node, const struct sal_tensor *out);
+
     unsigned no_gradient; /* bit i: backward gives nothing for input i (weights) */
     const char *opaque; /* why no gradient passes although the result depends on the
                            inputs' values: asking for one is refused with this text,

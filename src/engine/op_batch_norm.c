@@ -261,6 +261,7 @@ const struct sal_op sal_op_BatchNormalization = {
     .infer = infer,
     .forward = forward,
     .backward = backward,
+    .in_place = 1u << X,
     .frugal = true,
     .reads = {{.in = 1u << SCALE | 1u << VARIANCE}, {.in = SAL_READS_ALL}, {.in = SAL_READS_ALL}},
 };

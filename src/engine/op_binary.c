@@ -218,6 +218,7 @@ enum { OF_A = 1, OF_B = 2, OF_Y = 4 };
         .infer = op_infer,                                                       \
         .forward = op_name##_forward,                                            \
         .backward = op_name##_backward,                                          \
+        .in_place = 1u << 0 | 1u << 1,                                           \
         .frugal = true,                                                          \
         .reads = {READS(of_a), READS(of_b)},                                     \
     };

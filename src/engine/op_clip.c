@@ -156,6 +156,7 @@ const struct sal_op sal_op_Clip = {
     .infer = infer,
     .forward = forward,
     .backward = backward,
+    .in_place = 1u << 0,
     .frugal = true,
     .reads = SAL_READS(SAL_READS_ALL, 0),
 };

@@ -241,6 +241,7 @@ const struct sal_op sal_op_Where = {
     .infer = where_infer,
     .forward = where_forward,
     .backward = where_backward,
+    .in_place = 1u << THEN | 1u << ELSE,
     .frugal = true,
     .reads = SAL_READS(1u << CONDITION, 0),
     .takes_quantised = true,

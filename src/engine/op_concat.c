@@ -104,8 +104,10 @@ static void concat_inputs(const struct sal_kernel *k, int64_t from, int64_t to, 
     (void)worker;
     for (int i = (int)from; i < to; i++) {
         struct part p = input_part(k, i);
-        copy_part(&p, k->out[0]->data, k->in[i]->data, sal_kind_size(k->out[0]->kind),
-                  false);
+        const size_t size = sal_kind_size(k->out[0]->kind);
+        const char *place = (char *)k->out[0]->data + (size_t)p.at * size;
+        if (p.rows != 1 || k->in[i]->data != place)
+            copy_part(&p, k->out[0]->data, k->in[i]->data, size, false);
     }
 }
 
@@ -128,6 +130,11 @@ static void concat_forward(const struct sal_kernel *k)
 static void concat_backward(const struct sal_kernel *k)
 {
     sal_split(k->pool, k->node->n_in, 1, concat_gradients, k);
+}
+
+static bool concat_joins(const struct sal_node *node, const struct sal_tensor *out)
+{
+    return sal_shape_span(&out->shape, 0, axis_of(node, out->shape.rank)) == 1;
 }
 
 static void concat_carry(const struct sal_kernel *k, int input, int output,
@@ -164,6 +171,7 @@ const struct sal_op sal_op_Concat = {
     .infer = concat_infer,
     .forward = concat_forward,
     .backward = concat_backward,
+    .joins = concat_joins,
     .frugal = true,
     .carry = concat_carry,
     .takes_quantised = true,

@@ -134,6 +134,7 @@ const struct sal_op sal_op_Pow = {
     .infer = infer,
     .forward = forward,
     .backward = backward,
+    .in_place = 1u << BASE,
     .frugal = true,
     .reads = {{.in = 1u << BASE | 1u << EXPONENT}, {.in = 1u << BASE | 1u << EXPONENT, .out = 1u << 0}},
 };

@@ -256,6 +256,7 @@ static void size_forward(const struct sal_kernel *k)
         .infer = op_infer,                                                       \
         .forward = sal_pass_forward,                                             \
         .backward = sal_pass_backward,                                           \
+        .view = true,                                                            \
         .frugal = true,                                                          \
         .takes_quantised = true,                                                 \
         .passes = true,                                                          \

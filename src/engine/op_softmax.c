@@ -217,6 +217,7 @@ static void hard_backward(const struct sal_kernel *k)
         .infer = infer,                                                          \
         .forward = op_forward,                                                   \
         .backward = op_backward,                                                 \
+        .in_place = 1u << 0,                                                     \
         .frugal = true,                                                          \
         .reads = {{.out = op_reads_out}},                                        \
     };

@@ -104,6 +104,7 @@ static void split(const struct sal_kernel *k,
         .infer = op_infer,                                                             \
         .forward = op_name##_forward,                                                  \
         .backward = op_name##_backward,                                                \
+        .in_place = 1u << 0,                                                           \
         .frugal = true,                                                                \
         .reads = {{.in = ((of) & OF_X) != 0, .out = ((of) & OF_Y) != 0}},              \
         .takes_quantised = quantised,                                                  \

@@ -119,6 +119,7 @@ static enum sal_status mean_infer(const struct sal_infer *infer, struct sal_erro
         .infer = op_infer,                                                       \
         .forward = op_forward,                                                   \
         .backward = op_backward,                                                 \
+        .in_place = 1u << 0,                                                     \
         .frugal = true,                                                          \
     };
 
@@ -220,6 +221,7 @@ static void extreme_backward(const struct sal_kernel *k,
         .infer = infer_all,                                                          \
         .forward = op_name##_forward,                                            \
         .backward = op_name##_backward,                                          \
+        .in_place = SAL_READS_ALL,                                               \
         .frugal = true,                                                          \
         .reads = SAL_READS(SAL_READS_ALL, 0),                                    \
     };

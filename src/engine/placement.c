@@ -75,9 +75,20 @@ static bool find_lives(const struct sal_graph *graph, const bool *kept, bool gra
     return true;
 }
 
-size_t sal_run_plan(const struct sal_graph *graph, const bool *kept, bool gradient,
-                    struct sal_interval *at)
+static size_t plan(const struct sal_graph *graph, const bool *kept, bool gradient,
+                   bool joins, struct sal_interval *at, struct sal_place *place)
 {
-    return find_lives(graph, kept, gradient, at) ? sal_plan_place(at, graph->n_values)
-                                                 : (size_t)-1;
+    bool found = find_lives(graph, kept, gradient, at) &&
+                 sal_share_values(graph, kept, joins, at, place);
+    return found ? sal_plan_place(at, 0, graph->n_values) : (size_t)-1;
+}
+
+/* Rows live longer than they would if their parts were copied: a skip over a whole
+ * network does not pay. */
+size_t sal_run_plan(const struct sal_graph *graph, const bool *kept, bool gradient,
+                    struct sal_interval *at, struct sal_place *place)
+{
+    size_t apart = plan(graph, kept, gradient, false, at, place);
+    size_t joined = plan(graph, kept, gradient, true, at, place);
+    return joined <= apart ? joined : plan(graph, kept, gradient, false, at, place);
 }

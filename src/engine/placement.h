@@ -8,6 +8,13 @@
 #define SALISCOPE_ENGINE_PLACEMENT_H
 
 #include "graph.h"
+#include "plan.h"
+
+/* Where a value lies: so far into the interval of `home`, which is itself as a rule. */
+struct sal_place {
+    int home;
+    size_t offset; /* bytes */
+};
 
 /* The values that node's backward may read where gradients of the inputs flagged in
  * wanted[n_in] are asked for. Bits as in sal_reads. */
@@ -18,5 +25,11 @@ static inline bool sal_reads_bit(unsigned bits, int i)
 {
     return bits >> (i < 31 ? i : 31) & 1;
 }
+
+/* Moves values into one another where operators allow it and nothing is lost: at[n_values]
+ * has their lives, which are joined; the size of one that has moved becomes 0. `joins`: also
+ * parts of a row into the row, which may take more memory. False: no memory. */
+bool sal_share_values(const struct sal_graph *graph, const bool *kept, bool joins,
+                      struct sal_interval *at, struct sal_place *place);
 
 #endif

@@ -81,17 +81,21 @@ static size_t lowest_gap(const struct placing *p, size_t size)
 
 /* ---- few ------------------------------------------------------------------------ */
 
-static void place_among_few(struct placing *p, struct sal_interval *want)
+static size_t offset_among_few(struct placing *p, const struct sal_interval *want)
 {
     p->n_met = 0;
     for (int i = 0; i < p->n_placed; i++)
         if (meet_in_time(p->placed[i], want))
             meet(p, p->placed[i]);
-    want->offset = lowest_gap(p, want->size);
+    return lowest_gap(p, want->size);
+}
+
+static void join_few(struct placing *p, struct sal_interval *interval)
+{
     int at = p->n_placed++;
-    for (; at > 0 && p->placed[at - 1]->offset > want->offset; at--)
+    for (; at > 0 && p->placed[at - 1]->offset > interval->offset; at--)
         p->placed[at] = p->placed[at - 1];
-    p->placed[at] = want;
+    p->placed[at] = interval;
 }
 
 /* ---- many ----------------------------------------------------------------------- */
@@ -192,22 +196,29 @@ static void raise_top(struct placing *p, struct branch b, int first, int last, s
     raise_top(p, half(b, 1), first, last, end);
 }
 
-static void place_among_many(struct placing *p, struct sal_interval *want)
+static struct branch root_of(const struct placing *p)
 {
-    const struct branch root = {1, p->leaves, 2 * p->leaves - 1};
+    return (struct branch){1, p->leaves, 2 * p->leaves - 1};
+}
+
+static size_t offset_among_many(struct placing *p, const struct sal_interval *want)
+{
     int first = leaf_of(p, want->first), last = leaf_of(p, want->last);
     p->n_met = p->looked = 0;
-    if (meet_branch(p, root, first, last, want)) {
-        qsort(p->met, (size_t)p->n_met, sizeof(*p->met), by_offset);
-        want->offset = lowest_gap(p, want->size);
-    } else {
-        want->offset = top_of(p, root, first, last);
-    }
-    raise_top(p, root, first, last, want->offset + want->size);
+    if (!meet_branch(p, root_of(p), first, last, want))
+        return top_of(p, root_of(p), first, last);
+    qsort(p->met, (size_t)p->n_met, sizeof(*p->met), by_offset);
+    return lowest_gap(p, want->size);
+}
+
+static void join_many(struct placing *p, const struct sal_interval *interval)
+{
+    int first = leaf_of(p, interval->first), last = leaf_of(p, interval->last);
+    raise_top(p, root_of(p), first, last, interval->offset + interval->size);
     int node = first, other = last;
     for (; node != other; node /= 2)
         other /= 2;
-    int i = (int)(want - p->intervals);
+    int i = (int)(interval - p->intervals);
     p->next_in[i] = p->first_in[node];
     p->first_in[node] = i;
     for (; node > 0; node /= 2)
@@ -238,7 +249,8 @@ static bool round_up(struct sal_interval *interval)
     return true;
 }
 
-static size_t place_all(struct placing *p, struct sal_interval *const *order)
+/* The first `fixed` in order have their places. */
+static size_t place_all(struct placing *p, struct sal_interval *const *order, int fixed)
 {
     bool many = p->n > FEW;
     size_t n = (size_t)p->n, total = 0;
@@ -246,11 +258,16 @@ static size_t place_all(struct placing *p, struct sal_interval *const *order)
     p->placed = many ? NULL : calloc(n, sizeof(*p->placed));
     if (!p->met || (many ? !plant(p) : !p->placed))
         return (size_t)-1;
-    for (int i = 0; i < p->n && order[i]->size; i++) {
+    for (int i = 0; i < p->n; i++) {
+        if (!order[i]->size)
+            continue;
+        if (i >= fixed)
+            order[i]->offset = many ? offset_among_many(p, order[i])
+                                    : offset_among_few(p, order[i]);
         if (many)
-            place_among_many(p, order[i]);
+            join_many(p, order[i]);
         else
-            place_among_few(p, order[i]);
+            join_few(p, order[i]);
         size_t end = order[i]->offset + order[i]->size;
         if (end > total)
             total = end;
@@ -258,7 +275,7 @@ static size_t place_all(struct placing *p, struct sal_interval *const *order)
     return total;
 }
 
-size_t sal_plan_place(struct sal_interval *intervals, int n)
+size_t sal_plan_place(struct sal_interval *intervals, int fixed, int n)
 {
     if (n == 0)
         return 0;
@@ -271,8 +288,8 @@ size_t sal_plan_place(struct sal_interval *intervals, int n)
     size_t total = (size_t)-1;
     if (right) {
         struct placing p = {.intervals = intervals, .n = n};
-        qsort(order, (size_t)n, sizeof(*order), by_size);
-        total = place_all(&p, order);
+        qsort(order + fixed, (size_t)(n - fixed), sizeof(*order), by_size);
+        total = place_all(&p, order, fixed);
         placing_release(&p);
     }
     free(order);

@@ -15,12 +15,12 @@ struct sal_interval {
     size_t offset; /* found by sal_plan_place, a multiple of SAL_PLAN_ALIGN */
 };
 
-/* Gives every interval an offset so that no two that live at the same step
- * overlap; returns the size of the block, or (size_t)-1 on overflow or without
+/* Gives every interval but the first `fixed`, which have theirs, an offset so that no
+ * two that live at the same step overlap; returns the size of the block, or (size_t)-1 on overflow or without
  * memory. Largest first, each at the lowest free place (best-known simple
  * heuristic, within a few per cent of the lower bound on CNNs). About n log n where
  * few live at the same time; where tens of thousands do, the smaller ones are placed
  * less tightly. */
-size_t sal_plan_place(struct sal_interval *intervals, int n);
+size_t sal_plan_place(struct sal_interval *intervals, int fixed, int n);
 
 #endif

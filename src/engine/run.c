@@ -15,11 +15,10 @@ static bool block_resize(struct sal_block *block, size_t size)
 {
     if (size <= block->size)
         return true;
-    if (block->data)
-        munmap(block->data, block->size);
-    *block = (struct sal_block){0};
-    void *data = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS,
-                      -1, 0);
+    void *data = block->data
+                     ? mremap(block->data, block->size, size, MREMAP_MAYMOVE)
+                     : mmap(NULL, size, PROT_READ | PROT_WRITE,
+                            MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     if (data == MAP_FAILED)
         return false;
     madvise(data, size, MADV_HUGEPAGE); /* page faults cost more than kernels */
@@ -37,12 +36,11 @@ static void block_release(struct sal_block *block)
 enum sal_status sal_run_block(struct sal_run *run, struct sal_block *block, size_t size,
                               const char *what, struct sal_error *err)
 {
-    size_t others = run->activations.size + run->scratch.size + run->back.block.size -
-                    block->size;
-    if (size > run->memory || others > run->memory - size)
+    size_t others = run->memory.size + run->scratch.size - block->size;
+    if (size > run->limit || others > run->limit - size)
         return sal_fail(err, SAL_LIMIT,
                         "%s would take %.0f MiB, the memory limit is %.0f MiB", what,
-                        (double)size / 0x1p20, (double)run->memory / 0x1p20);
+                        (double)size / 0x1p20, (double)run->limit / 0x1p20);
     if (!block_resize(block, size))
         return sal_fail(err, SAL_LIMIT, "no memory for %s (%.0f MiB)", what,
                         (double)size / 0x1p20);
@@ -56,21 +54,26 @@ size_t sal_tensor_bytes(const struct sal_tensor *tensor)
 
 /* ---- opening ------------------------------------------------------------------ */
 
-static enum sal_status place_activations(struct sal_run *run, struct sal_error *err)
+void sal_run_rest(struct sal_run *run)
+{
+    for (int i = 0; i < run->graph->n_values; i++) {
+        const struct sal_value *value = &run->graph->values[i];
+        const struct sal_place *place = &run->places[i];
+        if (value->live && !value->tensor.data && run->lives[place->home].size)
+            run->tensors[i].data =
+                run->memory.data + run->lives[place->home].offset + place->offset;
+    }
+}
+
+enum sal_status sal_run_place(struct sal_run *run, struct sal_error *err)
 {
     const struct sal_graph *graph = run->graph;
-    struct sal_interval *at = calloc((size_t)graph->n_values, sizeof(*at));
-    if (!at)
-        return sal_fail(err, SAL_LIMIT, "no memory for the memory plan");
-    size_t size = sal_run_plan(graph, run->kept, run->gradient, at);
-    enum sal_status status =
-        sal_run_block(run, &run->activations, size, "the activations", err);
-    for (int i = 0; !status && i < graph->n_values; i++) {
+    size_t size = sal_run_plan(graph, run->kept, run->gradient, run->lives, run->places);
+    enum sal_status status = sal_run_block(run, &run->memory, size, "the activations", err);
+    for (int i = 0; !status && i < graph->n_values; i++)
         run->tensors[i] = graph->values[i].tensor;
-        if (at[i].size)
-            run->tensors[i].data = run->activations.data + at[i].offset;
-    }
-    free(at);
+    if (!status)
+        sal_run_rest(run);
     return status;
 }
 
@@ -151,15 +154,19 @@ static enum sal_status run_init(struct sal_run *run,
     run->tensors = sal_new(&run->arena, struct sal_tensor, n);
     run->kept = sal_new(&run->arena, bool, n);
     run->bindings = sal_new(&run->arena, struct sal_binding, nodes);
+    run->lives = sal_new(&run->arena, struct sal_interval, 2 * n);
+    run->places = sal_new(&run->arena, struct sal_place, n);
     run->back.grad = sal_new(&run->arena, sal_real *, n);
     run->back.first = sal_new(&run->arena, int, n);
     run->back.wrt = sal_new(&run->arena, int, n);
     run->back.takes_part = sal_new(&run->arena, bool, nodes);
-    if (!run->tensors || !run->kept || !run->bindings || !run->back.grad ||
+    if (!run->tensors || !run->kept || !run->bindings || !run->lives || !run->places || !run->back.grad ||
         !run->back.first || !run->back.wrt || !run->back.takes_part)
         return sal_fail(err, SAL_LIMIT, "no memory for the run");
     enum sal_status status = mark_kept(run, options, run->kept, err);
-    if (status || (status = place_activations(run, err)) || (status = bind_nodes(run, err)))
+    if (status || (status = sal_run_place(run, err)) || (status = bind_nodes(run, err)))
+        return status;
+    if (run->gradient && (status = sal_run_expect(run, options->keep, options->n_keep, err)))
         return status;
     return sal_run_scratch(run, false, err);
 }
@@ -172,7 +179,7 @@ static struct sal_run *run_new(const struct sal_run_options *options, size_t mem
         return NULL;
     run->pool = options->pool;
     run->gradient = options->gradient;
-    run->memory = memory;
+    run->limit = memory;
     run->watched = watched;
     run->back.score = -1;
     return run;
@@ -229,9 +236,8 @@ void sal_run_close(struct sal_run *run)
 {
     if (!run)
         return;
-    block_release(&run->activations);
+    block_release(&run->memory);
     block_release(&run->scratch);
-    block_release(&run->back.block);
     sal_graph_release(&run->lowered);
     sal_packs_close(run->packs);
     sal_graph_release(&run->own);
@@ -280,6 +286,7 @@ enum sal_status sal_run_pass(struct sal_run *run, struct sal_job *job,
                              struct sal_error *err)
 {
     run->forward_done = false;
+    run->back.done = false;
     for (int i = 0; i < run->graph->n_nodes; i++) {
         if (sal_job_cancelled(job))
             return sal_fail(err, SAL_CANCELLED, "cancelled");
@@ -287,6 +294,7 @@ enum sal_status sal_run_pass(struct sal_run *run, struct sal_job *job,
     }
     run->forwards++;
     run->forward_done = true;
+    run->spent = false;
     return SAL_OK;
 }
 

@@ -5,6 +5,7 @@
 #define SALISCOPE_ENGINE_RUN_PARTS_H
 
 #include "graph.h"
+#include "placement.h"
 #include "plan.h"
 #include "saliscope/run.h"
 
@@ -20,10 +21,10 @@ struct sal_tensor *sal_run_tensor(struct sal_run *run, int value);
 enum sal_status sal_run_pass(struct sal_run *run, struct sal_job *job,
                              struct sal_error *err);
 
-/* Lays out the activations of a graph: at[n_values] gets times (placement.h) and places,
- * the result is the block's size in bytes, (size_t)-1 when it cannot be. Values in kept
+/* Lays out the activations of a graph: at[n_values] gets times and offsets, place[n_values]
+ * (placement.h) where in these each value lies; the result is the block's size in bytes, (size_t)-1 when it cannot be. Values in kept
  * live to the end; with `gradient` also those that a backward may read, as long as that. */
 size_t sal_run_plan(const struct sal_graph *graph, const bool *kept, bool gradient,
-                    struct sal_interval *at);
+                    struct sal_interval *at, struct sal_place *place);
 
 #endif

@@ -21,23 +21,26 @@ struct sal_run {
     struct sal_packs *packs;  /* of a bare graph's run */
     int watched;          /* value that must be finite after a forward; -1 */
     struct sal_pool *pool;
-    size_t memory; /* most bytes of all blocks */
+    size_t limit; /* most bytes of all blocks */
     bool gradient;
 
     struct sal_tensor *tensors;   /* [n_values]; data NULL: not computed here */
     bool *kept;                   /* [n_values]: readable after a forward */
     struct sal_binding *bindings; /* [n_nodes] */
-    struct sal_block activations, scratch;
+    struct sal_interval *lives;   /* [2 n_values]: values, then their gradients */
+    struct sal_place *places;     /* [n_values] */
+    struct sal_block memory, scratch; /* memory: where lives have their places */
     bool forward_done;
+    bool spent; /* a backward has written over values */
 
-    /* The backward that the gradient block is laid out for. */
+    /* The backward that gradients have places for. */
     struct {
         int score;       /* -1: none yet */
+        bool done;       /* gradients are there, of the last forward */
         int *wrt, n_wrt;
         sal_real **grad; /* [n_values]; NULL: not on the way */
         int *first;      /* [n_values]: node that touches it first; -1: seed */
         bool *takes_part; /* [n_nodes] */
-        struct sal_block block;
     } back;
 
     long forwards, backwards;
@@ -47,13 +50,25 @@ struct sal_run {
 size_t sal_tensor_bytes(const struct sal_tensor *tensor);
 
 /* Grows a block to at least size bytes, within the run's memory; `what` is for the
- * message. Its contents are lost when it grows. */
+ * message. What is in it may move. */
 enum sal_status sal_run_block(struct sal_run *run, struct sal_block *block, size_t size,
                               const char *what, struct sal_error *err);
 
 /* Room for the largest scratch any node asks for, for all threads. */
 enum sal_status sal_run_scratch(struct sal_run *run, bool backward,
                                 struct sal_error *err);
+
+/* Gives values their times and places; what they held is lost. */
+enum sal_status sal_run_place(struct sal_run *run, struct sal_error *err);
+
+/* Lays out values together with the gradients that will probably be asked for: of the
+ * logits, for what is kept or else for the input. Other questions are fitted in, which
+ * takes more memory. */
+enum sal_status sal_run_expect(struct sal_run *run, const int *keep, int n_keep,
+                               struct sal_error *err);
+
+/* Points the values' tensors to their places. */
+void sal_run_rest(struct sal_run *run);
 
 /* Calls one node's kernel. */
 void sal_run_node(struct sal_run *run, int i, bool backward);

@@ -6,7 +6,7 @@
 
 #include "graph.h"
 #include "placement.h"
-#include "run_parts.h"
+#include "run_state.h"
 #include "saliscope/onnx.h"
 #include "saliscope/pool.h"
 #include "way.h"
@@ -164,6 +164,8 @@ static enum sal_status compare(const struct poisoning *p, int wrt, const sal_rea
         status = sal_run_backward_from(p->run, y, dy, &wrt, 1, NULL, err);
     if (!status && size)
         memcpy(clean, sal_run_gradient(p->run, wrt), size);
+    if (!status)
+        status = sal_run_pass(p->run, NULL, err);
     if (!status && !(status = sal_way_find(graph, y, &wrt, 1, p->on_way, err))) {
         mark_read(p);
         poison(p);
@@ -174,6 +176,43 @@ static enum sal_status compare(const struct poisoning *p, int wrt, const sal_rea
                           "the gradient for '%s' reads what it says it does not",
                           graph->values[wrt].name);
     free(clean);
+    return status;
+}
+
+/* ---- outputs in the place of inputs -------------------------------------------------- */
+
+/* Node i again, with its output where input j lies. */
+static enum sal_status check_place(struct sal_run *run, int i, int j, struct sal_error *err)
+{
+    const struct sal_node *node = &run->graph->nodes[i];
+    struct sal_tensor *in = &run->tensors[node->in[j]], *out = &run->tensors[node->out[0]];
+    const size_t size = sal_tensor_bytes(out);
+    void *place = out->data, *saved = malloc(size + 1);
+    if (in->data && in->kind == out->kind && sal_tensor_bytes(in) == size && size &&
+        !run->graph->values[node->in[j]].tensor.data) {
+        memcpy(saved, in->data, size);
+        out->data = in->data;
+        sal_run_node(run, i, false);
+        out->data = place;
+        if (memcmp(in->data, place, size) != 0)
+            sal_fail(err, SAL_NO, "%s is another in the place of its input %d",
+                     node->op->name, j);
+        memcpy(in->data, saved, size);
+    }
+    free(saved);
+    return *err->text ? SAL_NO : SAL_OK;
+}
+
+static enum sal_status check_places(struct sal_run *run, struct sal_error *err)
+{
+    enum sal_status status = sal_run_pass(run, NULL, err);
+    for (int i = 0; !status && i < run->graph->n_nodes; i++) {
+        const struct sal_node *node = &run->graph->nodes[i];
+        for (int j = 0; !status && j < node->n_in; j++)
+            if (node->in[j] >= 0 && node->out[0] >= 0 &&
+                (sal_reads_bit(node->op->in_place, j) || (node->op->view && j == 0)))
+                status = check_place(run, i, j, err);
+    }
     return status;
 }
 
@@ -200,7 +239,9 @@ static enum sal_status check_reads(const struct sal_graph *graph, const struct t
         for (int j = 0; j < graph->n_inputs; j++)
             if (graph->values[graph->inputs[j]].live)
                 fill(sal_run_tensor(p.run, graph->inputs[j]), c->input[j]);
-        if (result->real[i])
+        if (i == 0)
+            status = check_places(p.run, err);
+        if (!status && result->real[i])
             status = compare(&p, graph->inputs[i], dy, err);
     }
     sal_run_close(p.run);
