@@ -1,30 +1,24 @@
 #include "winograd.h"
 
-#include <assert.h>
-#include <stdlib.h>
-
 #include "kernel.h"
 #include "real.h"
 
-/* Reals of a chunk's patches and sums that stay in the second cache. */
-static int64_t knob(const char *name, int64_t fallback)
-{
-    const char *s = getenv(name);
-    return s ? atoll(s) : fallback;
-}
+/* Tiles of a chunk, about: a panel of weights that comes from the third cache or from
+ * memory serves so many, whose patches stay in the second cache up to 256 channels.
+ * Half of that where patches took more reals than PATCHES. */
+enum { CHUNK = 28, PATCHES = 1 << 20 };
 
-enum { CACHE = 600 * 1024 / (int)sizeof(sal_real), SHARED = 2 * 1024 * 1024 };
-
-/* How the work is cut. Patches and sums of a chunk of tiles lie as
- * [blocks][positions][step][16]. */
+/* How the work is cut: a job is a chunk of tiles, all images' in a row, and a part of the
+ * output channels. It has patches of its own, as [blocks][positions][step][16], and sums
+ * of one group of output blocks, as [width][chunk][positions][16]. */
 struct cut {
-    int64_t positions;  /* of a patch */
+    int64_t positions;     /* of a patch */
     int64_t rows, columns; /* tiles of an image */
     int64_t tiles;         /* of all images */
     int64_t c_blocks, k_blocks;
     int64_t width, groups; /* output blocks of a product; products per position */
-    bool shared;           /* all threads work on one chunk, else on one each */
-    int64_t chunk;         /* tiles */
+    int64_t chunk, chunks; /* tiles of one, the last may have less */
+    int64_t parts;         /* of the groups */
     int64_t step;          /* odd: positions fall on different lines of the cache */
 };
 
@@ -33,14 +27,30 @@ static int64_t ratio_up(int64_t a, int64_t b)
     return (a + b - 1) / b;
 }
 
-/* As few chunks as have at most `most` tiles each, but a multiple of `threads` where
- * there are enough tiles, evenly cut. */
-static int64_t even_chunk(int64_t tiles, int64_t most, int threads)
+/* Chunks fill the table's tile where there are many, and are even where threads have few
+ * each. Where products would become small, threads share a chunk and each transforms its
+ * patches anew: cheaper than to fetch what another one wrote. */
+static void cut_jobs(struct cut *c, int threads, int pixels)
 {
-    int64_t chunks = ratio_up(tiles, most);
-    if (chunks < 4 * threads)
-        chunks = ratio_up(chunks, threads) * threads;
-    return ratio_up(tiles, chunks);
+    const int64_t patch = c->positions * c->c_blocks * SAL_BLOCK;
+    const int64_t most = CHUNK / (CHUNK * patch > PATCHES ? 2 : 1) / pixels * pixels;
+    c->parts = 1;
+    c->chunk = most;
+    c->chunks = ratio_up(c->tiles, most);
+    if (c->chunks >= 4 * threads)
+        return;
+    if (c->tiles < (int64_t)threads * CHUNK / 2)
+        c->parts = sal_least(c->groups, threads);
+    const int64_t sharing = ratio_up(threads, c->parts);
+    c->chunk = ratio_up(c->tiles, ratio_up(c->chunks, sharing) * sharing);
+    c->chunks = ratio_up(c->tiles, c->chunk);
+}
+
+size_t sal_winograd_packed(const struct sal_winograd *g)
+{
+    const int64_t positions = (g->tile + 2) * (g->tile + 2);
+    return (size_t)(positions * sal_blocks(g->in.c) * sal_blocks(g->k) * SAL_BLOCK *
+                    SAL_BLOCK);
 }
 
 static struct cut cut_of(const struct sal_winograd *g, int threads)
@@ -54,23 +64,9 @@ static struct cut cut_of(const struct sal_winograd *g, int threads)
                     .width = lanes->width};
     c.tiles = g->in.n * c.rows * c.columns;
     c.groups = ratio_up(c.k_blocks, c.width);
-    const int64_t position = c.positions * SAL_BLOCK;
-    int64_t own = knob("WCACHE", CACHE) / (position * (c.c_blocks + c.width));
-    int64_t all = knob("WSHARED", SHARED) / (position * (c.c_blocks + c.k_blocks));
-    c.shared = knob("WMODE", own < 2 * lanes->pixels);
-    c.chunk = c.shared ? even_chunk(c.tiles, all < lanes->pixels ? lanes->pixels : all, 1)
-                       : even_chunk(c.tiles, own < lanes->pixels ? lanes->pixels : own, threads);
+    cut_jobs(&c, threads, lanes->pixels);
     c.step = c.chunk | 1;
     return c;
-}
-
-/* ---- weights ------------------------------------------------------------------------- */
-
-size_t sal_winograd_packed(const struct sal_winograd *g)
-{
-    const int64_t positions = (g->tile + 2) * (g->tile + 2);
-    return (size_t)(positions * sal_blocks(g->in.c) * sal_blocks(g->k) * SAL_BLOCK *
-                    SAL_BLOCK);
 }
 
 /* ---- a chunk ------------------------------------------------------------------------- */
@@ -84,8 +80,6 @@ struct convolution {
     struct cut cut;
     sal_real *scratch;
     size_t scratch_stride;
-    int64_t first; /* tile of the chunk that all work on */
-    int64_t parts; /* jobs of its phase */
 };
 
 /* Part of a row of tiles. */
@@ -153,6 +147,14 @@ static void transform_out(const struct convolution *f, int64_t b, int64_t first,
     }
 }
 
+/* The panel of weights of a position and group. */
+static const sal_real *panel_at(const struct convolution *f, int64_t position, int64_t group)
+{
+    const struct cut *c = &f->cut;
+    return f->packed + (position * c->k_blocks + group * c->width) * c->c_blocks *
+                           SAL_BLOCK * SAL_BLOCK;
+}
+
 /* One position's product for one group of output blocks: n tiles of v, patches of all
  * blocks, into m, the group's sums. soon: the weights that come next; NULL: none. */
 static void multiply(const struct convolution *f, int64_t position, int64_t group,
@@ -160,7 +162,7 @@ static void multiply(const struct convolution *f, int64_t position, int64_t grou
 {
     static const ptrdiff_t no_taps[1] = {0};
     const struct cut *c = &f->cut;
-    const int64_t line = c->step * SAL_BLOCK, panel = c->c_blocks * SAL_BLOCK * SAL_BLOCK;
+    const int64_t line = c->step * SAL_BLOCK;
     const int width = (int)sal_least(c->width, c->k_blocks - group * c->width);
     struct sal_tile t = {
         .in = v + position * line,
@@ -169,10 +171,10 @@ static void multiply(const struct convolution *f, int64_t position, int64_t grou
         .blocks = (int)c->c_blocks,
         .lanes = (int)(f->g->in.c - (c->c_blocks - 1) * SAL_BLOCK),
         .in_block = c->positions * line,
-        .w = f->packed + (position * c->k_blocks + group * c->width) * panel,
+        .w = panel_at(f, position, group),
         .out = m + position * SAL_BLOCK,
         .out_pixel = c->positions * SAL_BLOCK,
-        .out_block = c->positions * line,
+        .out_block = c->positions * c->chunk * SAL_BLOCK,
         .low = -SAL_INFINITY,
         .high = SAL_INFINITY,
     };
@@ -188,116 +190,42 @@ static void multiply(const struct convolution *f, int64_t position, int64_t grou
     }
 }
 
-/* The panel of weights of a position and group; NULL past the last. */
-static const sal_real *panel_at(const struct convolution *f, int64_t position, int64_t group)
-{
-    const struct cut *c = &f->cut;
-    if (position == c->positions || group == c->groups)
-        return NULL;
-    return f->packed + (position * c->k_blocks + group * c->width) * c->c_blocks *
-                           SAL_BLOCK * SAL_BLOCK;
-}
-
 static sal_real *aligned(sal_real *scratch)
 {
     uintptr_t past = (uintptr_t)scratch % 64;
     return past ? scratch + (64 - past) / sizeof(*scratch) : scratch;
 }
 
-/* A chunk by one thread: all its patches, then group by group products and outputs. */
-static void own_chunk(void *context, int tile, int worker)
+static void do_job(void *context, int job, int worker)
 {
     const struct convolution *f = context;
     const struct cut *c = &f->cut;
-    const int64_t first = tile * c->chunk, end = sal_least(first + c->chunk, c->tiles);
-    const int64_t block = c->positions * c->step * SAL_BLOCK;
+    const int64_t first = job / c->parts * c->chunk, part = job % c->parts;
+    const int64_t end = sal_least(first + c->chunk, c->tiles);
+    const int64_t stop = c->groups * (part + 1) / c->parts;
+    const int64_t patches = c->positions * c->step * SAL_BLOCK;
+    const int64_t sums = c->positions * c->chunk * SAL_BLOCK;
     sal_real *v = aligned(f->scratch + (size_t)worker * f->scratch_stride);
-    sal_real *m = v + c->c_blocks * block;
+    sal_real *m = v + c->c_blocks * patches;
     for (int64_t b = 0; b < c->c_blocks; b++)
-        transform_in(f, b, first, end, v + b * block);
-    for (int64_t group = 0; group < c->groups; group++) {
+        transform_in(f, b, first, end, v + b * patches);
+    for (int64_t group = c->groups * part / c->parts; group < stop; group++) {
         for (int64_t p = 0; p < c->positions; p++) {
-            const bool last = p == c->positions - 1;
-            multiply(f, p, group, v, m, end - first,
-                     last ? panel_at(f, 0, group + 1) : panel_at(f, p + 1, group));
+            const sal_real *soon = p + 1 < c->positions ? panel_at(f, p + 1, group)
+                                   : group + 1 < stop   ? panel_at(f, 0, group + 1)
+                                                        : NULL;
+            multiply(f, p, group, v, m, end - first, soon);
         }
         for (int64_t i = 0; i < c->width && group * c->width + i < c->k_blocks; i++)
-            transform_out(f, group * c->width + i, first, end, m + i * block);
-    }
-}
-
-/* ---- a chunk by all threads ------------------------------------------------------------ */
-
-static int64_t chunk_end(const struct convolution *f)
-{
-    return sal_least(f->first + f->cut.chunk, f->cut.tiles);
-}
-
-/* Tiles of part i of a chunk. */
-static int64_t part_at(const struct convolution *f, int64_t i)
-{
-    return f->first + (chunk_end(f) - f->first) * i / f->parts;
-}
-
-static void shared_in(void *context, int job, int worker)
-{
-    (void)worker;
-    const struct convolution *f = context;
-    const int64_t b = job / f->parts, first = part_at(f, job % f->parts);
-    transform_in(f, b, first, part_at(f, job % f->parts + 1),
-                 aligned(f->scratch) +
-                     (b * f->cut.positions * f->cut.step + first - f->first) * SAL_BLOCK);
-}
-
-static void shared_out(void *context, int job, int worker)
-{
-    (void)worker;
-    const struct convolution *f = context;
-    const struct cut *c = &f->cut;
-    const int64_t b = job / f->parts, first = part_at(f, job % f->parts);
-    transform_out(f, b, first, part_at(f, job % f->parts + 1),
-                  aligned(f->scratch) +
-                      ((c->c_blocks + b) * c->step + first - f->first) * c->positions *
-                          SAL_BLOCK);
-}
-
-static void shared_products(void *context, int job, int worker)
-{
-    (void)worker;
-    const struct convolution *f = context;
-    const struct cut *c = &f->cut;
-    const int64_t all = c->positions * c->groups, to = all * (job + 1) / f->parts;
-    const int64_t block = c->positions * c->step * SAL_BLOCK;
-    sal_real *v = aligned(f->scratch), *m = v + c->c_blocks * block;
-    for (int64_t i = all * job / f->parts; i < to; i++) {
-        const int64_t next = i + 1, group = i % c->groups;
-        multiply(f, i / c->groups, group, v, m + group * c->width * block,
-                 chunk_end(f) - f->first, panel_at(f, next / c->groups, next % c->groups));
-    }
-}
-
-static void run_shared(struct convolution *f, struct sal_pool *pool)
-{
-    const struct cut *c = &f->cut;
-    const int64_t jobs = 4 * sal_pool_threads(pool);
-    for (; f->first < c->tiles; f->first += c->chunk) {
-        const int64_t n = chunk_end(f) - f->first;
-        f->parts = sal_least(ratio_up(jobs, c->c_blocks), n);
-        sal_pool_run(pool, (int)(f->parts * c->c_blocks), shared_in, f);
-        f->parts = sal_least(jobs, c->positions * c->groups);
-        sal_pool_run(pool, (int)f->parts, shared_products, f);
-        f->parts = sal_least(ratio_up(jobs, c->k_blocks), n);
-        sal_pool_run(pool, (int)(f->parts * c->k_blocks), shared_out, f);
+            transform_out(f, group * c->width + i, first, end, m + i * sums);
     }
 }
 
 size_t sal_winograd_scratch(const struct sal_winograd *g, int threads)
 {
     const struct cut c = cut_of(g, threads);
-    const int64_t block = c.positions * c.step * SAL_BLOCK;
-    if (!c.shared)
-        return (size_t)(block * (c.c_blocks + c.width) + SAL_BLOCK);
-    return (size_t)ratio_up(block * (c.c_blocks + c.k_blocks) + SAL_BLOCK, threads);
+    return (size_t)(c.positions * SAL_BLOCK * (c.c_blocks * c.step + c.width * c.chunk) +
+                    SAL_BLOCK);
 }
 
 void sal_winograd_run(const struct sal_winograd *g, const struct sal_source *from,
@@ -312,8 +240,5 @@ void sal_winograd_run(const struct sal_winograd *g, const struct sal_source *fro
                             .cut = cut_of(g, sal_pool_threads(pool)),
                             .scratch = scratch,
                             .scratch_stride = scratch_stride};
-    if (f.cut.shared)
-        run_shared(&f, pool);
-    else
-        sal_pool_run(pool, (int)ratio_up(f.cut.tiles, f.cut.chunk), own_chunk, &f);
+    sal_pool_run(pool, (int)(f.cut.chunks * f.cut.parts), do_job, &f);
 }

@@ -2,13 +2,15 @@
  * Times 3x3 convolutions one by one: Winograd F(2,3) and F(4,3), and the plain sum on the
  * same tile.
  *
- *     convolutions [-t THREADS] [-s SECONDS] [-w] [-v VARIANT] [CxK@HxN ...]
+ *     convolutions [-t THREADS] [-s SECONDS] [-w] [-v VARIANT] [-k TABLE] [CxK@HxN ...]
  *
  * Without shapes: those of known networks. Variants of a shape take turns for SECONDS
- * (1), the least time counts. Weights come from memory as in a network, unless -w (warm).
+ * (1), the least time counts. TABLE is the number of a table of kernels, 0 the plainest. Weights come from memory as in a network, unless -w (warm).
  * A line has what each reaches in GFLOP/s of the plain sum's operations: the greatest of
  * them tells how to compute that shape.
  */
+#include <sched.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -267,6 +269,21 @@ static void measure(struct sal_pool *pool, const struct shape *s, double seconds
     free(b.scratch);
 }
 
+/* One job for each thread, which waits until all have one: stays on a processor of its
+ * own from now on, whatever else runs on the machine. */
+static void pin(void *context, int job, int worker)
+{
+    (void)job;
+    atomic_int *waiting = context;
+    cpu_set_t set;
+    CPU_ZERO(&set);
+    CPU_SET((size_t)worker, &set);
+    sched_setaffinity(0, sizeof(set), &set);
+    atomic_fetch_sub(waiting, 1);
+    while (atomic_load(waiting) > 0)
+        sched_yield();
+}
+
 static const struct shape shapes[] = {
     {64, 64, 56, 1},   {128, 128, 28, 1}, {256, 256, 14, 1},  {512, 512, 7, 1},
     {64, 64, 224, 1},  {128, 128, 112, 1}, {256, 256, 56, 1}, {512, 512, 28, 1},
@@ -277,13 +294,24 @@ static const struct shape shapes[] = {
     {128, 32, 7, 8},
 };
 
+static void choose_table(int i)
+{
+    int n;
+    const struct sal_lanes *const *tables = sal_lanes_all(&n);
+    if (i < 0 || i >= n || !sal_lanes_supported(tables[i])) {
+        fprintf(stderr, "convolutions: no table %d here\n", i);
+        exit(2);
+    }
+    sal_lanes_use(tables[i]);
+}
+
 int main(int argc, char **argv)
 {
     int threads = 1, option;
     double seconds = 1;
     bool warm = false;
     const char *only = NULL;
-    while ((option = getopt(argc, argv, "t:s:wv:")) != -1)
+    while ((option = getopt(argc, argv, "t:s:wv:k:")) != -1)
         switch (option) {
         case 't':
             threads = atoi(optarg);
@@ -293,6 +321,9 @@ int main(int argc, char **argv)
             break;
         case 'w':
             warm = true;
+            break;
+        case 'k':
+            choose_table(atoi(optarg));
             break;
         case 'v':
             only = optarg;
@@ -306,6 +337,8 @@ int main(int argc, char **argv)
         fprintf(stderr, "convolutions: %s\n", err.text);
         return 1;
     }
+    if (threads > 1)
+        sal_pool_run(pool, threads, pin, &(atomic_int){threads});
     printf("%s, %d threads\n", sal_lanes()->name, threads);
     for (size_t i = 0; optind == argc && i < sizeof(shapes) / sizeof(*shapes); i++)
         measure(pool, &shapes[i], seconds, warm, only);
