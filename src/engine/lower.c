@@ -13,6 +13,7 @@ static const struct sal_rule *const rules[] = {
     &sal_lower_linear,
     &sal_lower_gelu,
     &sal_lower_swish,
+    &sal_lower_rows,
     &sal_lower_pointwise,
 };
 
