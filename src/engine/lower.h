@@ -138,6 +138,12 @@ void sal_conv_window_of(const struct sal_node *node, const struct sal_conv_geome
 extern const struct sal_op sal_op_Swish;
 const void *sal_swish_plain(void);
 
+/* The axis of a Gather from a tensor of that rank. */
+int sal_gather_axis(const struct sal_node *node, int rank);
+
+/* Whether a Softmax goes along the last of so many axes, and no further. */
+bool sal_softmax_is_last(const struct sal_node *node, int rank);
+
 /* The permutation of a Transpose that has one; NULL. */
 struct sal_int_list;
 const struct sal_int_list *sal_transpose_axes(const struct sal_node *node);
@@ -175,6 +181,7 @@ struct sal_blocked *sal_lower_rows_attr(struct sal_lowering *l, int v);
 
 /* ---- rules ---------------------------------------------------------------------------- */
 
+extern const struct sal_rule sal_lower_attention;
 extern const struct sal_rule sal_lower_conv;
 extern const struct sal_rule sal_lower_concat;
 extern const struct sal_rule sal_lower_gelu;
