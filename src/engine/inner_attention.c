@@ -153,5 +153,9 @@ const struct sal_op sal_inner_attention = {
     .backward = backward,
     .scratch = scratch,
     .macs = macs,
+    .frugal = true,
+    .reads = {{.in = 1 << Q | 1 << K | 1 << V},
+              {.in = 1 << Q | 1 << K | 1 << V},
+              {.in = 1 << Q | 1 << K}},
     .mixes = true,
 };

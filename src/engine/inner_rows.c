@@ -144,6 +144,7 @@ const struct sal_op sal_inner_to_rows = {
     .max_out = 1,
     .forward = to_rows,
     .backward = to_rows_back,
+    .frugal = true,
 };
 
 const struct sal_op sal_inner_from_rows = {
@@ -153,4 +154,5 @@ const struct sal_op sal_inner_from_rows = {
     .max_out = 1,
     .forward = from_rows,
     .backward = from_rows_back,
+    .frugal = true,
 };

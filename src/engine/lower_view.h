@@ -19,7 +19,4 @@ struct sal_view {
  * constant number too. */
 struct sal_view sal_lower_view(const struct sal_lowering *l, int v, bool scaled);
 
-/* The same elements in another shape; false: they would have to be moved. */
-bool sal_view_reshape(struct sal_view *view, const struct sal_shape *shape);
-
 #endif
