@@ -155,10 +155,11 @@ struct sal_lanes {
     sal_map *exp, *erf, *tanh, *sigmoid, *gelu, *gelu_slope, *swish, *hard_swish;
 
     /* Of one row, n > 0: y = softmax(scale * x), scale > 0, y may be x; dx += its
-     * pull-back of dy for a scale of 1. */
+     * pull-back of dy for a scale of 1, or d, which is dy, becomes that. */
     void (*softmax)(sal_real *y, const sal_real *x, int64_t n, sal_real scale);
     void (*softmax_gradient)(sal_real *dx, const sal_real *y, const sal_real *dy,
                              int64_t n);
+    void (*softmax_pull)(sal_real *d, const sal_real *y, int64_t n);
 
     /* Of one row, n > 0: its mean (0 unless centred) and the sum of squares around it;
      * its normalisation; dx += the pull-back, through mean and factor too. */

@@ -33,6 +33,7 @@ void SAL_NAMED(sal_map_hard_swish)(sal_real *y, const sal_real *x, int64_t n);
 void SAL_NAMED(sal_row_softmax)(sal_real *y, const sal_real *x, int64_t n, sal_real scale);
 void SAL_NAMED(sal_row_softmax_gradient)(sal_real *dx, const sal_real *y, const sal_real *dy,
                                      int64_t n);
+void SAL_NAMED(sal_row_softmax_pull)(sal_real *d, const sal_real *y, int64_t n);
 void SAL_NAMED(sal_row_moments)(const sal_real *x, int64_t n, bool centred, sal_real *mean,
                             sal_real *squares);
 void SAL_NAMED(sal_row_normalise)(sal_real *y, const sal_real *x, int64_t n,

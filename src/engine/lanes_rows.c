@@ -84,6 +84,14 @@ void SAL_NAMED(sal_row_softmax_gradient)(sal_real *dx, const sal_real *y, const 
                     n - i))
 }
 
+void SAL_NAMED(sal_row_softmax_pull)(sal_real *d, const sal_real *y, int64_t n)
+{
+    sal_real dot = 0;
+    SUM(dot, i, n, load_some(y + i, n - i, 0) * load_some(d + i, n - i, 0))
+    EACH(i, v, n, y, 0,
+         store_some(d + i, v * (load_some(d + i, n - i, 0) - dot), n - i))
+}
+
 /* ---- normalisation ---------------------------------------------------------------- */
 
 void SAL_NAMED(sal_row_moments)(const sal_real *x, int64_t n, bool centred, sal_real *mean,

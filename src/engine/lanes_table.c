@@ -31,6 +31,7 @@ const struct sal_lanes SAL_NAMED(sal_lanes) = {
     .hard_swish = SAL_NAMED(sal_map_hard_swish),
     .softmax = SAL_NAMED(sal_row_softmax),
     .softmax_gradient = SAL_NAMED(sal_row_softmax_gradient),
+    .softmax_pull = SAL_NAMED(sal_row_softmax_pull),
     .moments = SAL_NAMED(sal_row_moments),
     .normalise = SAL_NAMED(sal_row_normalise),
     .normalise_gradient = SAL_NAMED(sal_row_normalise_gradient),

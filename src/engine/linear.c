@@ -6,6 +6,7 @@
 #include "real.h"
 
 /* Reals of a chunk of rows: beside a strip of weights, it fits the second cache. */
+enum { LINE = 64 / sizeof(sal_real) };
 enum { CHUNK = 1 << 16, STRIPS_LEAST = 3, TASKS_PER_THREAD = 4 };
 
 /* ---- packing --------------------------------------------------------------------- */
@@ -122,17 +123,14 @@ size_t sal_linear_scratch(int64_t rows, int64_t c)
 /* Rows of a tile as [blocks][rows][16], zeros behind the features. */
 static void copy_rows(const struct sal_linear *l, int64_t from, int64_t rows, sal_real *to)
 {
-    for (int64_t b = 0; b < sal_blocks(l->c); b++) {
-        const int64_t n = sal_least(SAL_BLOCK, l->c - b * SAL_BLOCK);
-        const sal_real *x = l->x + from * l->c + b * SAL_BLOCK;
-        for (int64_t r = 0; r < rows; r++, x += l->c, to += SAL_BLOCK) {
-            if (n == SAL_BLOCK) {
-                memcpy(to, x, sizeof(*to) * SAL_BLOCK);
-                continue;
-            }
-            memset(to, 0, sizeof(*to) * SAL_BLOCK);
-            memcpy(to, x, sizeof(*to) * (size_t)n);
-        }
+    const int64_t whole = l->c / SAL_BLOCK * SAL_BLOCK, rest = l->c - whole;
+    for (int64_t r = 0; r < rows; r++) {
+        const sal_real *x = l->x + (from + r) * l->c;
+        sal_real *at = to + r * SAL_BLOCK;
+        for (int64_t c = 0; c < whole; c += SAL_BLOCK, at += rows * SAL_BLOCK)
+            memcpy(at, x + c, sizeof(*at) * SAL_BLOCK);
+        for (int64_t i = 0; rest && i < SAL_BLOCK; i++)
+            at[i] = i < rest ? x[whole + i] : 0;
     }
 }
 
@@ -175,6 +173,9 @@ static void run_tile(const struct sal_linear *l, const sal_real *x, int64_t row,
         .high = SAL_INFINITY,
         .soon = soon,
     };
+    for (int64_t r = 0; !edge && r < rows; r++)
+        for (int64_t i = 0; i < n; i += LINE)
+            __builtin_prefetch(l->y + at + r * l->k + i, 1);
     sal_lanes()->tile(&tile, 1, (int)rows, strip->width);
     if (edge)
         finish_edge(l, room, row, rows, strip);
@@ -195,6 +196,18 @@ static const sal_real *soon_of(const struct cut *cut, int64_t strip, int64_t til
     return cut->l->packed + block_size(cut->l->c) * (size_t)(next.block + tile);
 }
 
+/* Tile t of a chunk whose first is `first`, by strip s. */
+static void run_at(const struct cut *cut, int64_t s, int64_t t, int64_t first,
+                   const sal_real *room)
+{
+    const struct sal_linear *l = cut->l;
+    const struct strip strip = strip_at(l->k, s);
+    const int64_t at = part(l->rows, cut->tiles, t);
+    const int64_t skip = at - part(l->rows, cut->tiles, first);
+    run_tile(l, room + skip * sal_blocks(l->c) * SAL_BLOCK, at,
+             part(l->rows, cut->tiles, t + 1) - at, &strip, soon_of(cut, s, t - first));
+}
+
 static void run_task(void *context, int task, int worker)
 {
     const struct cut *cut = context;
@@ -209,16 +222,11 @@ static void run_task(void *context, int task, int worker)
         const int64_t at = part(l->rows, cut->tiles, t);
         copy_rows(l, at, part(l->rows, cut->tiles, t + 1) - at, room + (at - begin) * row);
     }
-    for (int64_t s = part(cut->strips, cut->spans, span);
-         s < part(cut->strips, cut->spans, span + 1); s++) {
-        const struct strip strip = strip_at(l->k, s);
-        for (int64_t t = first; t < last; t++) {
-            const int64_t at = part(l->rows, cut->tiles, t);
-            run_tile(l, room + (at - begin) * row, at,
-                     part(l->rows, cut->tiles, t + 1) - at, &strip,
-                     soon_of(cut, s, t - first));
-        }
-    }
+    const int64_t strip = part(cut->strips, cut->spans, span);
+    const int64_t end = part(cut->strips, cut->spans, span + 1);
+    for (int64_t s = strip; s < end; s++)
+        for (int64_t t = first; t < last; t++)
+            run_at(cut, s, t, first, room);
 }
 
 void sal_linear_run(const struct sal_linear *linear, struct sal_pool *pool,

@@ -13,6 +13,8 @@ static const struct sal_rule *const rules[] = {
     &sal_lower_linear,
     &sal_lower_gelu,
     &sal_lower_swish,
+    &sal_lower_rows,
+    &sal_lower_attention,
     &sal_lower_pointwise,
 };
 
@@ -264,6 +266,38 @@ static enum sal_status begin(struct sal_lowering *l)
     return SAL_OK;
 }
 
+/* Drops nodes that nobody reads: rules may have gone past them. */
+static enum sal_status sweep(struct sal_lowering *l)
+{
+    struct sal_graph *to = l->to;
+    bool *needed = sal_new(&l->scratch, bool, to->n_values);
+    bool *stays = sal_new(&l->scratch, bool, to->n_nodes);
+    if (!needed || !stays)
+        return sal_lower_no_memory(l);
+    memcpy(needed, l->options->kept, sizeof(*needed) * (size_t)l->from->n_values);
+    for (int i = to->n_nodes - 1; i >= 0; i--) {
+        const struct sal_node *node = &to->nodes[i];
+        for (int j = 0; j < node->n_out; j++)
+            stays[i] |= node->out[j] >= 0 && needed[node->out[j]];
+        for (int j = 0; j < node->n_in && stays[i]; j++)
+            if (node->in[j] >= 0)
+                needed[node->in[j]] = true;
+    }
+    int n = 0;
+    for (int i = 0; i < to->n_nodes; i++) {
+        const struct sal_node node = to->nodes[i];
+        for (int j = 0; j < node.n_out; j++)
+            if (node.out[j] >= 0) {
+                to->values[node.out[j]].producer = stays[i] ? n : -1;
+                to->values[node.out[j]].live = stays[i];
+            }
+        if (stays[i])
+            to->nodes[n++] = node;
+    }
+    to->n_nodes = n;
+    return SAL_OK;
+}
+
 static enum sal_status lower_all(struct sal_lowering *l)
 {
     const struct sal_graph *from = l->from;
@@ -273,7 +307,7 @@ static enum sal_status lower_all(struct sal_lowering *l)
     for (int v = 0; v < from->n_values && !status; v++)
         if (l->options->kept[v] && l->blocked[v] >= 0)
             status = sal_lower_plain(l, v);
-    return status;
+    return status ? status : sweep(l);
 }
 
 enum sal_status sal_lower(struct sal_graph *to, const struct sal_graph *from,

@@ -138,6 +138,16 @@ void sal_conv_window_of(const struct sal_node *node, const struct sal_conv_geome
 extern const struct sal_op sal_op_Swish;
 const void *sal_swish_plain(void);
 
+/* The axis of a Gather from a tensor of that rank. */
+int sal_gather_axis(const struct sal_node *node, int rank);
+
+/* Whether a Softmax goes along the last of so many axes, and no further. */
+bool sal_softmax_is_last(const struct sal_node *node, int rank);
+
+/* The permutation of a Transpose that has one; NULL. */
+struct sal_int_list;
+const struct sal_int_list *sal_transpose_axes(const struct sal_node *node);
+
 /* Gemm without transposed A, alpha and beta 1: whether B is transposed. False: another. */
 bool sal_gemm_is_plain(const struct sal_node *node, bool *b_transposed);
 
@@ -163,12 +173,20 @@ bool sal_lower_gelu_at(const struct sal_lowering *l, int first, int chain,
 bool sal_lower_swish_of(const struct sal_lowering *l, int x, int chain, int *sigmoid,
                         int *product);
 
+/* Node is a Transpose from channels last to channels first, of four axes. */
+bool sal_lower_turns_first(const struct sal_node *node);
+
+/* The attribute of inner_rows.h for value v, channels first; NULL: no memory. */
+struct sal_blocked *sal_lower_rows_attr(struct sal_lowering *l, int v);
+
 /* ---- rules ---------------------------------------------------------------------------- */
 
+extern const struct sal_rule sal_lower_attention;
 extern const struct sal_rule sal_lower_conv;
 extern const struct sal_rule sal_lower_concat;
 extern const struct sal_rule sal_lower_gelu;
 extern const struct sal_rule sal_lower_linear;
+extern const struct sal_rule sal_lower_rows;
 extern const struct sal_rule sal_lower_pointwise;
 extern const struct sal_rule sal_lower_pool;
 extern const struct sal_rule sal_lower_swish;

@@ -1,18 +1,20 @@
 /* MatMul or Gemm with constant weights, and behind it a bias, and a sum or a gelu, as one
- * inner linear layer. */
+ * inner linear layer. Where it is turned to channels first, a scale per channel goes into
+ * the weights, and the sum is left to the turning. */
 #include <string.h>
 
 #include "inner_linear.h"
+#include "inner_rows.h"
 #include "kernel.h"
 #include "lower.h"
 
 enum { FORM = 16 }; /* of packs, beside those of convolutions */
 
 struct chain {
-    int product, bias, sum; /* nodes; -1: not there */
+    int product, bias, turn, scaling, sum; /* nodes; -1: not there */
     struct sal_gelu_nodes gelu;
     int last;
-    int base;  /* value of the bias; -1 */
+    int base, scale; /* values of the bias and the scale; -1 */
     int added; /* value that the sum adds; -1 */
     bool turned;
     int64_t c, k;
@@ -103,6 +105,30 @@ static void take_sum(const struct sal_lowering *l, struct chain *chain)
     chain->added = other;
 }
 
+/* One number per channel, which are first. */
+static bool is_scale(const struct sal_lowering *l, int v, int64_t k)
+{
+    const struct sal_tensor *t = sal_lower_constant(l, v);
+    int rank = t ? t->shape.rank : 0;
+    return (rank == 3 || rank == 4) && sal_shape_count(&t->shape) == k &&
+           t->shape.dim[rank - 3] == k;
+}
+
+static void take_turn(const struct sal_lowering *l, struct chain *chain)
+{
+    int next = sal_lower_next(l, chain->last);
+    if (next < 0 || !sal_lower_turns_first(&l->from->nodes[next]))
+        return;
+    chain->turn = chain->last = next;
+    int made = l->from->nodes[next].out[0];
+    next = sal_lower_next(l, next);
+    if (!is(l, next, "Mul") || !is_scale(l, other_input(l, next, made), chain->k) ||
+        !same_shape(l, made, l->from->nodes[next].out[0]))
+        return;
+    chain->scale = other_input(l, next, made);
+    chain->scaling = chain->last = next;
+}
+
 /* Nobody but the gelu reads what goes in. */
 static bool take_gelu(const struct sal_lowering *l, struct chain *chain, int head)
 {
@@ -125,54 +151,98 @@ static bool take_gelu(const struct sal_lowering *l, struct chain *chain, int hea
 static bool chain_of(const struct sal_lowering *l, int head, struct chain *chain)
 {
     *chain = (struct chain){
-        .product = head, .bias = -1, .sum = -1, .last = head, .base = -1, .added = -1};
+        .product = head, .bias = -1, .turn = -1, .scaling = -1, .sum = -1,
+        .last = head, .base = -1, .scale = -1, .added = -1};
     if (!take_product(l, head, chain))
         return false;
     take_bias(l, chain);
-    if (!take_gelu(l, chain, head))
-        take_sum(l, chain);
+    if (take_gelu(l, chain, head))
+        return true;
+    take_turn(l, chain);
+    take_sum(l, chain);
     return true;
 }
 
 static void fold(struct sal_lowering *l, const struct chain *chain)
 {
-    int nodes[8], n = 0;
-    nodes[n++] = chain->product;
-    if (chain->bias >= 0)
-        nodes[n++] = chain->bias;
-    if (chain->sum >= 0)
-        nodes[n++] = chain->sum;
+    const int own[] = {chain->product, chain->bias, chain->turn, chain->scaling, chain->sum};
+    int nodes[10], n = 0;
+    for (int i = 0; i < 5; i++)
+        if (own[i] >= 0)
+            nodes[n++] = own[i];
     for (int i = 0; i < chain->gelu.n; i++)
         nodes[n++] = chain->gelu.node[i];
     sal_lower_fold(l, nodes, n);
 }
 
-static enum sal_status emit(struct sal_lowering *l, const struct chain *chain)
+/* Bias and scale as the layer takes them. */
+static bool take_vectors(struct sal_lowering *l, const struct chain *chain,
+                         struct sal_inner_linear *linear)
+{
+    sal_real *base = sal_new(&l->to->arena, sal_real, sal_blocks(chain->k) * SAL_BLOCK);
+    const sal_real *scale =
+        chain->scale >= 0 ? sal_lower_tensor(l, chain->scale)->real : NULL;
+    if (!base)
+        return false;
+    for (int64_t i = 0; i < chain->k && chain->base >= 0; i++)
+        base[i] = sal_lower_tensor(l, chain->base)->real[i] * (scale ? scale[i] : 1);
+    linear->base = base;
+    linear->weights.k_scale = scale;
+    return true;
+}
+
+static struct sal_inner_linear *layer_of(struct sal_lowering *l, const struct chain *chain)
 {
     const struct sal_node *node = &l->from->nodes[chain->product];
-    struct sal_arena *arena = &l->to->arena;
-    struct sal_inner_linear *linear = sal_new(arena, struct sal_inner_linear, 1);
-    sal_real *base = sal_new(arena, sal_real, sal_blocks(chain->k) * SAL_BLOCK);
-    if (!linear || !base)
-        return sal_lower_no_memory(l);
-    if (chain->base >= 0)
-        memcpy(base, sal_lower_tensor(l, chain->base)->real,
-               sizeof(*base) * (size_t)chain->k);
+    struct sal_inner_linear *linear = sal_new(&l->to->arena, struct sal_inner_linear, 1);
+    if (!linear)
+        return NULL;
     *linear = (struct sal_inner_linear){
         .weights = {.c = chain->c,
                     .k = chain->k,
                     .w = sal_lower_tensor(l, node->in[1])->real,
                     .c_step = chain->turned ? 1 : chain->k,
                     .k_step = chain->turned ? chain->c : 1},
-        .base = base,
         .gelu = chain->gelu.n > 0,
     };
-    struct sal_pack_key key = {node->in[1], -1, FORM + 2 * chain->turned, NULL};
-    enum sal_status status = sal_inner_linear_init(linear, l->options->gradient,
-                                                   l->options->packs, key, l->err);
+    struct sal_pack_key key = {node->in[1], chain->scale, FORM + 2 * chain->turned, NULL};
+    bool done = take_vectors(l, chain, linear) &&
+                !sal_inner_linear_init(linear, l->options->gradient, l->options->packs, key,
+                                       l->err);
+    return done ? linear : NULL;
+}
+
+/* Rows, then blocks, to which the sum is added. */
+static enum sal_status emit_turned(struct sal_lowering *l, const struct chain *chain,
+                                   const struct sal_inner_linear *linear)
+{
+    const struct sal_node *node = &l->from->nodes[chain->product];
+    const struct sal_node *turn = &l->from->nodes[chain->turn];
+    int out = l->from->nodes[chain->last].out[0];
+    struct sal_blocked *attr = sal_lower_rows_attr(l, out);
+    int rows = sal_lower_value(l, node->name, &sal_lower_tensor(l, turn->in[0])->shape);
+    if (!attr || rows < 0)
+        return sal_lower_no_memory(l);
+    enum sal_status status =
+        sal_lower_emit(l, &sal_inner_linear, node->name, linear, node->in, 1, rows);
+    int in[2] = {rows, -1};
+    if (!status && chain->added >= 0)
+        status = sal_lower_blocked(l, chain->added, &in[1]);
+    return status ? status
+                  : sal_lower_emit_blocked(l, &sal_inner_from_rows, turn->name, attr, in,
+                                           chain->added >= 0 ? 2 : 1, out);
+}
+
+static enum sal_status emit(struct sal_lowering *l, const struct chain *chain)
+{
+    const struct sal_node *node = &l->from->nodes[chain->product];
+    const struct sal_inner_linear *linear = layer_of(l, chain);
     const int in[2] = {node->in[0], chain->added};
-    for (int i = 0; i < 2 && !status; i++)
-        status = sal_lower_plain(l, in[i]);
+    enum sal_status status = linear ? sal_lower_plain(l, in[0]) : sal_lower_no_memory(l);
+    if (!status && chain->turn >= 0)
+        return emit_turned(l, chain, linear);
+    if (!status)
+        status = sal_lower_plain(l, in[1]);
     return status ? status
                   : sal_lower_emit_plain(l, &sal_inner_linear, node->name, linear, in,
                                          chain->added >= 0 ? 2 : 1,

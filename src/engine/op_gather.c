@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "kernel.h"
+#include "lower.h"
 
 struct gather {
     int64_t axis;
@@ -15,6 +16,12 @@ static enum sal_status parse(struct sal_node *node, const struct sal_onnx_node *
         return sal_node_fail(node, err, SAL_LIMIT, "no memory");
     node->attr = gather;
     return sal_attr_int(source, "axis", 0, &gather->axis, err);
+}
+
+int sal_gather_axis(const struct sal_node *node, int rank)
+{
+    const struct gather *gather = node->attr;
+    return (int)(gather->axis < 0 ? gather->axis + rank : gather->axis);
 }
 
 static enum sal_status check_indices(const struct sal_infer *infer, int64_t dim,

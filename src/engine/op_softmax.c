@@ -1,4 +1,5 @@
 #include "lanes.h"
+#include "lower.h"
 #include "real.h"
 #include "rows.h"
 
@@ -29,6 +30,12 @@ static enum sal_status infer(const struct sal_infer *infer, struct sal_error *er
         status = sal_infer_axis(infer, softmax->axis, rank, past && softmax->axis >= 0,
                                 &axis, err);
     return status ? status : sal_infer_same(infer, err);
+}
+
+bool sal_softmax_is_last(const struct sal_node *node, int rank)
+{
+    const struct softmax *softmax = node->attr;
+    return softmax->axis == -1 || softmax->axis == rank - 1;
 }
 
 /* Before opset 13 a row is all from the axis on. */

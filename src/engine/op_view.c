@@ -1,5 +1,6 @@
 #include <inttypes.h>
 
+#include "lower.h"
 #include "walk.h"
 
 /*
@@ -125,6 +126,12 @@ static enum sal_status transpose_view(const struct sal_infer *infer, struct view
         view->stride[i] = stride[from];
     }
     return SAL_OK;
+}
+
+const struct sal_int_list *sal_transpose_axes(const struct sal_node *node)
+{
+    const struct sal_int_list *perm = node->attr;
+    return perm && perm->values ? perm : NULL;
 }
 
 static void transpose_carry(const struct sal_kernel *k, int input, int output,
