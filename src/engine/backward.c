@@ -194,18 +194,24 @@ static void zero_gradient(struct sal_run *run, int id)
         memset(run->back.grad[id], 0, size);
 }
 
-/* Gradients whose first visitor is node i begin at zero there, and not earlier:
- * the place may have held another one. */
+/* Gradients whose first visitor is node i begin there, at zero or with what it writes,
+ * and not earlier: the place may have held another one. */
 static void begin_gradients(struct sal_run *run, int i)
 {
     const struct sal_node *node = &run->graph->nodes[i];
+    struct sal_binding *binding = &run->bindings[i];
+    binding->fresh = 0;
     for (int j = 0; j < node->n_in; j++) {
         int id = node->in[j];
         bool again = false;
         for (int k = 0; k < j; k++)
             again |= node->in[k] == id;
-        if (id >= 0 && !again && run->bindings[i].dx[j] && run->back.first[id] == i &&
-            id != run->back.score)
+        if (id < 0 || again || !binding->dx[j] || run->back.first[id] != i ||
+            id == run->back.score)
+            continue;
+        if (node->op->begins && j < 32)
+            binding->fresh |= 1u << j;
+        else
             zero_gradient(run, id);
     }
 }

@@ -22,6 +22,7 @@ struct sal_kernel sal_binding_kernel(const struct sal_binding *binding,
         .out = (const struct sal_tensor *const *)binding->out,
         .dx = binding->dx,
         .dy = binding->dy,
+        .fresh = binding->fresh,
         .pool = pool,
     };
 }

@@ -14,6 +14,7 @@ struct sal_binding {
     struct sal_tensor **out;      /* [n_out] */
     sal_real **dx;                /* [n_in], NULLs */
     const sal_real **dy;          /* [n_out], NULLs */
+    unsigned fresh;               /* see struct sal_kernel */
 };
 
 /* Arrays of NULLs in arena; false: no memory. */

@@ -274,9 +274,11 @@ static void run_strip(const struct piece *piece, const struct sal_dense_class *c
 static void run_classes(const struct piece *piece)
 {
     const struct sal_dense *d = piece->job->d;
+    bool adds = piece->job->target->add || goes_through(piece->job);
     for (int c = 0; c < d->n_classes; c++)
-        for (int i = piece->strip0; d->classes[c].n_taps && i < piece->strip1; i++)
-            run_strip(piece, &d->classes[c], i);
+        for (int i = piece->strip0; i < piece->strip1; i++)
+            if (d->classes[c].n_taps || !adds)
+                run_strip(piece, &d->classes[c], i);
 }
 
 /* ---- squares -------------------------------------------------------------------- */

@@ -1,5 +1,7 @@
 #include "inner_conv.h"
 
+#include <string.h>
+
 #include "kernel.h"
 #include "real.h"
 #include "saliscope/pool.h"
@@ -134,23 +136,36 @@ static void back_to_added(const struct sal_kernel *k, int64_t from, int64_t to, 
     const struct sal_inner_conv *conv = k->node->attr;
     const sal_real *mask = clamps(conv) ? k->out[0]->real + from : NULL;
     struct sal_source dy = {k->dy[0] + from, mask, conv->low, conv->high};
-    sal_lanes()->add_masked(k->dx[1] + from, &dy, (size_t)(to - from));
+    bool fresh = k->fresh >> 1 & 1;
+    if (fresh && mask)
+        sal_lanes()->mask(k->dx[1] + from, &dy, (size_t)(to - from));
+    else if (fresh)
+        memcpy(k->dx[1] + from, dy.x, sizeof(sal_real) * (size_t)(to - from));
+    else
+        sal_lanes()->add_masked(k->dx[1] + from, &dy, (size_t)(to - from));
+}
+
+static void back_to_input(const struct sal_kernel *k)
+{
+    const struct sal_inner_conv *conv = k->node->attr;
+    bool fresh = k->fresh & 1, writes = conv->backward.tile || !conv->backward.dense.planar;
+    struct sal_source source = {k->dy[0], clamps(conv) ? k->out[0]->real : NULL, conv->low,
+                                conv->high};
+    struct sal_target target = {.low = -SAL_INFINITY, .high = SAL_INFINITY, .y = k->dx[0]};
+    if (!fresh)
+        target.add = k->dx[0];
+    else if (conv->before || !writes)
+        memset(k->dx[0], 0,
+               sizeof(sal_real) * (size_t)sal_shape_count(&k->in[0]->shape));
+    run_way(k, &conv->backward, &source, &target);
 }
 
 static void backward(const struct sal_kernel *k)
 {
-    const struct sal_inner_conv *conv = k->node->attr;
-    if (!k->dy[0])
-        return;
-    if (sal_kernel_dx(k, 1))
+    if (k->dx[0] && k->dy[0])
+        back_to_input(k);
+    if (sal_kernel_dx(k, 1) && k->dy[0])
         sal_split(k->pool, sal_shape_count(&k->out[0]->shape), SAL_TILE, back_to_added, k);
-    if (!k->dx[0])
-        return;
-    struct sal_source source = {k->dy[0], clamps(conv) ? k->out[0]->real : NULL, conv->low,
-                                conv->high};
-    struct sal_target target = {
-        .add = k->dx[0], .low = -SAL_INFINITY, .high = SAL_INFINITY, .y = k->dx[0]};
-    run_way(k, &conv->backward, &source, &target);
 }
 
 static size_t scratch(const struct sal_kernel *k, bool back)
@@ -180,6 +195,7 @@ static double macs(const struct sal_kernel *k)
         .max_out = 1,                                                                  \
         .forward = forward,                                                            \
         .backward = backward,                                                          \
+        .begins = true,                                                                \
         .scratch = scratch,                                                            \
         .macs = macs,                                                                  \
         .frugal = true,                                                                \

@@ -48,6 +48,7 @@ struct sal_kernel {
     const struct sal_tensor *const *out;
     sal_real *const *dx; /* per input: gradient to add to; NULL: not wanted */
     const sal_real *const *dy; /* per output; NULL: no gradient arrives */
+    unsigned fresh; /* of an operator that `begins`: bit i, dx[i] holds nothing yet */
     struct sal_pool *pool;
     sal_real *scratch;     /* threads x scratch_stride reals, not cleared */
     size_t scratch_stride; /* what scratch() asked for */
@@ -92,6 +93,9 @@ struct sal_op {
     /* dx[i] += the pull-back of dy. NULL: its derivative is zero or means nothing
      * (integers, shapes). in and out hold the values of the last forward. */
     void (*backward)(const struct sal_kernel *kernel);
+
+    bool begins; /* backward writes to what is fresh, in the order of inputs, and adds to
+                    what is not; else it always adds, to zeros at first */
 
     /* How `output` follows `input`. Filled beforehand: no axis followed, exact, whole
      * axes read. NULL: element by element, the input broadcast (and reshaped, where
