@@ -33,7 +33,7 @@ struct trial {
     struct sal_winograd g;
     bool flipped;
     sal_real *x, *mask, *w, *scale, *base, *add;
-    sal_real low, high;           /* of the mask */
+    sal_real low, high; /* of the mask */
     sal_real clamp_low, clamp_high;
     int64_t n_x, n_y; /* reals in blocks */
 };
@@ -105,8 +105,8 @@ static double plain(const struct trial *t, int64_t i, int64_t k, int64_t y, int6
     double sum = t->base ? (double)t->base[k] : 0;
     for (int64_t c = 0; c < g->in.c; c++)
         for (int tap = 0; tap < 9; tap++)
-            sum += weight(t, k, c, tap) * source(t, i, c, y + tap / 3 - g->pad_top,
-                                                 z + tap % 3 - g->pad_left);
+            sum += weight(t, k, c, tap) *
+                   source(t, i, c, y + tap / 3 - g->pad_top, z + tap % 3 - g->pad_left);
     sum += t->add ? (double)t->add[at] : 0;
     return fmin(fmax(sum, (double)t->clamp_low), (double)t->clamp_high);
 }
@@ -118,8 +118,8 @@ static sal_real *pack(const struct trial *t, struct sal_pool *pool)
     return packed;
 }
 
-/* The result on so many threads; images of the trial from `first` on. `add` goes through
- * y itself where in_place. */
+/* The result on so many threads; images of the trial from `first` on. `add` goes
+ * through y itself where in_place. */
 static sal_real *run(const struct trial *t, int threads, bool in_place)
 {
     struct sal_pool *pool = NULL;
@@ -131,7 +131,8 @@ static sal_real *run(const struct trial *t, int threads, bool in_place)
     sal_real *scratch = malloc(sizeof(*scratch) * stride * (size_t)threads);
     if (in_place && t->add)
         memcpy(y, t->add, sizeof(*y) * (size_t)t->n_y);
-    sal_winograd_run(&t->g, &(struct sal_source){t->x, t->mask, t->low, t->high}, packed,
+    sal_winograd_run(&t->g, &(struct sal_source){t->x, t->mask, t->low, t->high},
+                     packed,
                      &(struct sal_target){.base = t->base,
                                           .add = in_place && t->add ? y : t->add,
                                           .low = t->clamp_low,
@@ -168,14 +169,14 @@ static void expect_plain(const struct trial *t, const sal_real *y)
                     const double off = fabs(got - want) / tolerance(g);
                     worst = fmax(worst, off);
                     if (!(off <= 1))
-                        fail_msg("%s, tile %d, %lldx%lldx%lldx%lld -> %lldx%lldx%lld%s: "
-                                 "%.9g at %lld,%lld,%lld,%lld, expected %.9g",
-                                 sal_lanes()->name, g->tile, (long long)g->in.n,
-                                 (long long)g->in.c, (long long)g->in.h,
-                                 (long long)g->in.w, (long long)g->k,
-                                 (long long)g->out_h, (long long)g->out_w,
-                                 t->flipped ? ", flipped" : "", got, (long long)i,
-                                 (long long)k, (long long)r, (long long)s, want);
+                        fail_msg(
+                            "%s, tile %d, %lldx%lldx%lldx%lld -> %lldx%lldx%lld%s: "
+                            "%.9g at %lld,%lld,%lld,%lld, expected %.9g",
+                            sal_lanes()->name, g->tile, (long long)g->in.n,
+                            (long long)g->in.c, (long long)g->in.h, (long long)g->in.w,
+                            (long long)g->k, (long long)g->out_h, (long long)g->out_w,
+                            t->flipped ? ", flipped" : "", got, (long long)i,
+                            (long long)k, (long long)r, (long long)s, want);
                 }
 }
 
@@ -250,7 +251,8 @@ static struct trial image_of(const struct trial *t, int64_t i)
 {
     struct trial one = *t;
     const struct sal_winograd *g = &t->g;
-    const int64_t in = g->in.h * g->in.w * SAL_BLOCK, out = g->out_h * g->out_w * SAL_BLOCK;
+    const int64_t in = g->in.h * g->in.w * SAL_BLOCK,
+                  out = g->out_h * g->out_w * SAL_BLOCK;
     one.g.in.n = 1;
     one.n_x = t->n_x / g->in.n;
     one.n_y = t->n_y / g->in.n;
@@ -258,7 +260,8 @@ static struct trial image_of(const struct trial *t, int64_t i)
     one.mask = t->mask ? numbers(one.n_x) : NULL;
     one.add = t->add ? numbers(one.n_y) : NULL;
     for (int64_t b = 0; b < sal_blocks(g->in.c); b++) {
-        memcpy(one.x + b * in, t->x + (b * g->in.n + i) * in, sizeof(*t->x) * (size_t)in);
+        memcpy(one.x + b * in, t->x + (b * g->in.n + i) * in,
+               sizeof(*t->x) * (size_t)in);
         if (t->mask)
             memcpy(one.mask + b * in, t->mask + (b * g->in.n + i) * in,
                    sizeof(*t->x) * (size_t)in);
@@ -286,7 +289,7 @@ static void expect_image(const struct trial *t, int64_t i, const sal_real *all)
 static void same_bits(void)
 {
     /* Maps of every kind of cut: chunks per thread, one shared chunk, several. */
-    static const int64_t sizes[][5] = {{3, 64, 30, 33, 64}, {2, 32, 56, 56, 32},
+    static const int64_t sizes[][5] = {{3, 64, 30, 33, 64},   {2, 32, 56, 56, 32},
                                        {3, 128, 14, 14, 128}, {2, 256, 7, 7, 80},
                                        {3, 512, 9, 8, 40},    {2, 256, 28, 28, 48},
                                        {3, 1000, 13, 13, 33}, {1, 3, 3, 2, 1}};

@@ -1,6 +1,6 @@
 /*
- * Winograd's transforms of patches and of sums, F(2,3) and F(4,3), in both directions of
- * a tile. winograd.h has the matrices.
+ * Winograd's transforms of patches and of sums, F(2,3) and F(4,3), in both directions
+ * of a tile. winograd.h has the matrices.
  *
  * A transform goes along columns first, two rows of the result at a time, so that what
  * waits for the way along rows stays in 16 registers.
@@ -19,8 +19,8 @@ struct two {
     sal_vec plus, minus;
 };
 
-SAL_INLINE struct two in_pair(sal_vec x1, sal_vec x2, sal_vec x3, sal_vec x4, sal_real p,
-                              sal_real square)
+SAL_INLINE struct two in_pair(sal_vec x1, sal_vec x2, sal_vec x3, sal_vec x4,
+                              sal_real p, sal_real square)
 {
     const sal_vec even = x4 - square * x2, odd = x3 - square * x1;
     return (struct two){even + p * odd, even - p * odd};
@@ -32,7 +32,8 @@ SAL_INLINE sal_vec in_end(sal_vec low, sal_vec middle, sal_vec high)
     return high + A2 * B2 * low - (A2 + B2) * middle;
 }
 
-/* Two rows of the six along columns: `which` 0: of 0 and infinity, 1: of +-a, 2: +-b. */
+/* Two rows of the six along columns: `which` 0: of 0 and infinity, 1: of +-a, 2: +-b.
+ */
 SAL_INLINE struct two in_column(const sal_real *x, ptrdiff_t row, const int which)
 {
     const sal_vec x1 = sal_vec_load(x + row), x2 = sal_vec_load(x + 2 * row),
@@ -71,8 +72,8 @@ SAL_INLINE void in_4_rows(const sal_real *x, ptrdiff_t row, sal_real *v,
     in_row(minus, v + second * 6 * position, position);
 }
 
-static __attribute__((noinline)) void in_4(const sal_real *x, ptrdiff_t row, sal_real *v,
-                                           ptrdiff_t position)
+static __attribute__((noinline)) void in_4(const sal_real *x, ptrdiff_t row,
+                                           sal_real *v, ptrdiff_t position)
 {
     for (int part = 0; part < SAL_PARTS; part++, x += SAL_LANES, v += SAL_LANES) {
         in_4_rows(x, row, v, position, 0);
@@ -100,8 +101,8 @@ SAL_INLINE void in_2_row(const sal_real *x, ptrdiff_t row, sal_real *v,
     sal_vec_store(v + 3 * position, t[1] - t[3]);
 }
 
-static __attribute__((noinline)) void in_2(const sal_real *x, ptrdiff_t row, sal_real *v,
-                                           ptrdiff_t position)
+static __attribute__((noinline)) void in_2(const sal_real *x, ptrdiff_t row,
+                                           sal_real *v, ptrdiff_t position)
 {
     for (int part = 0; part < SAL_PARTS; part++, x += SAL_LANES, v += SAL_LANES) {
         in_2_row(x, row, v, position, 0);
@@ -131,7 +132,8 @@ static void gather(const struct sal_winograd_in *p, int64_t left, sal_real *patc
             for (int q = 0; q < SAL_BLOCK; q += SAL_LANES) {
                 sal_vec x = sal_vec_load(p->x + at + q);
                 if (p->mask)
-                    x = where_passed(x, sal_vec_load(p->mask + at + q), p->low, p->high);
+                    x = where_passed(x, sal_vec_load(p->mask + at + q), p->low,
+                                     p->high);
                 sal_vec_store(patch + q, x);
             }
         }
@@ -173,7 +175,7 @@ void SAL_NAMED(sal_winograd_in)(const struct sal_winograd_in *p)
     }
 }
 
-/* ---- out of positions -------------------------------------------------------------- */
+/* ---- out of positions --------------------------------------------------------- */
 
 /* Where a tile's pixels go: so many rows and columns of it lie in the image. */
 struct outlet {
@@ -184,7 +186,8 @@ struct outlet {
     sal_real low, high;
 };
 
-SAL_INLINE void put(const struct outlet *o, sal_vec sum, const int row, const int column)
+SAL_INLINE void put(const struct outlet *o, sal_vec sum, const int row,
+                    const int column)
 {
     if (row >= o->rows || column >= o->columns)
         return;

@@ -8,9 +8,9 @@
  * Half of that where patches took more reals than PATCHES. */
 enum { CHUNK = 28, PATCHES = 1 << 20 };
 
-/* How the work is cut: a job is a chunk of tiles, all images' in a row, and a part of the
- * output channels. It has patches of its own, as [blocks][positions][step][16], and sums
- * of one group of output blocks, as [width][chunk][positions][16]. */
+/* How the work is cut: a job is a chunk of tiles, all images' in a row, and a part of
+ * the output channels. It has patches of its own, as [blocks][positions][step][16], and
+ * sums of one group of output blocks, as [width][chunk][positions][16]. */
 struct cut {
     int64_t positions;     /* of a patch */
     int64_t rows, columns; /* tiles of an image */
@@ -27,9 +27,9 @@ static int64_t ratio_up(int64_t a, int64_t b)
     return (a + b - 1) / b;
 }
 
-/* Chunks fill the table's tile where there are many, and are even where threads have few
- * each. Where products would become small, threads share a chunk and each transforms its
- * patches anew: cheaper than to fetch what another one wrote. */
+/* Chunks fill the table's tile where there are many, and are even where threads have
+ * few each. Where products would become small, threads share a chunk and each
+ * transforms its patches anew: cheaper than to fetch what another one wrote. */
 static void cut_jobs(struct cut *c, int threads, int pixels)
 {
     const int64_t patch = c->positions * c->c_blocks * SAL_BLOCK;
@@ -69,7 +69,7 @@ static struct cut cut_of(const struct sal_winograd *g, int threads)
     return c;
 }
 
-/* ---- a chunk ------------------------------------------------------------------------- */
+/* ---- a chunk ------------------------------------------------------------------ */
 
 struct convolution {
     const struct sal_winograd *g;
@@ -98,8 +98,8 @@ static struct stretch stretch_at(const struct cut *c, int64_t t, int64_t end)
 }
 
 /* Block b of tiles first..end-1, into v. */
-static void transform_in(const struct convolution *f, int64_t b, int64_t first, int64_t end,
-                         sal_real *v)
+static void transform_in(const struct convolution *f, int64_t b, int64_t first,
+                         int64_t end, sal_real *v)
 {
     const struct sal_winograd *g = f->g;
     const int64_t plane = g->in.h * g->in.w * SAL_BLOCK;
@@ -129,7 +129,8 @@ static void transform_out(const struct convolution *f, int64_t b, int64_t first,
     const struct sal_winograd *g = f->g;
     const int64_t plane = g->out_h * g->out_w * SAL_BLOCK;
     struct sal_winograd_out out = {.tile = g->tile,
-                                   .base = f->to->base ? f->to->base + b * SAL_BLOCK : NULL,
+                                   .base =
+                                       f->to->base ? f->to->base + b * SAL_BLOCK : NULL,
                                    .low = f->to->low,
                                    .high = f->to->high,
                                    .h = g->out_h,
@@ -148,7 +149,8 @@ static void transform_out(const struct convolution *f, int64_t b, int64_t first,
 }
 
 /* The panel of weights of a position and group. */
-static const sal_real *panel_at(const struct convolution *f, int64_t position, int64_t group)
+static const sal_real *panel_at(const struct convolution *f, int64_t position,
+                                int64_t group)
 {
     const struct cut *c = &f->cut;
     return f->packed + (position * c->k_blocks + group * c->width) * c->c_blocks *
@@ -181,8 +183,9 @@ static void multiply(const struct convolution *f, int64_t position, int64_t grou
     const int64_t tiles = ratio_up(n, f->lanes->pixels);
     for (int64_t i = 0, from = 0; i < tiles; i++) {
         const int64_t to = n * (i + 1) / tiles;
-        /* Each fetches one line of so many that a channel has. */
-        t.soon = soon && i < width ? soon + i * SAL_BLOCK : NULL;
+        /* A product fetches one block's share of the panel. */
+        t.soon =
+            soon && i < width ? soon + i * c->c_blocks * SAL_BLOCK * SAL_BLOCK : NULL;
         f->lanes->tile(&t, 1, (int)(to - from), width);
         t.in += (to - from) * SAL_BLOCK;
         t.out += (to - from) * t.out_pixel;
@@ -224,7 +227,8 @@ static void do_job(void *context, int job, int worker)
 size_t sal_winograd_scratch(const struct sal_winograd *g, int threads)
 {
     const struct cut c = cut_of(g, threads);
-    return (size_t)(c.positions * SAL_BLOCK * (c.c_blocks * c.step + c.width * c.chunk) +
+    return (size_t)(c.positions * SAL_BLOCK *
+                        (c.c_blocks * c.step + c.width * c.chunk) +
                     SAL_BLOCK);
 }
 

@@ -3,14 +3,14 @@
  * layout, by F(2,3) or F(4,3).
  *
  * 2 x 2 or 4 x 4 outputs at once are y = A^T ((G w G^T) * (B^T x B)) A: 16 products
- * where plainly there are 36, or 36 for 144. Rows of B^T, G and columns of A^T belong to
- * points, rows of a polynomial's values: 0, +-1 and infinity for F(2,3), for F(4,3) those
- * of winograd_points.h. G w G^T is packed once, summed in double; the sum over channels is the
- * table's tile (lanes.h), one product of matrices per position.
+ * where plainly there are 36, or 36 for 144. Rows of B^T and G and columns of A^T belong
+ * to the points at which polynomials are evaluated: 0, +-1 and infinity for F(2,3), those
+ * of winograd_points.h for F(4,3). G w G^T is packed once, summed in double; the sum over
+ * channels is the table's tile (lanes.h), one product of matrices per position.
  *
- * An element's arithmetic depends on nothing but the shape of the image: results are the
- * same bits for any batch and any number of threads. An input that is not finite spoils
- * the outputs of its whole tile.
+ * An element's arithmetic depends on nothing but the shape of the image: results are
+ * the same bits for any batch and any number of threads. An input that is not finite
+ * spoils the outputs of its whole tile.
  */
 #ifndef SALISCOPE_ENGINE_WINOGRAD_H
 #define SALISCOPE_ENGINE_WINOGRAD_H
@@ -30,13 +30,14 @@ struct sal_winograd {
 size_t sal_winograd_packed(const struct sal_winograd *g);
 
 /* Packs w, [K][C][3][3]. `scale` is one factor per forward output channel, NULL: none.
- * flipped: for the gradient of the input of a convolution with these weights: g->in.c is
- * that one's K, g->k its C, and w and scale are laid out as they are there. */
+ * flipped: for the gradient of the input of a convolution with these weights: g->in.c
+ * is that one's K, g->k its C, and w and scale are laid out as they are there. */
 void sal_winograd_pack(const struct sal_winograd *g, const sal_real *w,
                        const sal_real *scale, bool flipped, sal_real *packed,
                        struct sal_pool *pool);
 
-/* Reals of scratch per thread. */
+/* Reals of scratch per thread: about 28 patches of all channels, 4 MiB at most unless
+ * there are very many. */
 size_t sal_winograd_scratch(const struct sal_winograd *g, int threads);
 
 /* scratch: as many times that as the pool has threads, one behind the other. */

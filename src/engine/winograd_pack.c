@@ -26,23 +26,28 @@ static void rows_of(int tile, double rows[SIDE_MAX][3])
     };
     for (int i = 0; i < tile + 1; i++) {
         const double *point = all[tile / 4][i];
-        for (int j = 0; j < 3; j++)
-            rows[i][j] = (j == 0 ? 1 : j == 1 ? point[0] : point[0] * point[0]) / point[1];
+        rows[i][0] = 1 / point[1];
+        rows[i][1] = point[0] / point[1];
+        rows[i][2] = point[0] * point[0] / point[1];
     }
     rows[tile + 1][0] = rows[tile + 1][1] = 0;
     rows[tile + 1][2] = 1;
 }
 
 /* w of output channels k..k+15 and input channel c, [3][3][16]; zeros past the last. */
-static void gather(const struct packing *p, int64_t k, int64_t c, double taps[9][SAL_BLOCK])
+static void gather(const struct packing *p, int64_t k, int64_t c,
+                   double taps[9][SAL_BLOCK])
 {
     const struct sal_winograd *g = p->g;
     for (int lane = 0; lane < SAL_BLOCK; lane++, k++) {
         const bool there = k < g->k && c < g->in.c;
-        const sal_real *w =
-            p->w + (!there ? 0 : p->flipped ? c * g->k + k : k * g->in.c + c) * 9;
-        const double scale =
-            !there ? 0 : p->scale ? (double)p->scale[p->flipped ? c : k] : 1;
+        const sal_real *w = p->w + (!there       ? 0
+                                    : p->flipped ? c * g->k + k
+                                                 : k * g->in.c + c) *
+                                       9;
+        const double scale = !there     ? 0
+                             : p->scale ? (double)p->scale[p->flipped ? c : k]
+                                        : 1;
         for (int i = 0; i < 9; i++)
             taps[i][lane] = there ? scale * (double)w[p->flipped ? 8 - i : i] : 0;
     }
@@ -52,7 +57,8 @@ static void gather(const struct packing *p, int64_t k, int64_t c, double taps[9]
 static void weigh(const double row[3], const double *x, ptrdiff_t step, double *y)
 {
     for (int lane = 0; lane < SAL_BLOCK; lane++)
-        y[lane] = row[0] * x[lane] + row[1] * x[lane + step] + row[2] * x[lane + 2 * step];
+        y[lane] =
+            row[0] * x[lane] + row[1] * x[lane + step] + row[2] * x[lane + 2 * step];
 }
 
 /* One output block, all input channels. */
@@ -62,8 +68,10 @@ static void pack_block(void *context, int block, int worker)
     const struct packing *p = context;
     const int side = p->g->tile + 2;
     const int64_t width = sal_lanes()->width, group = block / width;
-    const int64_t blocks = sal_blocks(p->g->k), channels = sal_blocks(p->g->in.c) * SAL_BLOCK;
-    const int64_t mine = blocks - group * width < width ? blocks - group * width : width;
+    const int64_t blocks = sal_blocks(p->g->k),
+                  channels = sal_blocks(p->g->in.c) * SAL_BLOCK;
+    const int64_t mine =
+        blocks - group * width < width ? blocks - group * width : width;
     sal_real *to = p->packed + (group * width * channels + block % width) * SAL_BLOCK;
     double rows[SIDE_MAX][3], taps[9][SAL_BLOCK], half[3][SAL_BLOCK], whole[SAL_BLOCK];
     rows_of(p->g->tile, rows);

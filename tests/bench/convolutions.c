@@ -1,13 +1,14 @@
 /*
- * Times 3x3 convolutions one by one: Winograd F(2,3) and F(4,3), and the plain sum on the
- * same tile.
+ * Times 3x3 convolutions one by one: Winograd F(2,3) and F(4,3), and the plain sum on
+ * the same tile.
  *
  *     convolutions [-t THREADS] [-s SECONDS] [-w] [-v VARIANT] [-k TABLE] [CxK@HxN ...]
  *
  * Without shapes: those of known networks. Variants of a shape take turns for SECONDS
- * (1), the least time counts. TABLE is the number of a table of kernels, 0 the plainest. Weights come from memory as in a network, unless -w (warm).
- * A line has what each reaches in GFLOP/s of the plain sum's operations: the greatest of
- * them tells how to compute that shape.
+ * (1), the least time counts. TABLE is the number of a table of kernels, 0 the
+ * plainest. Weights come from memory as in a network, unless -w (warm). A line has what
+ * each reaches in GFLOP/s of the plain sum's operations: the greatest of them tells how
+ * to compute that shape.
  */
 #include <sched.h>
 #include <stdatomic.h>
@@ -70,7 +71,7 @@ struct bench {
 
 struct variant {
     const char *name;
-    int tile; /* 0: plain */
+    int tile;    /* 0: plain */
     size_t size; /* of the weights */
     sal_real *copy[COPIES_MAX];
     int copies, turn;
@@ -103,9 +104,11 @@ static void plain_rows(const struct plain *p, int64_t image, int64_t group, int6
 {
     const struct shape *s = &p->b->shape;
     const struct sal_lanes *lanes = sal_lanes();
-    const int64_t wide = s->h + 2, plane = wide * wide * SAL_BLOCK, blocks = sal_blocks(s->c);
+    const int64_t wide = s->h + 2, plane = wide * wide * SAL_BLOCK,
+                  blocks = sal_blocks(s->c);
     const int width =
-        (int)(sal_blocks(s->k) - group * lanes->width < lanes->width ? 1 : lanes->width);
+        (int)(sal_blocks(s->k) - group * lanes->width < lanes->width ? 1
+                                                                     : lanes->width);
     const int64_t out = s->h * s->h * SAL_BLOCK;
     const int two = s->h <= lanes->pixels / 2 ? 2 : 1;
     ptrdiff_t taps[9];
@@ -149,7 +152,8 @@ static void plain_job(void *context, int job, int worker)
     (void)worker;
     const struct plain *p = context;
     const struct shape *s = &p->b->shape;
-    const int64_t groups = (sal_blocks(s->k) + sal_lanes()->width - 1) / sal_lanes()->width;
+    const int64_t groups =
+        (sal_blocks(s->k) + sal_lanes()->width - 1) / sal_lanes()->width;
     if (p->by_group) {
         plain_rows(p, job % s->n, job / s->n, 0, s->h);
         return;
@@ -163,7 +167,8 @@ static void plain_job(void *context, int job, int worker)
 static void plain(const struct bench *b, const sal_real *w)
 {
     const struct shape *s = &b->shape;
-    const int64_t groups = (sal_blocks(s->k) + sal_lanes()->width - 1) / sal_lanes()->width;
+    const int64_t groups =
+        (sal_blocks(s->k) + sal_lanes()->width - 1) / sal_lanes()->width;
     struct plain p = {.b = b, .w = w};
     int64_t most = 500 * 1024 / (s->c * (s->h + 2) * (int64_t)sizeof(sal_real));
     p.by_group = s->h <= 14 && groups > 1;
@@ -172,15 +177,16 @@ static void plain(const struct bench *b, const sal_real *w)
     sal_pool_run(b->pool, (int)(s->n * (p.by_group ? groups : p.parts)), plain_job, &p);
 }
 
-/* ---- turns ------------------------------------------------------------------------- */
+/* ---- turns -------------------------------------------------------------------- */
 
 static void prepare(const struct bench *b, struct variant *v)
 {
     const struct sal_winograd g = winograd_of(&b->shape, v->tile);
     if (v->skipped)
         return;
-    v->size = v->tile ? sal_winograd_packed(&g)
-                      : (size_t)(sal_blocks(b->shape.c) * sal_blocks(b->shape.k) * 9 * 256);
+    v->size = v->tile
+                  ? sal_winograd_packed(&g)
+                  : (size_t)(sal_blocks(b->shape.c) * sal_blocks(b->shape.k) * 9 * 256);
     sal_real *w = numbers((size_t)(b->shape.c * b->shape.k * 9));
     v->copies = b->warm ? 1 : (int)(COLD / (v->size * sizeof(*w)) + 1);
     if (v->copies > COPIES_MAX)
@@ -206,11 +212,11 @@ static void take_turn(const struct bench *b, struct variant *v)
         sal_pool_threads(b->pool) > 1 ? CLOCK_MONOTONIC : CLOCK_THREAD_CPUTIME_ID;
     const double begin = now(clock);
     if (v->tile)
-        sal_winograd_run(&g, &(struct sal_source){.x = b->x}, w,
-                         &(struct sal_target){
-                             .base = b->base, .low = 0, .high = SAL_INFINITY, .y = b->y},
-                         b->pool, b->scratch,
-                         sal_winograd_scratch(&g, sal_pool_threads(b->pool)));
+        sal_winograd_run(
+            &g, &(struct sal_source){.x = b->x}, w,
+            &(struct sal_target){
+                .base = b->base, .low = 0, .high = SAL_INFINITY, .y = b->y},
+            b->pool, b->scratch, sal_winograd_scratch(&g, sal_pool_threads(b->pool)));
     else
         plain(b, w);
     const double took = now(clock) - begin;
@@ -225,13 +231,15 @@ static size_t scratch_of(const struct shape *s, int threads)
     return (a > b ? a : b) * (size_t)threads;
 }
 
-static void measure(struct sal_pool *pool, const struct shape *s, double seconds, bool warm,
-                    const char *only)
+static void measure(struct sal_pool *pool, const struct shape *s, double seconds,
+                    bool warm, const char *only)
 {
-    struct variant all[] = {{.name = "plain"}, {.name = "F2", .tile = 2}, {.name = "F4", .tile = 4}};
+    struct variant all[] = {
+        {.name = "plain"}, {.name = "F2", .tile = 2}, {.name = "F4", .tile = 4}};
     enum { N = sizeof(all) / sizeof(*all) };
     const size_t cb = (size_t)sal_blocks(s->c), kb = (size_t)sal_blocks(s->k);
-    const size_t plane = (size_t)(s->n * s->h * s->h), wide = (size_t)((s->h + 2) * (s->h + 2));
+    const size_t plane = (size_t)(s->n * s->h * s->h),
+                 wide = (size_t)((s->h + 2) * (s->h + 2));
     sal_real *x = numbers(cb * plane * SAL_BLOCK), *y = reals(kb * plane * SAL_BLOCK);
     sal_real *padded = numbers(cb * (size_t)s->n * wide * SAL_BLOCK);
     sal_real *base = numbers(kb * SAL_BLOCK);
@@ -251,12 +259,12 @@ static void measure(struct sal_pool *pool, const struct shape *s, double seconds
         for (int i = 0; i < N; i++)
             take_turn(&b, &all[i]);
     const double work = 18.0 * (double)(s->c * s->k) * (double)plane;
-    printf("%4lld -> %4lld @%3lld x%lld ", (long long)s->c, (long long)s->k, (long long)s->h,
-           (long long)s->n);
+    printf("%4lld -> %4lld @%3lld x%lld ", (long long)s->c, (long long)s->k,
+           (long long)s->h, (long long)s->n);
     for (int i = 0; i < N; i++)
         if (!all[i].skipped)
             printf("  %s %8.3f ms %6.1f", all[i].name, all[i].best * 1e3,
-               work / all[i].best / 1e9);
+                   work / all[i].best / 1e9);
     printf("\n");
     fflush(stdout);
     for (int i = 0; i < N; i++)
@@ -285,12 +293,12 @@ static void pin(void *context, int job, int worker)
 }
 
 static const struct shape shapes[] = {
-    {64, 64, 56, 1},   {128, 128, 28, 1}, {256, 256, 14, 1},  {512, 512, 7, 1},
+    {64, 64, 56, 1},   {128, 128, 28, 1},  {256, 256, 14, 1}, {512, 512, 7, 1},
     {64, 64, 224, 1},  {128, 128, 112, 1}, {256, 256, 56, 1}, {512, 512, 28, 1},
-    {512, 512, 14, 1}, {128, 32, 56, 1},  {128, 32, 28, 1},   {128, 32, 14, 1},
-    {128, 32, 7, 1},   {64, 64, 56, 8},   {128, 128, 28, 8},  {256, 256, 14, 8},
+    {512, 512, 14, 1}, {128, 32, 56, 1},   {128, 32, 28, 1},  {128, 32, 14, 1},
+    {128, 32, 7, 1},   {64, 64, 56, 8},    {128, 128, 28, 8}, {256, 256, 14, 8},
     {512, 512, 7, 8},  {128, 128, 112, 8}, {256, 256, 56, 8}, {512, 512, 28, 8},
-    {512, 512, 14, 8}, {128, 32, 56, 8},  {128, 32, 28, 8},   {128, 32, 14, 8},
+    {512, 512, 14, 8}, {128, 32, 56, 8},   {128, 32, 28, 8},  {128, 32, 14, 8},
     {128, 32, 7, 8},
 };
 
