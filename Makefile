@@ -120,7 +120,7 @@ FUSED       := -ffp-contract=fast -Wno-psabi
 ISA_base    := -DSAL_ISA=base
 ISA_avx2    := -DSAL_ISA=avx2 -mavx2 -mfma
 ISA_avx512  := -DSAL_ISA=avx512 -mavx512f -mavx512bw -mavx512dq -mavx512vl -mavx2 \
-               -mfma -mprefer-vector-width=512
+               -mfma -mprefer-vector-width=512 -mtune=icelake-server
 
 define isa_rule
 $B/src/engine/lanes_%.$1.o: src/engine/lanes_%.c
