@@ -162,7 +162,11 @@ static struct sal_run *run_keeping(const struct sal_graph *graph, const int *kee
     struct sal_run *run;
     struct sal_error err;
     const struct sal_run_options options = {
-        .gradient = gradient, .keep = keep, .n_keep = n, .memory = (size_t)1 << 26};
+        .gradient = gradient,
+        .plain = true, /* fused nodes would round otherwise */
+        .keep = keep,
+        .n_keep = n,
+        .memory = (size_t)1 << 26};
     if (sal_run_open_graph(&run, graph, &options, &err))
         fail_msg("%s", err.text);
     fill(sal_run_tensor(run, graph->inputs[0]));

@@ -155,13 +155,20 @@ enum sal_status sal_run_expect(struct sal_run *run, const int *keep, int n_keep,
     return SAL_OK;
 }
 
-/* Others may have been overwritten, or fused away. */
-static enum sal_status check_kept(const struct sal_run *run, int id, struct sal_error *err)
+/* What is not kept may have been overwritten, or fused away. */
+static enum sal_status check_value(const struct sal_run *run, int id, struct sal_error *err)
 {
-    if (run->kept[id])
-        return SAL_OK;
-    return sal_fail(err, SAL_USAGE, "the run does not keep '%.120s', as a gradient needs",
-                    run->graph->values[id].name);
+    const struct sal_graph *graph = run->graph;
+    if (id < 0 || id >= graph->n_values)
+        return sal_fail(err, SAL_USAGE, "tensor %d does not exist", id);
+    if (!run->kept[id])
+        return sal_fail(err, SAL_USAGE, "the run does not keep '%.120s', as a gradient needs",
+                        graph->values[id].name);
+    if (!has_gradient(graph, id))
+        return sal_fail(err, SAL_USAGE,
+                        "there is no gradient for '%.120s': it is constant, integer or not "
+                        "computed", graph->values[id].name);
+    return SAL_OK;
 }
 
 static enum sal_status check_backward(const struct sal_run *run, int score,
@@ -172,19 +179,10 @@ static enum sal_status check_backward(const struct sal_run *run, int score,
         return sal_fail(err, SAL_USAGE, "a backward needs a forward that keeps gradients");
     if (n_wrt < 1 || n_wrt > graph->n_values)
         return sal_fail(err, SAL_USAGE, "a gradient needs a tensor to be taken for");
-    enum sal_status status = check_kept(run, score, err);
+    enum sal_status status = check_value(run, score, err);
     for (int i = 0; i < n_wrt && !status; i++)
-        status = check_kept(run, wrt[i], err);
-    if (status)
-        return status;
-    if (!has_gradient(graph, score))
-        return sal_fail(err, SAL_USAGE, "the score is not a tensor the model computes");
-    for (int i = 0; i < n_wrt; i++)
-        if (!has_gradient(graph, wrt[i]))
-            return sal_fail(err, SAL_USAGE,
-                            "there is no gradient for a tensor that is constant, "
-                            "integer or not computed");
-    return SAL_OK;
+        status = check_value(run, wrt[i], err);
+    return status;
 }
 
 static void zero_gradient(struct sal_run *run, int id)

@@ -240,18 +240,9 @@ static enum sal_status count(struct sal_model *model, struct sal_error *err)
         struct sal_kernel kernel = sal_binding_kernel(&binding, NULL);
         figures->macs += node->op->macs(&kernel);
     }
-    struct sal_interval *at = sal_new(&scratch, struct sal_interval, graph->n_values);
-    struct sal_place *place = sal_new(&scratch, struct sal_place, graph->n_values);
-    bool *kept = sal_new(&scratch, bool, graph->n_values);
-    if (at && place && kept) {
-        for (int i = 0; i < graph->n_outputs; i++)
-            kept[graph->outputs[i]] = true;
-        for (int i = 0; i < graph->n_inputs; i++)
-            kept[graph->inputs[i]] = true;
-        figures->gradient_bytes = sal_run_plan(graph, kept, true, at, place);
-        figures->forward_bytes = sal_run_plan(graph, kept, false, at, place);
-    }
     sal_arena_release(&scratch);
+    figures->forward_bytes = sal_run_size(graph, false);
+    figures->gradient_bytes = sal_run_size(graph, true);
     return status;
 }
 

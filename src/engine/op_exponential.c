@@ -220,6 +220,7 @@ BY_VALUE(tanh, 1 - y[i] * y[i])
         .infer = sal_infer_same_real,                                                  \
         .forward = family##_forward,                                                     \
         .backward = family##_backward,                                                   \
+        .in_place = 1u << 0,                                                             \
         .frugal = true,                                                                  \
         .reads = {{.in = of_x, .out = of_y}},                                            \
     };

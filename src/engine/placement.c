@@ -92,3 +92,23 @@ size_t sal_run_plan(const struct sal_graph *graph, const bool *kept, bool gradie
     size_t joined = plan(graph, kept, gradient, true, at, place);
     return joined <= apart ? joined : plan(graph, kept, gradient, false, at, place);
 }
+
+size_t sal_run_size(const struct sal_graph *graph, bool gradient)
+{
+    const size_t n = (size_t)graph->n_values;
+    struct sal_interval *at = calloc(n, sizeof(*at));
+    struct sal_place *place = calloc(n, sizeof(*place));
+    bool *kept = calloc(n, sizeof(*kept));
+    size_t size = 0;
+    if (at && place && kept) {
+        for (int i = 0; i < graph->n_outputs; i++)
+            kept[graph->outputs[i]] = true;
+        for (int i = 0; i < graph->n_inputs; i++)
+            kept[graph->inputs[i]] = true;
+        size = sal_run_plan(graph, kept, gradient, at, place);
+    }
+    free(at);
+    free(place);
+    free(kept);
+    return size;
+}

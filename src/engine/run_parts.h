@@ -27,4 +27,7 @@ enum sal_status sal_run_pass(struct sal_run *run, struct sal_job *job,
 size_t sal_run_plan(const struct sal_graph *graph, const bool *kept, bool gradient,
                     struct sal_interval *at, struct sal_place *place);
 
+/* That size where inputs and outputs are kept; 0 without memory. */
+size_t sal_run_size(const struct sal_graph *graph, bool gradient);
+
 #endif
