@@ -93,6 +93,14 @@ struct sal_depthwise {
 
 /* y[i] = f(x[i]), y may be x; the same bits wherever an array is cut. */
 typedef void sal_map(sal_real *y, const sal_real *x, int64_t n);
+
+/* Lanes at..at+n-1 of a pixel: n values for each pixel, `step` elements apart. */
+struct sal_segment {
+    const sal_real *from;
+    ptrdiff_t step; /* 16, or 0 where all pixels get the same */
+    int at, n;
+};
+
 struct sal_planes;
 
 /* Winograd's transforms take a row of n patches of one block of channels of one image,
@@ -201,6 +209,16 @@ struct sal_lanes {
     void (*add_pixel)(sal_real *x, int64_t n, const sal_real *y);
     void (*winograd_in)(const struct sal_winograd_in *patches);
     void (*winograd_out)(const struct sal_winograd_out *tiles);
+
+    /* n pixels y made of segments, in the order of their lanes, that fill all 16. Past
+     * a segment's values but the last pixel's there are more, which are not used. */
+    void (*join)(const struct sal_segment *segments, int n_segments, int64_t n,
+                 sal_real *y);
+
+    /* Adds segments to n pixels dx, whose other lanes stay. Beside a segment's values
+     * but the first and the last pixel's there are others, which are not used. */
+    void (*join_back)(const struct sal_segment *segments, int n_segments, int64_t n,
+                      sal_real *dx);
 };
 
 /* The table in use. */

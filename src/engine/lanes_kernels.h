@@ -60,6 +60,10 @@ void SAL_NAMED(sal_mean)(const sal_real *x, int64_t n, sal_real *y);
 void SAL_NAMED(sal_add_pixel)(sal_real *x, int64_t n, const sal_real *y);
 void SAL_NAMED(sal_winograd_in)(const struct sal_winograd_in *patches);
 void SAL_NAMED(sal_winograd_out)(const struct sal_winograd_out *tiles);
+void SAL_NAMED(sal_join)(const struct sal_segment *segments, int n_segments, int64_t n,
+                         sal_real *y);
+void SAL_NAMED(sal_join_back)(const struct sal_segment *segments, int n_segments,
+                              int64_t n, sal_real *dx);
 #endif
 
 /* The tables themselves. */

@@ -45,4 +45,6 @@ const struct sal_lanes SAL_NAMED(sal_lanes) = {
     .add_pixel = SAL_NAMED(sal_add_pixel),
     .winograd_in = SAL_NAMED(sal_winograd_in),
     .winograd_out = SAL_NAMED(sal_winograd_out),
+    .join = SAL_NAMED(sal_join),
+    .join_back = SAL_NAMED(sal_join_back),
 };
