@@ -40,7 +40,8 @@ static void forward_pixels(const struct sal_kernel *k, int64_t from, int64_t to,
         const int64_t block = from / pixels, at = from * SAL_BLOCK;
         const int64_t n = sal_least(to, (block + 1) * pixels) - from;
         const struct sal_affine affine = affine_of(k, block);
-        sal_lanes()->affine(k->out[0]->real + at, k->in[X]->real + at, &affine, (size_t)n);
+        sal_lanes()->affine(k->out[0]->real + at, k->in[X]->real + at, &affine,
+                            (size_t)n);
         from += n;
     }
 }
