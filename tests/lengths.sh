@@ -3,7 +3,7 @@
 # (tables of data excepted). A function's braces stand in column 0.
 awk -v most=100 -v most_file=600 '
 FNR == 1 { open = 0; name = "" }
-/^[a-z].*\(/ { name = $0; sub(/\(.*/, "", name); sub(/.*[ *]/, "", name); top = FNR }
+/^[A-Za-z].*\(/ { name = $0; sub(/\(.*/, "", name); sub(/.*[ *]/, "", name); top = FNR }
 /^\{/ { open = top }
 /^\}[ \t]*$/ && open {
     length_of[++n] = FNR - open + 1

@@ -16,8 +16,7 @@ static enum sal_status infer(const struct sal_infer *infer, struct sal_error *er
     return status ? status : sal_infer_like(infer, 0, infer->in[0], &shape, err);
 }
 
-/* ---- rows of all planes -------------------------------------------------------------
- */
+/* ---- rows of all planes --------------------------------------------------------- */
 
 /* A plane is one of a block and an image; its pixels have 16 elements. */
 static struct sal_planes planes_of(const struct sal_kernel *k)
@@ -62,8 +61,7 @@ static void each_plane(const struct sal_kernel *k, int64_t height, int64_t from,
     }
 }
 
-/* ---- forward and back ---------------------------------------------------------------
- */
+/* ---- forward and back ----------------------------------------------------------- */
 
 #define PASS(name, axis_dims)                                                          \
     static void name##_rows(const struct sal_kernel *k, int64_t from, int64_t to,      \
@@ -118,7 +116,7 @@ static void average_backward_plane(const struct sal_kernel *k,
 
 PASS(average_backward, k->in[0])
 
-#define ROW(variable, label, the_forward, the_backward)                                \
+#define ROW(variable, label, the_forward, the_backward, reads_values)                  \
     const struct sal_op variable = {                                                   \
         .name = label,                                                                 \
         .since = 1,                                                                    \
@@ -130,6 +128,8 @@ PASS(average_backward, k->in[0])
         .forward = the_forward,                                                        \
         .backward = the_backward,                                                      \
         .carry = sal_carry_in_order,                                                   \
+        .frugal = true,                                                                \
+        .reads = {{.in = reads_values, .out = reads_values}},                          \
     };
 
 static void max_back(const struct sal_kernel *k)
@@ -144,11 +144,10 @@ static void average_back(const struct sal_kernel *k)
         average_backward(k);
 }
 
-ROW(sal_inner_max_pool, "inner max pool", max_forward, max_back)
-ROW(sal_inner_average_pool, "inner average pool", average_forward, average_back)
+ROW(sal_inner_max_pool, "inner max pool", max_forward, max_back, 1)
+ROW(sal_inner_average_pool, "inner average pool", average_forward, average_back, 0)
 
-/* ---- the whole plane ----------------------------------------------------------------
- */
+/* ---- the whole plane ------------------------------------------------------------ */
 
 static enum sal_status mean_infer(const struct sal_infer *infer, struct sal_error *err)
 {
@@ -168,9 +167,12 @@ static void mean_planes(const struct sal_kernel *k, int64_t from, int64_t to,
 {
     (void)worker;
     const int64_t n = pixels_of(k);
-    for (int64_t p = from; p < to; p++)
-        sal_lanes()->mean(k->in[0]->real + p * n * SAL_BLOCK, n,
-                          k->out[0]->real + p * SAL_BLOCK);
+    for (int64_t p = from; p < to; p++) {
+        sal_real *y = k->out[0]->real + p * SAL_BLOCK;
+        sal_lanes()->sum_pixels(k->in[0]->real + p * n * SAL_BLOCK, NULL, n, y);
+        for (int lane = 0; lane < SAL_BLOCK; lane++)
+            y[lane] /= (sal_real)n;
+    }
 }
 
 static void mean_gradient(const struct sal_kernel *k, int64_t from, int64_t to,
@@ -216,4 +218,5 @@ const struct sal_op sal_inner_mean = {
     .forward = mean_forward,
     .backward = mean_backward,
     .carry = sal_carry_in_order,
+    .frugal = true,
 };

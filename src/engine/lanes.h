@@ -93,6 +93,14 @@ struct sal_depthwise {
 
 /* y[i] = f(x[i]), y may be x; the same bits wherever an array is cut. */
 typedef void sal_map(sal_real *y, const sal_real *x, int64_t n);
+
+/* Lanes at..at+n-1 of a pixel: n values for each pixel, `step` elements apart. */
+struct sal_segment {
+    const sal_real *from;
+    ptrdiff_t step; /* 16, or 0 where all pixels get the same */
+    int at, n;
+};
+
 struct sal_planes;
 
 /* Winograd's transforms take a row of n patches of one block of channels of one image,
@@ -150,6 +158,13 @@ struct sal_lanes {
     /* to[i] += that, or x[i] where there is no mask */
     void (*add_masked)(sal_real *to, const struct sal_source *from, size_t n);
 
+    /* y = x kept within low..high, NaN too, and its pull-back: dx += dy where x lies
+     * within them; bounds included, but for the lower one where it is open. Any n. */
+    void (*clamp)(const sal_real *x, int64_t n, sal_real low, sal_real high,
+                  sal_real *y);
+    void (*clamp_back)(const sal_real *x, const sal_real *dy, int64_t n, sal_real low,
+                       sal_real high, bool open, sal_real *dx);
+
     /* gelu by the normal distribution, not by tanh; swish with an alpha of 1. Accuracy:
      * lanes_functions.h. */
     sal_map *exp, *erf, *tanh, *sigmoid, *gelu, *gelu_slope, *swish, *hard_swish;
@@ -196,11 +211,25 @@ struct sal_lanes {
                               const sal_real *dy, sal_real *dx, int64_t from,
                               int64_t to);
 
-    /* y[16] = the mean over n pixels x; x of n pixels += 16 values y. */
-    void (*mean)(const sal_real *x, int64_t n, sal_real *y);
+    /* With 16 values y for all of n pixels: y = the sum of x * times (NULL: of x);
+     * x += y; x += times * y. */
+    void (*sum_pixels)(const sal_real *x, const sal_real *times, int64_t n,
+                       sal_real *y);
     void (*add_pixel)(sal_real *x, int64_t n, const sal_real *y);
+    void (*add_scaled)(sal_real *x, const sal_real *times, int64_t n, const sal_real *y);
+
     void (*winograd_in)(const struct sal_winograd_in *patches);
     void (*winograd_out)(const struct sal_winograd_out *tiles);
+
+    /* n pixels y made of segments, in the order of their lanes, that fill all 16. Past
+     * a segment's values but the last pixel's there are more, which are not used. */
+    void (*join)(const struct sal_segment *segments, int n_segments, int64_t n,
+                 sal_real *y);
+
+    /* Adds segments to n pixels dx, whose other lanes stay. Beside a segment's values
+     * but the first and the last pixel's there are others, which are not used. */
+    void (*join_back)(const struct sal_segment *segments, int n_segments, int64_t n,
+                      sal_real *dx);
 };
 
 /* The table in use. */

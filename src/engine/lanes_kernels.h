@@ -22,6 +22,10 @@ void SAL_NAMED(sal_affine)(sal_real *to, const sal_real *x,
 void SAL_NAMED(sal_affine_back)(sal_real *dx, const sal_real *dy, const sal_real *x,
                                 const struct sal_affine *affine, size_t n);
 void SAL_NAMED(sal_add_masked)(sal_real *to, const struct sal_source *from, size_t n);
+void SAL_NAMED(sal_clamp)(const sal_real *x, int64_t n, sal_real low, sal_real high,
+                          sal_real *y);
+void SAL_NAMED(sal_clamp_back)(const sal_real *x, const sal_real *dy, int64_t n,
+                               sal_real low, sal_real high, bool open, sal_real *dx);
 void SAL_NAMED(sal_map_exp)(sal_real *y, const sal_real *x, int64_t n);
 void SAL_NAMED(sal_map_erf)(sal_real *y, const sal_real *x, int64_t n);
 void SAL_NAMED(sal_map_tanh)(sal_real *y, const sal_real *x, int64_t n);
@@ -56,10 +60,17 @@ void SAL_NAMED(sal_average_pool)(const struct sal_planes *g, bool include_pad,
 void SAL_NAMED(sal_average_pool_back)(const struct sal_planes *g, bool include_pad,
                                       const sal_real *dy, sal_real *dx, int64_t from,
                                       int64_t to);
-void SAL_NAMED(sal_mean)(const sal_real *x, int64_t n, sal_real *y);
+void SAL_NAMED(sal_sum_pixels)(const sal_real *x, const sal_real *times, int64_t n,
+                               sal_real *y);
 void SAL_NAMED(sal_add_pixel)(sal_real *x, int64_t n, const sal_real *y);
+void SAL_NAMED(sal_add_scaled)(sal_real *x, const sal_real *times, int64_t n,
+                               const sal_real *y);
 void SAL_NAMED(sal_winograd_in)(const struct sal_winograd_in *patches);
 void SAL_NAMED(sal_winograd_out)(const struct sal_winograd_out *tiles);
+void SAL_NAMED(sal_join)(const struct sal_segment *segments, int n_segments, int64_t n,
+                         sal_real *y);
+void SAL_NAMED(sal_join_back)(const struct sal_segment *segments, int n_segments,
+                              int64_t n, sal_real *dx);
 #endif
 
 /* The tables themselves. */

@@ -193,39 +193,3 @@ void SAL_NAMED(sal_average_pool_back)(const struct sal_planes *g, bool include_p
         }
     })
 }
-
-/* ---- the whole plane ----------------------------------------------------------------
- */
-
-/* Sums of up to so many pixels each are added up: long sums stay accurate. */
-enum { PARTIAL = 256, AT_ONCE = 4 };
-
-static sal_vec sum_part(const sal_real *x, int64_t n)
-{
-    sal_vec sum[AT_ONCE] = {{0}};
-    int64_t i = 0;
-    for (; i + AT_ONCE <= n; i += AT_ONCE)
-        for (int j = 0; j < AT_ONCE; j++)
-            sum[j] += sal_vec_load(x + (i + j) * SAL_BLOCK);
-    for (; i < n; i++)
-        sum[0] += sal_vec_load(x + i * SAL_BLOCK);
-    return (sum[0] + sum[1]) + (sum[2] + sum[3]);
-}
-
-void SAL_NAMED(sal_mean)(const sal_real *x, int64_t n, sal_real *y)
-{
-    for (int part = 0; part < SAL_BLOCK; part += SAL_LANES) {
-        sal_vec sum = {0};
-        for (int64_t i = 0; i < n; i += PARTIAL)
-            sum +=
-                sum_part(x + i * SAL_BLOCK + part, n - i < PARTIAL ? n - i : PARTIAL);
-        sal_vec_store(y + part, sum / sal_vec_of((sal_real)n));
-    }
-}
-
-void SAL_NAMED(sal_add_pixel)(sal_real *x, int64_t n, const sal_real *y)
-{
-    for (int64_t i = 0; i < n; i++, x += SAL_BLOCK)
-        for (int part = 0; part < SAL_BLOCK; part += SAL_LANES)
-            sal_vec_store(x + part, sal_vec_load(x + part) + sal_vec_load(y + part));
-}

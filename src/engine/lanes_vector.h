@@ -133,6 +133,15 @@ SAL_INLINE sal_lane_mask sal_vec_less(sal_vec a, sal_vec b)
 #endif
 }
 
+SAL_INLINE sal_lane_mask sal_vec_no_more(sal_vec a, sal_vec b)
+{
+#if defined(__AVX512F__) && !defined(SAL_DOUBLE)
+    return _mm512_cmp_ps_mask((__m512)a, (__m512)b, _CMP_LE_OQ);
+#else
+    return a <= b;
+#endif
+}
+
 /* Lanes of a that are not in b. */
 SAL_INLINE sal_lane_mask sal_lanes_but(sal_lane_mask a, sal_lane_mask b)
 {

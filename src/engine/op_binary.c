@@ -1,5 +1,5 @@
+#include "pixels.h"
 #include "real.h"
-#include "walk.h"
 
 /* ---- shapes ------------------------------------------------------------------ */
 
@@ -97,19 +97,24 @@ static void walk_init(struct sal_walk *walk, const struct sal_kernel *k)
 
 /* ---- loops ------------------------------------------------------------------- */
 
-static void forward(const struct sal_kernel *k, void (*real)(const struct sal_stretch *),
+static void forward(const struct sal_kernel *k, enum sal_pixels_kind kind,
+                    void (*real)(const struct sal_stretch *),
                     void (*integer)(const struct sal_stretch *))
 {
     struct sal_walk walk;
     walk_init(&walk, k);
-    sal_walk_each(&walk, k, k->out[0]->kind == SAL_REAL ? real : integer);
+    if (!sal_pixels_forward(&walk, kind, k))
+        sal_walk_each(&walk, k, k->out[0]->kind == SAL_REAL ? real : integer);
 }
 
-static void backward(const struct sal_kernel *k, void (*to_a)(const struct sal_stretch *),
+static void backward(const struct sal_kernel *k, enum sal_pixels_kind kind,
+                     void (*to_a)(const struct sal_stretch *),
                      void (*to_b)(const struct sal_stretch *))
 {
     struct sal_walk walk;
     walk_init(&walk, k);
+    if (sal_pixels_backward(&walk, kind, k))
+        return;
     if (k->dx[0])
         sal_walk_reduce(&walk, 0, k, to_a);
     if (k->dx[1])
@@ -117,7 +122,7 @@ static void backward(const struct sal_kernel *k, void (*to_a)(const struct sal_s
 }
 
 #define LOOP_REAL(sa, sb, value)                                                 \
-    for (int64_t i = 0; i < s->count; i++) {                                     \
+    for (int64_t i = 0; i < count; i++) {                                        \
         const sal_real a = in_a[i * (sa)], b = in_b[i * (sb)];                   \
         out[i] = value;                                                          \
     }
@@ -152,6 +157,8 @@ enum { PARTIAL = 256 }; /* terms of a partial sum, to keep long sums accurate */
         int64_t i = 0, end = s->count;                                           \
         if (s->step[t] && sa == 1 && sb == 1) {                                  \
             LOOP_GRADIENT(1, 1, 1, dx[i], slope)                                 \
+        } else if (s->step[t] && sa == 1) {                                      \
+            LOOP_GRADIENT(1, 0, 1, dx[i], slope)                                 \
         } else if (s->step[t]) {                                                 \
             LOOP_GRADIENT(sa, sb, 1, dx[i], slope)                               \
         } else {                                                                 \
@@ -168,12 +175,13 @@ enum { PARTIAL = 256 }; /* terms of a partial sum, to keep long sums accurate */
 
 /* The loops of one operator: its value of a and b, in integers too, and what dy adds
  * to da and to db. */
-#define LOOPS(op_name, value, int_value, slope_a, slope_b)                       \
+#define LOOPS(op_name, kind, value, int_value, slope_a, slope_b)                 \
     static void op_name##_real(const struct sal_stretch *s)                      \
     {                                                                            \
         const sal_real *in_a = s->k->in[0]->real + s->at[0];                     \
         const sal_real *in_b = s->k->in[1]->real + s->at[1];                     \
         sal_real *out = s->k->out[0]->real + s->at[2];                           \
+        const int64_t count = s->count;                                          \
         if (s->step[0] && s->step[1])                                            \
             LOOP_REAL(1, 1, value)                                               \
         else if (s->step[0])                                                     \
@@ -193,11 +201,11 @@ enum { PARTIAL = 256 }; /* terms of a partial sum, to keep long sums accurate */
     GRADIENT(op_name##_to_b, 1, slope_b)                                         \
     static void op_name##_forward(const struct sal_kernel *k)                    \
     {                                                                            \
-        forward(k, op_name##_real, op_name##_int);                               \
+        forward(k, kind, op_name##_real, op_name##_int);                         \
     }                                                                            \
     static void op_name##_backward(const struct sal_kernel *k)                   \
     {                                                                            \
-        backward(k, op_name##_to_a, op_name##_to_b);                             \
+        backward(k, kind, op_name##_to_a, op_name##_to_b);                       \
     }
 
 /* What a slope is made of. */
@@ -224,8 +232,8 @@ enum { OF_A = 1, OF_B = 2, OF_Y = 4 };
     };
 
 /* One operator: as LOOPS, and what each slope is made of. */
-#define BINARY(op_name, value, int_value, slope_a, of_a, slope_b, of_b)          \
-    LOOPS(op_name, value, int_value, slope_a, slope_b)                           \
+#define BINARY(op_name, kind, value, int_value, slope_a, of_a, slope_b, of_b)    \
+    LOOPS(op_name, kind, value, int_value, slope_a, slope_b)                     \
     ROW(op_name, 1, parse, binary_infer, of_a, of_b)
 
 /* Integers wrap; nothing here is undefined. */
@@ -237,14 +245,14 @@ static int64_t quotient(int64_t a, int64_t b)
     return b == 0 ? 0 : b == -1 ? WRAPPED(0, -, a) : a / b;
 }
 
-BINARY(Add, a + b, WRAPPED(a, +, b), dy, 0, dy, 0)
-BINARY(Sub, a - b, WRAPPED(a, -, b), dy, 0, -dy, 0)
-BINARY(Mul, (a) * b, WRAPPED(a, *, b), (dy) * b, OF_B, (dy) * a, OF_A)
-BINARY(Div, a / b, quotient(a, b), dy / b, OF_B, -dy * y / b, OF_B | OF_Y)
+BINARY(Add, SAL_PIXELS_ADD, a + b, WRAPPED(a, +, b), dy, 0, dy, 0)
+BINARY(Sub, SAL_PIXELS_SUB, a - b, WRAPPED(a, -, b), dy, 0, -dy, 0)
+BINARY(Mul, SAL_PIXELS_MUL, (a) * b, WRAPPED(a, *, b), (dy) * b, OF_B, (dy) * a, OF_A)
+BINARY(Div, SAL_PIXELS_NONE, a / b, quotient(a, b), dy / b, OF_B, -dy * y / b, OF_B | OF_Y)
 
 /* The slope of PRelu at 0 is PyTorch's. */
-LOOPS(PRelu, a < 0 ? (a) * b : a, a < 0 ? WRAPPED(a, *, b) : a, a > 0 ? dy : (dy) * b,
-      a > 0 ? 0 : (dy) * a)
+LOOPS(PRelu, SAL_PIXELS_NONE, a < 0 ? (a) * b : a, a < 0 ? WRAPPED(a, *, b) : a,
+      a > 0 ? dy : (dy) * b, a > 0 ? 0 : (dy) * a)
 ROW(PRelu, 1, prelu_parse, prelu_infer, OF_A | OF_B, OF_A)
 
 /* ---- Mod --------------------------------------------------------------------- */
@@ -286,5 +294,6 @@ static sal_real whole_quotient(sal_real a, sal_real b)
     return sal_rint((a - sal_fmod(a, b)) / b);
 }
 
-LOOPS(Mod, sal_fmod(a, b), remainder_of(s, type, a, b), dy, -dy * whole_quotient(a, b))
+LOOPS(Mod, SAL_PIXELS_NONE, sal_fmod(a, b), remainder_of(s, type, a, b), dy,
+      -dy * whole_quotient(a, b))
 ROW(Mod, 10, mod_parse, mod_infer, 0, OF_A | OF_B)

@@ -1,6 +1,7 @@
 #include <string.h>
 
 #include "kernel.h"
+#include "lanes.h"
 #include "lower.h"
 #include "real.h"
 
@@ -58,12 +59,8 @@ static void real_piece(const struct sal_kernel *k, int64_t from, int64_t to, int
 {
     (void)worker;
     const struct clip clip = bounds(k);
-    const sal_real *in = k->in[0]->real;
-    sal_real *out = k->out[0]->real;
-    for (int64_t i = from; i < to; i++) {
-        sal_real x = in[i] < clip.low ? clip.low : in[i];
-        out[i] = x > clip.high ? clip.high : x;
-    }
+    sal_lanes()->clamp(k->in[0]->real + from, to - from, clip.low, clip.high,
+                       k->out[0]->real + from);
 }
 
 static void int_piece(const struct sal_kernel *k, int64_t from, int64_t to, int worker)
@@ -89,10 +86,8 @@ static void gradient_piece(const struct sal_kernel *k, int64_t from, int64_t to,
 {
     (void)worker;
     const struct clip clip = bounds(k);
-    const sal_real *x = k->in[0]->real, *dy = k->dy[0];
-    sal_real *dx = k->dx[0];
-    for (int64_t i = from; i < to; i++)
-        dx[i] += x[i] >= clip.low && x[i] <= clip.high ? dy[i] : 0;
+    sal_lanes()->clamp_back(k->in[0]->real + from, k->dy[0] + from, to - from, clip.low,
+                            clip.high, false, k->dx[0] + from);
 }
 
 /* A bound that is computed gets what it let through: below min, or above max (which

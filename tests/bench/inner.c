@@ -1,7 +1,8 @@
 /*
  * Least times of inner operators at the shapes of well-known models, batch 1:
  *
- *   build/release/tests/bench/inner [-t threads] [-b batch] [-i table] [word ...]
+ *   build/release/tests/bench/inner [-t threads] [-b batch] [-i table] [-g inputs]
+ * [word ...]
  *
  * prints those whose name holds one of the words: microseconds forward and back,
  * GFLOP/s, and GB/s of what must be read and written.
@@ -13,6 +14,7 @@
 #include <unistd.h>
 
 #include "blocked.h"
+#include "inner_affine.h"
 #include "inner_depthwise.h"
 #include "inner_pool.h"
 #include "lone.h"
@@ -20,6 +22,7 @@
 
 static struct sal_pool *pool;
 static int64_t batch = 1;
+static unsigned wanted = 1; /* inputs whose gradient is */
 
 static double now(void)
 {
@@ -35,7 +38,7 @@ static double least_time(struct lone *lone, bool back)
     do {
         double from = now();
         if (back)
-            lone_backward(lone, pool, 1);
+            lone_backward(lone, pool, wanted);
         else
             lone_forward(lone, pool);
         at = now();
@@ -157,6 +160,57 @@ static void time_pooling(const struct pooling *p)
     lone_release(&lone);
 }
 
+/* ---- element by element --------------------------------------------------------- */
+
+/* A plain operator of x and, where there is one, of another that is as large, one pixel
+ * per image, or a number. */
+static const struct elementwise {
+    const char *name, *op;
+    int64_t c, size;
+    enum { ALONE, EQUAL, PIXEL, NUMBER, AFFINE } other;
+} elementwise[] = {
+    {"affine densenet 64@56", NULL, 64, 56, AFFINE},
+    {"affine densenet 256@56", NULL, 256, 56, AFFINE},
+    {"affine densenet 512@28", NULL, 512, 28, AFFINE},
+    {"affine densenet 1024@14", NULL, 1024, 14, AFFINE},
+    {"affine densenet 1024@7", NULL, 1024, 7, AFFINE},
+    {"Relu 96@112", "Relu", 96, 112, ALONE},
+    {"Relu 192@28", "Relu", 192, 28, ALONE},
+    {"Add 256@56", "Add", 256, 56, EQUAL},
+    {"Add 192@28", "Add", 192, 28, EQUAL},
+    {"Mul 96@112", "Mul", 96, 112, EQUAL},
+    {"Mul 240@28", "Mul", 240, 28, EQUAL},
+    {"Mul 240@28 by number", "Mul", 240, 28, NUMBER},
+    {"Mul 96@112 by channel", "Mul", 96, 112, PIXEL},
+    {"Mul 240@28 by channel", "Mul", 240, 28, PIXEL},
+    {"Mul 1152@7 by channel", "Mul", 1152, 7, PIXEL},
+};
+
+/* What attributes make of Relu: its two numbers. */
+static const sal_real no_numbers[2];
+
+static void time_elementwise(const struct elementwise *e)
+{
+    static const struct sal_inner_affine_attr clamp = {0, SAL_INFINITY};
+    const struct sal_op *op = e->op ? sal_op_find(e->op) : &sal_inner_affine;
+    const int64_t blocks = sal_blocks(e->c), n = blocks * SAL_BLOCK;
+    const int64_t x[] = {blocks, batch, e->size, e->size, SAL_BLOCK};
+    const int64_t pixel[] = {blocks, batch, 1, 1, SAL_BLOCK};
+    struct lone lone;
+    lone_init(&lone, op,
+              e->other == AFFINE  ? (const void *)&clamp
+              : e->other == ALONE ? (const void *)no_numbers
+                                  : NULL);
+    lone_input(&lone, 5, x);
+    if (e->other == EQUAL || e->other == PIXEL)
+        lone_input(&lone, 5, e->other == EQUAL ? x : pixel);
+    for (int i = 0; i < (e->other == AFFINE ? 2 : e->other == NUMBER); i++)
+        fill(lone_input(&lone, 1, e->other == AFFINE ? &n : (int64_t[]){1}), 1);
+    lone_infer(&lone, true);
+    report(e->name, &lone, true);
+    lone_release(&lone);
+}
+
 /* ---- the program ---------------------------------------------------------------- */
 
 static char **words;
@@ -190,11 +244,13 @@ int main(int argc, char **argv)
 {
     int option, threads = 1;
     struct sal_error err;
-    while ((option = getopt(argc, argv, "t:b:i:")) > 0)
+    while ((option = getopt(argc, argv, "t:b:i:g:")) > 0)
         if (option == 't')
             threads = atoi(optarg);
         else if (option == 'b')
             batch = atoi(optarg);
+        else if (option == 'g')
+            wanted = (unsigned)atoi(optarg);
         else if (option != 'i' || !use_table(atoi(optarg)))
             return 2;
     words = argv + optind;
@@ -203,6 +259,7 @@ int main(int argc, char **argv)
         return 1;
     EACH(depthwise, time_depthwise)
     EACH(poolings, time_pooling)
+    EACH(elementwise, time_elementwise)
     sal_pool_close(pool);
     return 0;
 }
