@@ -11,14 +11,20 @@ enum { PART = 2048 }; /* elements of a partial sum, which keeps long sums accura
         visit;                                                                         \
     }
 
+/* The first n elements, or all that a vector has. */
 SAL_INLINE sal_vec load_some(const sal_real *from, int64_t n, sal_real fill)
 {
     if (n >= SAL_LANES)
         return sal_vec_load(from);
+#if defined(__AVX512F__) && !defined(SAL_DOUBLE)
+    return (sal_vec)_mm512_mask_loadu_ps((__m512)sal_vec_of(fill),
+                                         (__mmask16)((1u << n) - 1), from);
+#else
     sal_real some[SAL_LANES];
     for (int i = 0; i < SAL_LANES; i++)
         some[i] = i < n ? from[i] : fill;
     return sal_vec_load(some);
+#endif
 }
 
 SAL_INLINE void store_some(sal_real *to, sal_vec v, int64_t n)
@@ -27,17 +33,38 @@ SAL_INLINE void store_some(sal_real *to, sal_vec v, int64_t n)
         sal_vec_store(to, v);
         return;
     }
+#if defined(__AVX512F__) && !defined(SAL_DOUBLE)
+    _mm512_mask_storeu_ps(to, (__mmask16)((1u << n) - 1), (__m512)v);
+#else
     sal_real some[SAL_LANES];
     sal_vec_store(some, v);
     memcpy(to, some, sizeof(*to) * (size_t)n);
+#endif
 }
 
+/* By halves, which are added side by side. */
 SAL_INLINE sal_real sum_of(sal_vec v)
 {
-    sal_real sum = 0;
-    for (int i = 0; i < SAL_LANES; i++)
-        sum += v[i];
-    return sum;
+    sal_real lane[SAL_LANES];
+    sal_vec_store(lane, v);
+#pragma GCC unroll 4
+    for (int half = SAL_LANES / 2; half; half /= 2)
+#pragma GCC unroll 8
+        for (int i = 0; i < half; i++)
+            lane[i] += lane[i + half];
+    return lane[0];
+}
+
+SAL_INLINE sal_real greatest_of(sal_vec v)
+{
+    sal_real lane[SAL_LANES];
+    sal_vec_store(lane, v);
+#pragma GCC unroll 4
+    for (int half = SAL_LANES / 2; half; half /= 2)
+#pragma GCC unroll 8
+        for (int i = 0; i < half; i++)
+            lane[i] = lane[i] < lane[i + half] ? lane[i + half] : lane[i];
+    return lane[0];
 }
 
 /* The sum of an expression in i, the first element of a vector, over a row: lane by
@@ -57,9 +84,8 @@ void SAL_NAMED(sal_row_softmax)(sal_real *y, const sal_real *x, int64_t n, sal_r
 {
     sal_vec most = sal_vec_of(-SAL_INFINITY);
     EACH(i, v, n, x, x[0], most = sal_vec_max(v * scale, most))
-    sal_real top = most[0], sum = 0;
-    for (int i = 1; i < SAL_LANES; i++)
-        top = most[i] > top ? most[i] : top;
+    const sal_real top = greatest_of(most);
+    sal_real sum = 0;
     for (int64_t from = 0; from < n; from += PART) {
         const int64_t to = n - from < PART ? n : from + PART;
         sal_vec part = {0};
@@ -70,7 +96,8 @@ void SAL_NAMED(sal_row_softmax)(sal_real *y, const sal_real *x, int64_t n, sal_r
         }
         sum += sum_of(part);
     }
-    EACH(i, v, n, y, 0, store_some(y + i, v / sum, n - i))
+    const sal_real share = 1 / sum;
+    EACH(i, v, n, y, 0, store_some(y + i, v * share, n - i))
 }
 
 void SAL_NAMED(sal_row_softmax_gradient)(sal_real *dx, const sal_real *y, const sal_real *dy,
