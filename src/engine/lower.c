@@ -8,6 +8,7 @@
 /* The first that takes a node has it. */
 static const struct sal_rule *const rules[] = {
     &sal_lower_conv,
+    &sal_lower_affine,
     &sal_lower_concat,
     &sal_lower_pool,
     &sal_lower_linear,

@@ -182,6 +182,7 @@ struct sal_blocked *sal_lower_rows_attr(struct sal_lowering *l, int v);
 /* ---- rules ---------------------------------------------------------------------------- */
 
 extern const struct sal_rule sal_lower_attention;
+extern const struct sal_rule sal_lower_affine;
 extern const struct sal_rule sal_lower_conv;
 extern const struct sal_rule sal_lower_concat;
 extern const struct sal_rule sal_lower_gelu;
