@@ -184,6 +184,35 @@ static void a_run_can_be_asked_again(void **state)
     sal_model_close(model);
 }
 
+static void a_run_may_say_what_its_gradients_are_for(void **state)
+{
+    (void)state;
+    struct sal_model *model = open_network(false);
+    struct sal_run *run;
+    struct sal_error err;
+    static float x[C * H * W] = {1, -2, 3};
+    int input = sal_model_input(model)->value, sum = sal_model_find(model, "sum");
+    int logits = sal_model_output(model)->value;
+    float first[2];
+    for (int narrow = 0; narrow < 2; narrow++) {
+        assert_int_equal(
+            sal_run_open(&run, model,
+                         &(struct sal_run_options){.gradient = true, .keep = &sum, .n_keep = 1,
+                                                   .wrt = &sum, .n_wrt = narrow},
+                         &err),
+            SAL_OK);
+        assert_int_equal(sal_run_forward(run, x, NULL, &err), SAL_OK);
+        assert_int_equal(sal_run_backward(run, logits, 0, &sum, 1, NULL, &err), SAL_OK);
+        first[narrow] = sal_run_gradient(run, sum)[0];
+        assert_int_equal(sal_run_backward(run, logits, 0, &input, 1, NULL, &err),
+                         narrow ? SAL_USAGE : SAL_OK);
+        sal_run_close(run);
+    }
+    assert_true(first[0] == first[1]);
+    assert_non_null(strstr(err.text, "not opened for a gradient"));
+    sal_model_close(model);
+}
+
 static void what_is_not_kept_is_neither_read_nor_asked_for(void **state)
 {
     (void)state;
@@ -575,6 +604,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(bits_depend_on_neither_threads_nor_batch),
         cmocka_unit_test(a_run_can_be_asked_again),
+        cmocka_unit_test(a_run_may_say_what_its_gradients_are_for),
         cmocka_unit_test(what_is_not_kept_is_neither_read_nor_asked_for),
         cmocka_unit_test(memory_is_used_again_by_what_comes_later),
         cmocka_unit_test(work_stops_when_it_is_cancelled),

@@ -25,6 +25,10 @@ struct sal_run_options {
     const int *keep;  /* ids of values to be read after a forward, or to take a gradient
                          for or of */
     int n_keep;       /* the logits, the model's inputs and outputs are always kept */
+    const int *wrt; /* ids of values that gradients will be taken for, kept ones or inputs:
+                       what lies before all of them is computed as if there were no
+                       gradient */
+    int n_wrt;      /* 0: any kept value or input may be asked for */
     size_t memory;    /* most bytes; 0: the model's limit */
     bool exact;           /* no algorithm that rounds more for speed (Winograd's) */
     bool plain;           /* node by node as the model says, nothing fused: slower */

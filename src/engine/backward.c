@@ -171,6 +171,15 @@ static enum sal_status check_value(const struct sal_run *run, int id, struct sal
     return SAL_OK;
 }
 
+static enum sal_status check_wrt(const struct sal_run *run, int id, struct sal_error *err)
+{
+    enum sal_status status = check_value(run, id, err);
+    if (!status && run->may && !run->may[id])
+        return sal_fail(err, SAL_USAGE, "the run was not opened for a gradient for '%.120s'",
+                        run->graph->values[id].name);
+    return status;
+}
+
 static enum sal_status check_backward(const struct sal_run *run, int score,
                                       const int *wrt, int n_wrt, struct sal_error *err)
 {
@@ -181,7 +190,7 @@ static enum sal_status check_backward(const struct sal_run *run, int score,
         return sal_fail(err, SAL_USAGE, "a gradient needs a tensor to be taken for");
     enum sal_status status = check_value(run, score, err);
     for (int i = 0; i < n_wrt && !status; i++)
-        status = check_value(run, wrt[i], err);
+        status = check_wrt(run, wrt[i], err);
     return status;
 }
 

@@ -114,7 +114,7 @@ static void take_map(const struct sal_lowering *l, struct sal_conv_chain *chain)
 /* Only a clamp lets its gradient be told from what it makes. */
 static void take_activation(const struct sal_lowering *l, struct sal_conv_chain *chain)
 {
-    if (take_clamp(l, chain) || l->options->gradient)
+    if (take_clamp(l, chain) || sal_lower_passes_gradient(l, made_by(l, chain)))
         return;
     take_swish(l, chain);
     take_map(l, chain);

@@ -233,6 +233,23 @@ static void count_uses(struct sal_lowering *l)
         }
 }
 
+static void mark_followers(struct sal_lowering *l)
+{
+    const struct sal_graph *from = l->from;
+    const bool *wrt = l->options->wrt;
+    for (int v = 0; wrt && v < from->n_values; v++)
+        l->follows[v] = wrt[v];
+    for (int i = 0; wrt && i < from->n_nodes; i++) {
+        const struct sal_node *node = &from->nodes[i];
+        bool follows = false;
+        for (int j = 0; j < node->n_in; j++)
+            follows |= node->in[j] >= 0 && l->follows[node->in[j]];
+        for (int j = 0; j < node->n_out; j++)
+            if (node->out[j] >= 0)
+                l->follows[node->out[j]] |= follows;
+    }
+}
+
 static enum sal_status begin(struct sal_lowering *l)
 {
     const struct sal_graph *from = l->from;
@@ -244,12 +261,13 @@ static enum sal_status begin(struct sal_lowering *l)
     l->to->nodes = sal_new(&l->to->arena, struct sal_node, l->nodes_room);
     l->blocked = sal_new(a, int, n);
     l->plain = sal_new(a, bool, n);
+    l->follows = sal_new(a, bool, n);
     l->uses = sal_new(a, int, n);
     l->user = sal_new(a, int, n);
     l->ends = sal_new(a, int, nodes);
     l->owner = sal_new(a, int, nodes);
     l->folded = sal_new(a, bool, nodes);
-    if (!l->to->values || !l->to->nodes || !l->blocked || !l->plain || !l->uses || !l->user ||
+    if (!l->to->values || !l->to->nodes || !l->blocked || !l->plain || !l->follows || !l->uses || !l->user ||
         !l->ends || !l->owner || !l->folded)
         return sal_lower_no_memory(l);
     memcpy(l->to->values, from->values, sizeof(*from->values) * (size_t)n);
@@ -264,6 +282,7 @@ static enum sal_status begin(struct sal_lowering *l)
     for (int i = 0; i < nodes; i++)
         l->ends[i] = l->owner[i] = -1;
     count_uses(l);
+    mark_followers(l);
     return SAL_OK;
 }
 

@@ -20,7 +20,7 @@
 
 struct sal_lower_options {
     const bool *kept; /* [n_values] of the graph: read or differentiated for */
-    bool gradient;    /* a backward will run */
+    const bool *wrt;  /* [n_values]: a backward may run for these; NULL: none will */
     bool exact;       /* no algorithm that adds rounding for speed (Winograd) */
     struct sal_packs *packs;
 };
@@ -39,6 +39,7 @@ struct sal_lowering {
     struct sal_arena scratch;
     int *blocked;  /* [from's values] id of the blocked twin; -1: none */
     bool *plain;   /* [from's values] made in plain form (inputs and constants too) */
+    bool *follows; /* [from's values] depends on what a backward may run for */
     int *uses;     /* [from's values] inputs of nodes, and one where it is kept */
     int *user;     /* [from's values] a node that uses it */
     int *ends;     /* [nodes] first node of the chain that is emitted here; -1: itself */
@@ -71,6 +72,12 @@ const struct sal_tensor *sal_lower_constant(const struct sal_lowering *l, int v)
 
 /* Rank 4, real, computed: what can be blocked. */
 bool sal_lower_blockable(const struct sal_lowering *l, int v);
+
+/* A gradient may be wanted that passes value v, or ends there. */
+static inline bool sal_lower_passes_gradient(const struct sal_lowering *l, int v)
+{
+    return v >= 0 && l->follows[v];
+}
 
 /* Has a blocked twin already. */
 static inline bool sal_lower_is_blocked(const struct sal_lowering *l, int v)

@@ -15,7 +15,7 @@ static enum sal_status emit_dense(struct sal_lowering *l, const struct sal_conv_
         .g = &chain->g,
         .planar = planar,
         .through = chain->before >= 0,
-        .gradient = l->options->gradient,
+        .gradient = sal_lower_passes_gradient(l, sal_conv_chain_out(l, chain)),
         .exact = l->options->exact,
         .packs = l->options->packs,
         .weight = node->in[1],

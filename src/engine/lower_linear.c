@@ -133,7 +133,7 @@ static void take_turn(const struct sal_lowering *l, struct chain *chain)
 static bool take_gelu(const struct sal_lowering *l, struct chain *chain, int head)
 {
     int made = l->from->nodes[chain->last].out[0];
-    if (l->options->gradient || l->uses[made] != 2 || l->options->kept[made])
+    if (sal_lower_passes_gradient(l, made) || l->uses[made] != 2 || l->options->kept[made])
         return false;
     for (int i = chain->last + 1; i < l->from->n_nodes; i++) {
         const struct sal_node *node = &l->from->nodes[i];
@@ -207,7 +207,7 @@ static struct sal_inner_linear *layer_of(struct sal_lowering *l, const struct ch
     };
     struct sal_pack_key key = {node->in[1], chain->scale, FORM + 2 * chain->turned, NULL};
     bool done = take_vectors(l, chain, linear) &&
-                !sal_inner_linear_init(linear, l->options->gradient, l->options->packs, key,
+                !sal_inner_linear_init(linear, l->options->wrt != NULL, l->options->packs, key,
                                        l->err);
     return done ? linear : NULL;
 }

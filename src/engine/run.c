@@ -129,6 +129,27 @@ static enum sal_status mark_kept(struct sal_run *run,
     return SAL_OK;
 }
 
+/* What a backward may run for; NULL: nothing. */
+static enum sal_status mark_wrt(struct sal_run *run, const struct sal_run_options *options,
+                                const bool *kept, const bool **out, struct sal_error *err)
+{
+    *out = options->gradient ? kept : NULL;
+    if (!options->gradient || !options->n_wrt)
+        return SAL_OK;
+    bool *wrt = sal_new(&run->arena, bool, run->graph->n_values);
+    if (!wrt)
+        return sal_fail(err, SAL_LIMIT, "no memory for the run");
+    for (int i = 0; i < options->n_wrt; i++) {
+        int id = options->wrt[i];
+        if (id < 0 || id >= run->graph->n_values || !kept[id])
+            return sal_fail(err, SAL_USAGE, "tensor %d, which a gradient is wanted for, is "
+                                            "not kept", id);
+        wrt[id] = true;
+    }
+    *out = wrt;
+    return SAL_OK;
+}
+
 /* From here on the run computes another graph, with the same ids and more. */
 static enum sal_status lower_graph(struct sal_run *run,
                                    const struct sal_run_options *options,
@@ -138,12 +159,20 @@ static enum sal_status lower_graph(struct sal_run *run,
     if (!kept || !packs)
         return sal_fail(err, SAL_LIMIT, "no memory for the run");
     enum sal_status status = mark_kept(run, options, kept, err);
-    if (status)
+    if (status || (status = mark_wrt(run, options, kept, &run->may, err)))
         return status;
-    struct sal_lower_options how = {kept, options->gradient, options->exact, packs};
+    struct sal_lower_options how = {kept, run->may, options->exact, packs};
     status = sal_lower(&run->lowered, run->graph, &how, err);
     run->graph = &run->lowered;
     return status;
+}
+
+/* Lays out for the backward that is most likely. */
+static enum sal_status expect(struct sal_run *run, const struct sal_run_options *options,
+                              struct sal_error *err)
+{
+    return options->n_wrt ? sal_run_expect(run, options->wrt, options->n_wrt, err)
+                          : sal_run_expect(run, options->keep, options->n_keep, err);
 }
 
 static enum sal_status run_init(struct sal_run *run,
@@ -166,7 +195,7 @@ static enum sal_status run_init(struct sal_run *run,
     enum sal_status status = mark_kept(run, options, run->kept, err);
     if (status || (status = sal_run_place(run, err)) || (status = bind_nodes(run, err)))
         return status;
-    if (run->gradient && (status = sal_run_expect(run, options->keep, options->n_keep, err)))
+    if (run->gradient && (status = expect(run, options, err)))
         return status;
     return sal_run_scratch(run, false, err);
 }

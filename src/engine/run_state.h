@@ -23,6 +23,7 @@ struct sal_run {
     struct sal_pool *pool;
     size_t limit; /* most bytes of all blocks */
     bool gradient;
+    const bool *may; /* [the model's values] a backward may run for; NULL: any kept one */
 
     struct sal_tensor *tensors;   /* [n_values]; data NULL: not computed here */
     bool *kept;                   /* [n_values]: readable after a forward */

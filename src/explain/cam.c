@@ -178,6 +178,8 @@ enum sal_status sal_cam_explain(const struct sal_cam *cam,
                                           &(struct sal_run_options){.gradient = cam->gradient,
                                                                     .keep = &question->layer,
                                                                     .n_keep = 1,
+                                                                    .wrt = &question->layer,
+                                                                    .n_wrt = 1,
                                                                     .pool = question->pool},
                                           err);
     if (!status)
