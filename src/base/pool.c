@@ -18,6 +18,12 @@ enum { THREADS_MAX = 256, SPIN_NS = 100000, LINE = 64 };
 /* Bits of a gate: nobody may enter any more, and how many are inside. */
 static const unsigned CLOSED = 1u << 31;
 
+/* The tiles next..end-1 of a thread's own share; next passes end by threads. */
+struct share {
+    _Alignas(LINE) atomic_long next;
+    long end;
+};
+
 struct sal_pool {
     int threads; /* the caller included */
     bool spins;
@@ -31,14 +37,12 @@ struct sal_pool {
     atomic_bool closing;
 
     /* The work of this round, for those who entered by the gate. */
-    int tiles;
     void (*work)(void *context, int tile, int worker);
     void *context;
 
     _Alignas(LINE) atomic_uint round; /* counts runs; workers wait for it to change */
     _Alignas(LINE) atomic_uint gate;  /* of this round, for workers */
-    _Alignas(LINE) atomic_long next;  /* first tile nobody has taken; passes tiles by
-                                         threads */
+    struct share *share;              /* [threads] */
 };
 
 struct worker {
@@ -46,11 +50,25 @@ struct worker {
     int index;
 };
 
+/* A thread's own share first, the same part of every round: what it wrote in the one
+ * before lies in its cache. Then what is left of others'. */
 static void take_tiles(struct sal_pool *pool, int worker)
 {
-    long tile;
-    while ((tile = atomic_fetch_add(&pool->next, 1)) < pool->tiles)
-        pool->work(pool->context, (int)tile, worker);
+    for (int i = 0; i < pool->threads; i++) {
+        struct share *share = &pool->share[(worker + i) % pool->threads];
+        long tile;
+        while (atomic_load_explicit(&share->next, memory_order_relaxed) < share->end &&
+               (tile = atomic_fetch_add(&share->next, 1)) < share->end)
+            pool->work(pool->context, (int)tile, worker);
+    }
+}
+
+static void share_out(struct sal_pool *pool, int tiles)
+{
+    for (int i = 0; i < pool->threads; i++) {
+        atomic_store(&pool->share[i].next, (long)tiles * i / pool->threads);
+        pool->share[i].end = (long)tiles * (i + 1) / pool->threads;
+    }
 }
 
 /* ---- waiting ---------------------------------------------------------------------- */
@@ -214,13 +232,16 @@ enum sal_status sal_pool_open(struct sal_pool **out, int threads,
     }
     struct sal_pool *pool = aligned_alloc(LINE, sizeof(*pool));
     pthread_t *thread = calloc((size_t)threads, sizeof(*thread));
-    if (!pool || !thread) {
+    struct share *share = aligned_alloc(LINE, sizeof(*share) * (size_t)threads);
+    if (!pool || !thread || !share) {
         free(pool);
         free(thread);
+        free(share);
         return sal_fail(err, SAL_LIMIT, "no memory for %d threads", threads);
     }
     memset(pool, 0, sizeof(*pool));
     pool->thread = thread;
+    pool->share = share;
     pool->spins = threads <= processors();
     atomic_init(&pool->gate, CLOSED);
     pthread_mutex_init(&pool->caller, NULL);
@@ -248,6 +269,7 @@ void sal_pool_close(struct sal_pool *pool)
     pthread_mutex_destroy(&pool->lock);
     pthread_mutex_destroy(&pool->caller);
     free(pool->thread);
+    free(pool->share);
     free(pool);
 }
 
@@ -270,10 +292,9 @@ void sal_pool_run(struct sal_pool *pool, int tiles,
         return;
     }
     pthread_mutex_lock(&pool->caller);
-    pool->tiles = tiles;
+    share_out(pool, tiles);
     pool->work = work;
     pool->context = context;
-    atomic_store(&pool->next, 0);
     atomic_store(&pool->gate, 0);
     atomic_fetch_add(&pool->round, 1);
     wake_workers(pool, tiles - 1);
