@@ -198,6 +198,7 @@ static double macs(const struct sal_kernel *k)
         .begins = true,                                                                \
         .scratch = scratch,                                                            \
         .macs = macs,                                                                  \
+        .in_place = 1u << 1, /* what is added; backward adds in place, too */          \
         .frugal = true,                                                                \
         .reads = {{.in = reads_in, .out = reads_out}, {.out = reads_out}},             \
         .mixes = true,                                                                 \

@@ -108,6 +108,7 @@ const struct sal_op sal_inner_linear = {
     .backward = backward,
     .scratch = scratch,
     .macs = macs,
+    .in_place = 1u << 1, /* what is added; backward adds in place, too */
     .frugal = true,
     .mixes = true,
 };

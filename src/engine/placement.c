@@ -76,21 +76,33 @@ static bool find_lives(const struct sal_graph *graph, const bool *kept, bool gra
 }
 
 static size_t plan(const struct sal_graph *graph, const bool *kept, bool gradient,
-                   bool joins, struct sal_interval *at, struct sal_place *place)
+                   struct sal_sharing sharing, struct sal_interval *at,
+                   struct sal_place *place)
 {
     bool found = find_lives(graph, kept, gradient, at) &&
-                 sal_share_values(graph, kept, joins, at, place);
+                 sal_share_values(graph, kept, sharing, at, place);
     return found ? sal_plan_place(at, 0, graph->n_values) : (size_t)-1;
 }
 
-/* Rows live longer than they would if their parts were copied: a skip over a whole
- * network does not pay. */
+/* What shares memory lives longer and is harder to place, a skip over a whole network
+ * most of all: not everything always pays. */
 size_t sal_run_plan(const struct sal_graph *graph, const bool *kept, bool gradient,
                     struct sal_interval *at, struct sal_place *place)
 {
-    size_t apart = plan(graph, kept, gradient, false, at, place);
-    size_t joined = plan(graph, kept, gradient, true, at, place);
-    return joined <= apart ? joined : plan(graph, kept, gradient, false, at, place);
+    static const struct sal_sharing ways[] = {
+        {.joins = true, .overwrites = true},
+        {.joins = true},
+        {.overwrites = true},
+        {0},
+    };
+    const int n = sizeof(ways) / sizeof(*ways);
+    size_t size[sizeof(ways) / sizeof(*ways)];
+    int best = 0;
+    for (int i = 0; i < n; i++) {
+        size[i] = plan(graph, kept, gradient, ways[i], at, place);
+        best = size[i] < size[best] ? i : best;
+    }
+    return best == n - 1 ? size[best] : plan(graph, kept, gradient, ways[best], at, place);
 }
 
 size_t sal_run_size(const struct sal_graph *graph, bool gradient)

@@ -26,10 +26,17 @@ static inline bool sal_reads_bit(unsigned bits, int i)
     return bits >> (i < 31 ? i : 31) & 1;
 }
 
+/* What may share memory beside what is only seen otherwise. */
+struct sal_sharing {
+    bool joins;      /* parts with the row that they are joined to */
+    bool overwrites; /* what dies with what is made of it */
+};
+
 /* Moves values into one another where operators allow it and nothing is lost: at[n_values]
- * has their lives, which are joined; the size of one that has moved becomes 0. `joins`: also
- * parts of a row into the row, which may take more memory. False: no memory. */
-bool sal_share_values(const struct sal_graph *graph, const bool *kept, bool joins,
-                      struct sal_interval *at, struct sal_place *place);
+ * has their lives, which are joined; the size of one that has moved becomes 0. False: no
+ * memory. */
+bool sal_share_values(const struct sal_graph *graph, const bool *kept,
+                      struct sal_sharing sharing, struct sal_interval *at,
+                      struct sal_place *place);
 
 #endif

@@ -132,19 +132,20 @@ static void join(struct sharing *s, const struct sal_node *node)
     }
 }
 
-static void replace(struct sharing *s, int i)
+static void replace(struct sharing *s, int i, bool overwrites)
 {
     const struct sal_node *node = &s->graph->nodes[i];
     if (node->op->view)
         share(s, node->in[0], node->out[0], 0);
-    for (int j = 0; j < node->n_in; j++)
+    for (int j = 0; overwrites && j < node->n_in; j++)
         if (sal_reads_bit(node->op->in_place, j) && node->in[j] >= 0 &&
             overwrite(s, i, node->in[j], node->out[0]))
             return;
 }
 
-bool sal_share_values(const struct sal_graph *graph, const bool *kept, bool joins,
-                      struct sal_interval *at, struct sal_place *place)
+bool sal_share_values(const struct sal_graph *graph, const bool *kept,
+                      struct sal_sharing sharing, struct sal_interval *at,
+                      struct sal_place *place)
 {
     const int n = graph->n_values;
     struct sharing s = {graph, at, place, calloc((size_t)n, sizeof(*s.tenant))};
@@ -154,14 +155,14 @@ bool sal_share_values(const struct sal_graph *graph, const bool *kept, bool join
         place[i] = (struct sal_place){i, 0};
         s.tenant[i] = (struct tenant){INT_MAX, -1, kept[i]};
     }
-    for (int pass = joins ? 0 : 1; pass < 2; pass++)
+    for (int pass = sharing.joins ? 0 : 1; pass < 2; pass++)
         for (int i = graph->n_nodes - 1; i >= 0; i--) {
             const struct sal_node *node = &graph->nodes[i];
             const int y = node->n_out ? node->out[0] : -1;
             if (y < 0 || !sal_tensor_bytes(tensor_of(&s, y)))
                 continue;
             if (pass)
-                replace(&s, i);
+                replace(&s, i, sharing.overwrites);
             else if (node->op->joins && node->op->joins(node, tensor_of(&s, y)))
                 join(&s, node);
         }
