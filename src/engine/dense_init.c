@@ -72,11 +72,11 @@ static void square_range(const struct sal_conv_geometry *g, int axis, int64_t *l
                          int64_t *high)
 {
     int64_t first = g->pad[axis] - (g->kernel[axis] - 1) * g->dilation[axis];
-    *low = floor_div(first, g->stride[axis]);
+    *low = -floor_div(-first, g->stride[axis]);
     *high = floor_div(g->stride[axis] - 1 + g->pad[axis], g->stride[axis]);
 }
 
-/* All residues at once: taps that any of them has. */
+/* All residues at once: from the first tap that any of them has to the last. */
 static bool square_class(struct sal_dense *d, struct sal_arena *arena)
 {
     int64_t low[2], high[2];
