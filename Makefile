@@ -340,4 +340,5 @@ clean:
 -include $(CONFORMANCE_SRC:tests/%.c=$B/%.d) \
          $(patsubst %.o,%.d,$(call obj,$(LANES_SRC))) \
          $(patsubst %.c,$B/%.d,$(SRC) $(TESTS) $(SUPPORT) $(wildcard tests/twin/*.c tests/gradient/*.c tests/peers/*.c tests/bench/*.c)) \
-         $(TWIN_SRC:%.c=$B/double/%.d) $B/double/tests/peers/measure.d
+         $(TWIN_SRC:%.c=$B/double/%.d) $B/double/tests/peers/measure.d \
+         $(patsubst %.c,$B/double/%.d,$(wildcard tests/test_inner_*.c) $(SUPPORT))

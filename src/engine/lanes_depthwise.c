@@ -197,9 +197,10 @@ static uint64_t bits(int64_t from, int64_t to)
     return from < to ? (((uint64_t)1 << (to - from)) - 1) << from : 0;
 }
 
+/* A division takes as long as a row of small maps: mostly there is none. */
 static int64_t ceil_div(int64_t a, int64_t b)
 {
-    return a > 0 ? (a + b - 1) / b : 0;
+    return a <= 0 ? 0 : b == 1 ? a : (a + b - 1) / b;
 }
 
 /* Tiles of a row of `width` pixels: as few as can be, and as even. */
@@ -219,6 +220,7 @@ struct gathering {
     const sal_real *w;             /* of the first tap */
     ptrdiff_t w_row, w_tap;
     int kind;
+    struct cut cut; /* of its rows */
 };
 
 static int kind_of(const struct sal_depthwise *d)
@@ -232,7 +234,9 @@ static int kind_of(const struct sal_depthwise *d)
                                       : ANY;
 }
 
-static void gather_row(const struct gathering *g, struct tile t, const sal_real *x,
+/* The tile is filled in where it lies: copied whole, right after its parts were written,
+ * it took as long as a third of a row of 14 pixels. */
+static void gather_row(const struct gathering *g, struct tile *t, const sal_real *x,
                        sal_real *out, int64_t y)
 {
     const struct sal_depthwise *d = g->d;
@@ -240,16 +244,15 @@ static void gather_row(const struct gathering *g, struct tile t, const sal_real 
     const int64_t top = y * d->stride[0] - d->pad[0];
     const int64_t first = ceil_div(-top, dilation);
     const int64_t past = ceil_div(d->in[0] - top, dilation);
-    t.rows = (past < d->kernel[0] ? past : d->kernel[0]) - first;
-    t.w = g->w + first * g->w_row;
-    const struct cut cut = cut_row(d->out[1]);
-    for (int64_t i = 0, at = 0; i < cut.n; i++) {
-        const int64_t pixels = cut.least + (i < cut.longer);
-        t.column = at * d->stride[1] - d->pad[1];
-        t.columns = bits(-t.column, d->in[1] - t.column);
-        t.in = x + (top + first * dilation) * row + t.column * SAL_BLOCK;
-        t.out = out + at * SAL_BLOCK;
-        tiles[pixels][g->kind](&t);
+    t->rows = (past < d->kernel[0] ? past : d->kernel[0]) - first;
+    t->w = g->w + first * g->w_row;
+    for (int64_t i = 0, at = 0; i < g->cut.n; i++) {
+        const int64_t pixels = g->cut.least + (i < g->cut.longer);
+        t->column = at * d->stride[1] - d->pad[1];
+        t->columns = bits(-t->column, d->in[1] - t->column);
+        t->in = x + (top + first * dilation) * row + t->column * SAL_BLOCK;
+        t->out = out + at * SAL_BLOCK;
+        tiles[pixels][g->kind](t);
         at += pixels;
     }
 }
@@ -266,14 +269,20 @@ static void gather_rows(const struct gathering *g, struct tile t, const sal_real
     t.stride = d->stride[1];
     t.dilation = d->dilation[1];
     for (int64_t y = from; y < to; y++)
-        gather_row(g, t, x, out + y * d->out[1] * SAL_BLOCK, y);
+        gather_row(g, &t, x, out + y * d->out[1] * SAL_BLOCK, y);
 }
 
 void SAL_NAMED(sal_depthwise)(const struct sal_depthwise *d, const sal_real *x,
                               sal_real *y, int64_t from, int64_t to)
 {
-    const struct gathering g = {d, d->w, d->kernel[1] * SAL_BLOCK, SAL_BLOCK,
-                                kind_of(d)};
+    const struct gathering g = {
+        .d = d,
+        .w = d->w,
+        .w_row = d->kernel[1] * SAL_BLOCK,
+        .w_tap = SAL_BLOCK,
+        .kind = kind_of(d),
+        .cut = cut_row(d->out[1]),
+    };
     const struct tile t = {.base = d->base, .low = d->low, .high = d->high};
     gather_rows(&g, t, x, y, from, to);
 }
@@ -292,14 +301,20 @@ static void back_gathered(const struct sal_depthwise *d, const sal_real *dy,
         turned.out[i] = d->in[i];
         turned.pad[i] = (d->kernel[i] - 1) * d->dilation[i] - d->pad[i];
     }
-    const struct gathering g = {&turned, d->w + (taps - 1) * SAL_BLOCK,
-                                -d->kernel[1] * SAL_BLOCK, -SAL_BLOCK, kind_of(d)};
+    const struct gathering g = {
+        .d = &turned,
+        .w = d->w + (taps - 1) * SAL_BLOCK,
+        .w_row = -d->kernel[1] * SAL_BLOCK,
+        .w_tap = -SAL_BLOCK,
+        .kind = kind_of(d),
+        .cut = cut_row(turned.out[1]),
+    };
     gather_rows(&g, (struct tile){.adds = true}, dy, dx, from, to);
 }
 
 /* Rows of dy that reach row y of dx, by taps of every stride'th row. */
-static void spread_row(const struct sal_depthwise *d, int kind, const sal_real *dy,
-                       sal_real *dx, int64_t y)
+static void spread_row(const struct sal_depthwise *d, const struct cut *cut, int kind,
+                       const sal_real *dy, sal_real *dx, int64_t y)
 {
     const int64_t row = d->out[1] * SAL_BLOCK, stride = d->stride[0];
     const int64_t bottom = y + d->pad[0], least = bottom - (d->out[0] - 1) * stride;
@@ -311,9 +326,8 @@ static void spread_row(const struct sal_depthwise *d, int kind, const sal_real *
     t.rows = first <= last ? (last - first) / stride + 1 : 0;
     t.w = d->w + first * d->kernel[1] * SAL_BLOCK;
     t.w_step = stride * d->kernel[1] * SAL_BLOCK;
-    const struct cut cut = cut_row(d->in[1]);
-    for (int64_t i = 0, at = 0; i < cut.n; i++) {
-        const int64_t pixels = cut.least + (i < cut.longer), place = at + d->pad[1];
+    for (int64_t i = 0, at = 0; i < cut->n; i++) {
+        const int64_t pixels = cut->least + (i < cut->longer), place = at + d->pad[1];
         const int phase = (int)(place % 2);
         const int64_t column = place / 2 - (d->kernel[1] - 1 - phase) / 2;
         t.columns = bits(-column, d->out[1] - column);
@@ -367,10 +381,12 @@ void SAL_NAMED(sal_depthwise_back)(const struct sal_depthwise *d, const sal_real
         back_gathered(d, dy, dx, from, to);
         return;
     }
+    const struct cut cut = cut_row(d->in[1]);
     for (int64_t y = from; y < to; y++) {
         sal_real *row = dx + y * d->in[1] * SAL_BLOCK;
         if (spreads)
-            spread_row(d, d->kernel[1] == 3 ? SPREAD_THREE : SPREAD_FIVE, dy, row, y);
+            spread_row(d, &cut, d->kernel[1] == 3 ? SPREAD_THREE : SPREAD_FIVE, dy, row,
+                       y);
         else
             add_row(d, dy, row, y);
     }
