@@ -60,31 +60,28 @@ static void forward(const struct sal_kernel *k)
     sal_linear_run(&run, k->pool, k->scratch, k->scratch_stride);
 }
 
-static void add_gradient(const struct sal_kernel *k, int64_t from, int64_t to, int worker)
-{
-    (void)worker;
-    sal_add(k->dx[1] + from, k->dy[0] + from, to - from);
-}
-
-static void backward(const struct sal_kernel *k)
+static void backward_to_rows(const struct sal_kernel *k)
 {
     const struct sal_inner_linear *linear = k->node->attr;
-    if (!k->dy[0])
-        return;
-    if (sal_kernel_dx(k, 1))
-        sal_split(k->pool, sal_shape_count(&k->out[0]->shape), SAL_TILE, add_gradient, k);
-    if (!k->dx[0])
-        return;
     const struct sal_linear run = {
         .rows = rows_of(k),
         .c = linear->weights.k,
         .k = linear->weights.c,
         .x = k->dy[0],
         .packed = packed(k, 1),
-        .add = k->dx[0],
+        .add = k->fresh & 1 ? NULL : k->dx[0],
         .y = k->dx[0],
     };
     sal_linear_run(&run, k->pool, k->scratch, k->scratch_stride);
+}
+
+static void backward(const struct sal_kernel *k)
+{
+    if (!k->dy[0])
+        return;
+    if (k->dx[0])
+        backward_to_rows(k);
+    sal_added_backward(k);
 }
 
 static size_t scratch(const struct sal_kernel *k, bool back)
@@ -110,5 +107,6 @@ const struct sal_op sal_inner_linear = {
     .macs = macs,
     .in_place = 1u << 1, /* what is added; backward adds in place, too */
     .frugal = true,
+    .begins = true,
     .mixes = true,
 };

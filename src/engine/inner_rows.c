@@ -94,7 +94,10 @@ static void add_to_rows(const struct sal_kernel *k, int64_t from, int64_t to, in
     (void)worker;
     const sal_real *dy = k->dy[0];
     sal_real *dx = k->dx[0];
-    EACH_PIXEL(k, from, to, add(dx + row, dy + at, n))
+    if (k->fresh & 1)
+        EACH_PIXEL(k, from, to, copy(dx + row, dy + at, n))
+    else
+        EACH_PIXEL(k, from, to, add(dx + row, dy + at, n))
 }
 
 static void add_from_rows(const struct sal_kernel *k, int64_t from, int64_t to, int worker)
@@ -102,13 +105,10 @@ static void add_from_rows(const struct sal_kernel *k, int64_t from, int64_t to, 
     (void)worker;
     const sal_real *dy = k->dy[0];
     sal_real *dx = k->dx[0];
-    EACH_PIXEL(k, from, to, add(dx + at, dy + row, n))
-}
-
-static void add_to_added(const struct sal_kernel *k, int64_t from, int64_t to, int worker)
-{
-    (void)worker;
-    sal_add(k->dx[1] + from, k->dy[0] + from, to - from);
+    if (k->fresh & 1)
+        EACH_PIXEL(k, from, to, copy(dx + at, dy + row, n); clear_rest(dx + at, n))
+    else
+        EACH_PIXEL(k, from, to, add(dx + at, dy + row, n))
 }
 
 /* ---- operators ------------------------------------------------------------------- */
@@ -133,8 +133,7 @@ static void from_rows_back(const struct sal_kernel *k)
 {
     if (k->dy[0] && k->dx[0])
         split(k, add_to_rows);
-    if (k->dy[0] && sal_kernel_dx(k, 1))
-        sal_split(k->pool, sal_shape_count(&k->out[0]->shape), SAL_TILE, add_to_added, k);
+    sal_added_backward(k);
 }
 
 const struct sal_op sal_inner_to_rows = {
@@ -145,6 +144,7 @@ const struct sal_op sal_inner_to_rows = {
     .forward = to_rows,
     .backward = to_rows_back,
     .frugal = true,
+    .begins = true,
 };
 
 const struct sal_op sal_inner_from_rows = {
@@ -155,4 +155,5 @@ const struct sal_op sal_inner_from_rows = {
     .forward = from_rows,
     .backward = from_rows_back,
     .frugal = true,
+    .begins = true,
 };

@@ -81,6 +81,21 @@ void sal_pass_backward(const struct sal_kernel *k)
         sal_split(k->pool, sal_shape_count(&k->out[0]->shape), SAL_TILE, add_piece, k);
 }
 
+static void add_to_added(const struct sal_kernel *k, int64_t from, int64_t to, int worker)
+{
+    (void)worker;
+    if (k->fresh & 1u << 1)
+        memcpy(k->dx[1] + from, k->dy[0] + from, sizeof(sal_real) * (size_t)(to - from));
+    else
+        sal_add(k->dx[1] + from, k->dy[0] + from, to - from);
+}
+
+void sal_added_backward(const struct sal_kernel *k)
+{
+    if (sal_kernel_dx(k, 1) && k->dy[0])
+        sal_split(k->pool, sal_shape_count(&k->out[0]->shape), SAL_TILE, add_to_added, k);
+}
+
 void sal_carry_in_order(const struct sal_kernel *k, int input, int output,
                         struct sal_carry *carry)
 {

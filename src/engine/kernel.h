@@ -142,6 +142,10 @@ enum { SAL_SUM_PART = 256 };
         (sum) += sal_sum(i##_term, i##_to - i##_from);                                 \
     }
 
+/* The pull-back to input 1, which was added to output 0 element by element, for an
+ * operator that `begins`. */
+void sal_added_backward(const struct sal_kernel *k);
+
 /* A carry: each axis of the output follows the input's own, in order; exactly where it
  * keeps its size. For windows, pads and whatever else scales axes in place. */
 void sal_carry_in_order(const struct sal_kernel *k, int input, int output,

@@ -1,5 +1,7 @@
 #include "norm.h"
 
+#include <string.h>
+
 #include "lanes.h"
 #include "real.h"
 
@@ -216,6 +218,8 @@ static void backward_rows(const struct sal_kernel *k, int64_t from, int64_t to, 
     for (int64_t i = from; i < to; i++) {
         const sal_real *x = k->in[SAL_NORM_X]->real + i * n;
         const struct sal_row_norm row = row_norm_of(k, x, n);
+        if (k->fresh & 1u << SAL_NORM_X)
+            memset(k->dx[SAL_NORM_X] + i * n, 0, sizeof(sal_real) * (size_t)n);
         sal_lanes()->normalise_gradient(k->dx[SAL_NORM_X] + i * n, x,
                                         k->dy[SAL_NORM_Y] + i * n, n, &row);
     }
@@ -354,6 +358,15 @@ static void bias_gradient(const struct sal_stretch *s)
     *dx += sum;
 }
 
+/* Walks add to what is there. */
+static void begin_at_zero(const struct sal_kernel *k)
+{
+    for (int i = SAL_NORM_X; i <= SAL_NORM_BIAS && i < k->node->n_in; i++)
+        if (k->fresh >> i & 1 && k->dx[i])
+            memset(k->dx[i], 0,
+                   sizeof(sal_real) * (size_t)sal_shape_count(&k->in[i]->shape));
+}
+
 void sal_norm_backward(const struct sal_kernel *k)
 {
     static void (*const passes[])(const struct sal_stretch *) = {
@@ -366,6 +379,7 @@ void sal_norm_backward(const struct sal_kernel *k)
         split_rows(k, backward_rows);
         return;
     }
+    begin_at_zero(k);
     sal_walk_passes(&walk, STAT, k, passes + skipped,
                     (k->dx[SAL_NORM_X] ? 5 : 3) - skipped);
     if (sal_kernel_dx(k, SAL_NORM_SCALE) && arrives)

@@ -173,16 +173,26 @@ BY_VALUE(tanh, 1 - y[i] * y[i])
 
 /* ---- rows of the table --------------------------------------------------------------- */
 
-#define ROW(op_name, op_since, family, op_parse, of_x, of_y)                                         \
-    static void family##_forward_pieces(const struct sal_kernel *k, int64_t from,        \
+static inline void pull(const struct sal_kernel *k, const sal_real *slope,
+                        const sal_real *dy, sal_real *dx, int64_t n)
+{
+    const bool fresh = k->fresh & 1;
+    for (int64_t i = 0; i < n && fresh; i++)
+        dx[i] = dy[i] * slope[i];
+    for (int64_t i = 0; i < n && !fresh; i++)
+        dx[i] += dy[i] * slope[i];
+}
+
+#define ROW(op_name, op_since, family, op_parse, of_x, of_y)                           \
+    static void family##_forward_pieces(const struct sal_kernel *k, int64_t from,      \
                                       int64_t to, int worker)                          \
     {                                                                                  \
         (void)worker;                                                                  \
         for (int64_t at = from; at < to; at += PIECE)                                  \
-            family##_values(k->node->attr, k->in[0]->real + at, k->out[0]->real + at,    \
+            family##_values(k->node->attr, k->in[0]->real + at, k->out[0]->real + at,  \
                           sal_least(PIECE, to - at));                                  \
     }                                                                                  \
-    static void family##_backward_pieces(const struct sal_kernel *k, int64_t from,       \
+    static void family##_backward_pieces(const struct sal_kernel *k, int64_t from,     \
                                        int64_t to, int worker)                         \
     {                                                                                  \
         (void)worker;                                                                  \
@@ -191,38 +201,38 @@ BY_VALUE(tanh, 1 - y[i] * y[i])
             const int64_t n = sal_least(PIECE, to - at);                               \
             const sal_real *dy = k->dy[0] + at;                                        \
             sal_real *dx = k->dx[0] + at;                                              \
-            family##_slopes(k->node->attr, k->in[0]->real + at, k->out[0]->real + at,    \
+            family##_slopes(k->node->attr, k->in[0]->real + at, k->out[0]->real + at,  \
                           slope, n);                                                   \
-            for (int64_t i = 0; i < n; i++)                                            \
-                dx[i] += dy[i] * slope[i];                                             \
+            pull(k, slope, dy, dx, n);                                                 \
         }                                                                              \
     }                                                                                  \
-    static void family##_forward(const struct sal_kernel *k)                             \
+    static void family##_forward(const struct sal_kernel *k)                           \
     {                                                                                  \
         sal_split(k->pool, sal_shape_count(&k->out[0]->shape), SAL_TILE,               \
-                  family##_forward_pieces, k);                                           \
+                  family##_forward_pieces, k);                                         \
     }                                                                                  \
-    static void family##_backward(const struct sal_kernel *k)                            \
+    static void family##_backward(const struct sal_kernel *k)                          \
     {                                                                                  \
         if (k->dx[0] && k->dy[0])                                                      \
             sal_split(k->pool, sal_shape_count(&k->out[0]->shape), SAL_TILE,           \
-                      family##_backward_pieces, k);                                      \
+                      family##_backward_pieces, k);                                    \
     }                                                                                  \
     const struct sal_op sal_op_##op_name = {                                           \
         .name = #op_name,                                                              \
         .since = op_since,                                                             \
         .until = SAL_OPSET_MAX,                                                        \
-        .pointwise = true,                                                        \
+        .pointwise = true,                                                             \
         .min_in = 1,                                                                   \
         .max_in = 1,                                                                   \
         .max_out = 1,                                                                  \
         .parse = op_parse,                                                             \
         .infer = sal_infer_same_real,                                                  \
-        .forward = family##_forward,                                                     \
-        .backward = family##_backward,                                                   \
-        .in_place = 1u << 0,                                                             \
-        .frugal = true,                                                                  \
-        .reads = {{.in = of_x, .out = of_y}},                                            \
+        .forward = family##_forward,                                                   \
+        .backward = family##_backward,                                                 \
+        .in_place = 1u << 0,                                                           \
+        .begins = true,                                                                \
+        .frugal = true,                                                                \
+        .reads = {{.in = of_x, .out = of_y}},                                          \
     };
 
 ROW(Erf, 9, erf, NULL, 1, 0)

@@ -418,6 +418,7 @@ static enum sal_status lp_infer(const struct sal_infer *infer, struct sal_error 
         .infer = family##_infer,                                                 \
         .forward = sal_norm_forward,                                             \
         .backward = sal_norm_backward,                                           \
+        .begins = true,                                                          \
         .in_place = 1u << SAL_NORM_X,                                            \
         .frugal = true,                                                          \
         .reads = SAL_READS(1u << SAL_NORM_X | 1u << SAL_NORM_SCALE, 0),          \
