@@ -283,22 +283,36 @@ static void run_classes(const struct piece *piece)
 
 /* ---- squares -------------------------------------------------------------------- */
 
-/* Adds a row of squares, all lanes of every position, to the planar target. */
+/* Adds line `lane` of a row of squares, `side` lanes of every position, to a line of the
+ * target. Few pixels are taken one by one, many side by side. */
+static void spread_line(const struct sal_dense *d, int64_t lane, const sal_real *row,
+                        sal_real *to)
+{
+    int64_t side = d->g.stride[1], block = d->out_w * SAL_BLOCK, end = d->g.in[1];
+    for (int64_t x = 0; side < SAL_BLOCK / 2 && x < side; x++) {
+        const sal_real *from = row + (lane + x) / SAL_BLOCK * block + (lane + x) % SAL_BLOCK;
+        for (int64_t at = x; at < end; at += side, from += SAL_BLOCK)
+            to[at] += *from;
+    }
+    for (int64_t j = 0; side >= SAL_BLOCK / 2 && j < d->out_w; j++) {
+        int64_t n = sal_least(side, end - j * side);
+        for (int64_t x = 0; x < n; x++)
+            to[j * side + x] += row[(lane + x) / SAL_BLOCK * block + j * SAL_BLOCK +
+                                    (lane + x) % SAL_BLOCK];
+    }
+}
+
 static void spread_squares(const struct piece *piece, int64_t i, const sal_real *row)
 {
     const struct sal_dense *d = piece->job->d;
     const struct sal_conv_geometry *g = &d->g;
-    for (int64_t lane = 0; lane < d->k; lane++) {
-        int64_t c = lane % g->c, px = lane / g->c % g->stride[1];
-        int64_t y = i * g->stride[0] + lane / g->c / g->stride[1];
-        if (y >= g->in[0])
-            continue;
-        sal_real *to = piece->job->target->y +
-                       ((piece->image * g->c + c) * g->in[0] + y) * g->in[1];
-        const sal_real *from = row + lane / SAL_BLOCK * d->out_w * SAL_BLOCK +
-                               lane % SAL_BLOCK;
-        for (int64_t x = px; x < g->in[1]; x += g->stride[1], from += SAL_BLOCK)
-            to[x] += *from;
+    for (int64_t lane = 0; lane < d->k; lane += g->stride[1]) {
+        int64_t line = lane / g->stride[1], c = line / g->stride[0];
+        int64_t y = i * g->stride[0] + line % g->stride[0];
+        if (y < g->in[0])
+            spread_line(d, lane, row,
+                        piece->job->target->y +
+                            ((piece->image * g->c + c) * g->in[0] + y) * g->in[1]);
     }
 }
 

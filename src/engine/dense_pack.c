@@ -91,7 +91,8 @@ static void pack_square(const struct part *part, int64_t lane, int64_t column)
 {
     const struct packing *p = part->p;
     const struct sal_conv_geometry *g = &p->d->g;
-    int64_t c = lane % g->c, x = lane / g->c % g->stride[1], y = lane / g->c / g->stride[1];
+    int64_t x = lane % g->stride[1], y = lane / g->stride[1] % g->stride[0];
+    int64_t c = lane / g->stride[1] / g->stride[0];
     int64_t kernel = g->kernel[0] * g->kernel[1];
     for (int t = 0; t < part->class->n_taps; t++) {
         int64_t i = tap_of(g, 0, y, part->class->taps[t].y);
