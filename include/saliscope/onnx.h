@@ -81,6 +81,7 @@ struct sal_onnx_tensor {
                    field_width bytes (4, 8), or varints when it is 0 */
     int field_width;
     bool external; /* raw lies in another file */
+    bool mapped;   /* raw lies in a mapping of a file, which nobody can write to */
 };
 
 /* Reads all elements, converting: every float type to double or float, every

@@ -23,6 +23,9 @@ typedef double sal_real;
 typedef float sal_real;
 #endif
 
+/* One at any address, as files have them. */
+typedef sal_real sal_loose __attribute__((aligned(1)));
+
 enum { SAL_RANK_MAX = 8 };
 
 enum sal_kind { SAL_REAL, SAL_INT };
@@ -43,6 +46,8 @@ struct sal_tensor {
         int64_t *i64;
         void *data; /* NULL while the values are not known */
     };
+    struct sal_stored *stored; /* a large constant may not be in data yet: the engine's
+                                  stored.h; NULL: it is */
 };
 
 /* Number of elements; shapes in the engine are checked to stay below 2^40. */

@@ -8,7 +8,7 @@
 #include <string.h>
 #include <sys/mman.h>
 
-enum { ALIGN = 64, BLOCK = 64 * 1024, LARGE = 2 << 20 };
+enum { ALIGN = 64, BLOCK = 64 * 1024, HUGE = 2 << 20 };
 
 struct sal_arena_block {
     struct sal_arena_block *next;
@@ -17,17 +17,19 @@ struct sal_arena_block {
 
 static_assert(sizeof(struct sal_arena_block) <= ALIGN, "header fits its padding");
 
-/* Large ones are mapped, which zeroes them, in huge pages: touching weights page by page
- * would cost more than reading them. */
+/* Those of a single request are mapped, which zeroes them: what nobody touches takes no
+ * memory. Large ones in huge pages: touching weights page by page would cost more than
+ * reading them. */
 static struct sal_arena_block *block_open(size_t size)
 {
     struct sal_arena_block *block = NULL;
-    if (size >= LARGE) {
+    if (size > BLOCK) {
         void *data = mmap(NULL, ALIGN + size, PROT_READ | PROT_WRITE,
                           MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
         if (data == MAP_FAILED)
             return NULL;
-        madvise(data, ALIGN + size, MADV_HUGEPAGE);
+        if (size >= HUGE)
+            madvise(data, ALIGN + size, MADV_HUGEPAGE);
         block = data;
     } else {
         if (posix_memalign((void **)&block, ALIGN, ALIGN + size) != 0)
@@ -40,7 +42,7 @@ static struct sal_arena_block *block_open(size_t size)
 
 static void block_close(struct sal_arena_block *block)
 {
-    if (block->size >= LARGE)
+    if (block->size > BLOCK)
         munmap(block, ALIGN + block->size);
     else
         free(block);

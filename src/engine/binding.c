@@ -1,5 +1,7 @@
 #include "binding.h"
 
+#include "stored.h"
+
 bool sal_binding_init(struct sal_binding *binding, const struct sal_node *node,
                       struct sal_arena *arena)
 {
@@ -11,6 +13,13 @@ bool sal_binding_init(struct sal_binding *binding, const struct sal_node *node,
         .dy = sal_new(arena, const sal_real *, node->n_out),
     };
     return binding->in && binding->out && binding->dx && binding->dy;
+}
+
+void sal_binding_read(const struct sal_binding *binding)
+{
+    for (int i = 0; i < binding->node->n_in; i++)
+        if (binding->in[i])
+            sal_stored_read(binding->in[i]);
 }
 
 struct sal_kernel sal_binding_kernel(const struct sal_binding *binding,

@@ -169,8 +169,11 @@ static sal_real *affine_of(struct sal_lowering *l, int i, sal_real **shift)
 {
     const struct sal_node *norm = node_at(l, i);
     const struct sal_tensor *in[5];
-    for (int j = 0; j < 5; j++)
+    in[0] = sal_lower_tensor(l, norm->in[0]);
+    for (int j = 1; j < 5; j++) {
+        sal_lower_reals(l, norm->in[j]);
         in[j] = sal_lower_tensor(l, norm->in[j]);
+    }
     int64_t n = sal_blocks(in[1]->shape.dim[0]) * SAL_BLOCK;
     sal_real *scale = sal_new(&l->to->arena, sal_real, 2 * n);
     if (scale)
@@ -182,7 +185,8 @@ enum sal_status sal_conv_chain_fold(struct sal_lowering *l, const struct sal_con
                                     const sal_real **scale, const sal_real **base)
 {
     const struct sal_node *conv = node_at(l, chain->conv);
-    const struct sal_tensor *bias = conv->n_in > 2 ? sal_lower_constant(l, conv->in[2]) : NULL;
+    const sal_real *bias =
+        conv->n_in > 2 && conv->in[2] >= 0 ? sal_lower_reals(l, conv->in[2]) : NULL;
     sal_real *sum = sal_new(&l->to->arena, sal_real, sal_blocks(chain->g.k) * SAL_BLOCK);
     sal_real *shift = NULL;
     *base = sum;
@@ -190,7 +194,7 @@ enum sal_status sal_conv_chain_fold(struct sal_lowering *l, const struct sal_con
     if (!sum)
         return sal_lower_no_memory(l);
     for (int64_t i = 0; bias && i < chain->g.k; i++)
-        sum[i] = bias->real[i];
+        sum[i] = bias[i];
     if (chain->norm < 0)
         return SAL_OK;
     *scale = affine_of(l, chain->norm, &shift);

@@ -1,6 +1,7 @@
 #include <assert.h>
 
 #include "builder.h"
+#include "stored.h"
 
 /* ---- inputs and initialisers ----------------------------------------------- */
 
@@ -29,8 +30,7 @@ static enum sal_status need_given(struct sal_builder *b, int id)
 {
     struct sal_tensor *tensor = &b->graph->values[id].tensor;
     if (b->makers[id].stored)
-        return sal_tensor_from_onnx(tensor, b->makers[id].stored, &b->graph->arena,
-                                    b->err);
+        return sal_stored_tensor(tensor, b->makers[id].stored, &b->graph->arena, b->err);
     return id < b->onnx->graph.n_inputs ? sal_builder_input(b, id, tensor, b->err)
                                         : SAL_OK;
 }

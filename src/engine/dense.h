@@ -72,7 +72,7 @@ enum sal_status sal_dense_init(struct sal_dense *d, const struct sal_conv_geomet
                                struct sal_error *err);
 
 /* w: [k][c / group][kernel], scale: per forward output channel or NULL. */
-void sal_dense_pack(const struct sal_dense *d, const sal_real *w, const sal_real *scale,
+void sal_dense_pack(const struct sal_dense *d, const sal_loose *w, const sal_real *scale,
                     sal_real *packed, struct sal_pool *pool);
 
 /* Reals of scratch per thread; `before`: whether something is. */

@@ -7,7 +7,8 @@
 
 struct packing {
     const struct sal_dense *d;
-    const sal_real *w, *scale;
+    const sal_loose *w;
+    const sal_real *scale;
     sal_real *packed;
 };
 
@@ -41,7 +42,7 @@ static void pack_channel(const struct part *part, int64_t k, int64_t column)
     const struct sal_conv_geometry *g = &p->d->g;
     int64_t cg = g->c / g->group, taps = part->class->n_taps;
     int64_t first = k / (g->k / g->group) * cg;
-    const sal_real *w = p->w + k * cg * taps;
+    const sal_loose *w = p->w + k * cg * taps;
     for (int64_t c = 0; c < cg; c++)
         for (int64_t t = 0; t < taps; t++, w++)
             place(part, first + c, t)[column] = scaled(p, k, *w);
@@ -53,7 +54,7 @@ static void pack_planar(const struct part *part, int64_t k, int64_t column)
 {
     const struct packing *p = part->p;
     int64_t channels = p->d->c, taps = part->class->n_taps;
-    const sal_real *w = p->w + k * channels * taps;
+    const sal_loose *w = p->w + k * channels * taps;
     for (int64_t c = 0; c < channels; c++)
         for (int64_t t = 0; t < taps; t++)
             part->to[(t * channels + c) * part->width + column] = scaled(p, k, *w++);
@@ -71,7 +72,7 @@ static void pack_source(const struct part *part, int64_t k)
     c1 = sal_least(c1, first + cg);
     int64_t from = c0 > first ? c0 : first, kernel = g->kernel[0] * g->kernel[1];
     for (int t = 0; t < part->class->n_taps; t++) {
-        const sal_real *w = p->w + k * cg * kernel + part->class->taps[t].at;
+        const sal_loose *w = p->w + k * cg * kernel + part->class->taps[t].at;
         sal_real *to = place(part, k, t);
         for (int64_t c = from; c < c1; c++)
             to[c - c0] = scaled(p, k, w[(c - first) * kernel]);
@@ -99,7 +100,7 @@ static void pack_square(const struct part *part, int64_t lane, int64_t column)
         int64_t j = tap_of(g, 1, x, part->class->taps[t].x);
         if (i < 0 || j < 0)
             continue;
-        const sal_real *w = p->w + c * kernel + i * g->kernel[1] + j;
+        const sal_loose *w = p->w + c * kernel + i * g->kernel[1] + j;
         for (int64_t k = 0; k < g->k; k++)
             place(part, k, t)[column] = scaled(p, k, w[k * g->c * kernel]);
     }
@@ -135,7 +136,7 @@ static void pack_part(void *context, int tile, int worker)
             pack_channel(&part, k, k - k0);
 }
 
-void sal_dense_pack(const struct sal_dense *d, const sal_real *w, const sal_real *scale,
+void sal_dense_pack(const struct sal_dense *d, const sal_loose *w, const sal_real *scale,
                     sal_real *packed, struct sal_pool *pool)
 {
     struct packing packing = {d, w, scale, packed};

@@ -5,6 +5,7 @@
 #include "kernel.h"
 #include "real.h"
 #include "saliscope/pool.h"
+#include "stored.h"
 
 /* ---- laying out ------------------------------------------------------------------------ */
 
@@ -80,11 +81,13 @@ static void fill(const void *context, sal_real *to)
 {
     const struct filling *f = context;
     const struct sal_inner_conv *conv = f->conv;
+    const sal_loose *w = sal_stored_reals(conv->w);
     if (f->way->tile)
-        sal_winograd_pack(&f->way->winograd, conv->w, conv->scale, f->way == &conv->backward,
-                          to, f->pool);
+        sal_winograd_pack(&f->way->winograd, w, conv->scale, f->way == &conv->backward, to,
+                          f->pool);
     else
-        sal_dense_pack(&f->way->dense, conv->w, conv->scale, to, f->pool);
+        sal_dense_pack(&f->way->dense, w, conv->scale, to, f->pool);
+    sal_stored_let_go(conv->w);
 }
 
 static void run_way(const struct sal_kernel *k, const struct sal_conv_way *way,

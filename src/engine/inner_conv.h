@@ -21,7 +21,7 @@ struct sal_conv_way {
  * something is added. A node's attr. */
 struct sal_inner_conv {
     struct sal_conv_way forward, backward;
-    const sal_real *w;          /* [k][c / group][kernel] */
+    const struct sal_tensor *w; /* [k][c / group][kernel], packed where it is stored */
     const sal_real *scale;      /* per output channel; NULL: 1 */
     const sal_real *base;       /* whole blocks */
     sal_real low, high;

@@ -8,7 +8,7 @@
 
 enum { X, W, BASE };
 
-void sal_inner_depthwise_pack(const sal_real *w, const sal_real *scale,
+void sal_inner_depthwise_pack(const sal_loose *w, const sal_real *scale,
                               int64_t channels, int64_t taps, sal_real *packed)
 {
     for (int64_t c = 0; c < sal_blocks(channels) * SAL_BLOCK; c++)

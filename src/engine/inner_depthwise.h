@@ -25,7 +25,7 @@ const struct sal_op *sal_inner_depthwise_op(const struct sal_inner_depthwise_att
 
 /* Weights C x 1 x R x S, each channel times its scale (NULL: 1), as the operator reads
  * them; zeros past C. packed: whole blocks of channels times R * S. */
-void sal_inner_depthwise_pack(const sal_real *w, const sal_real *scale,
+void sal_inner_depthwise_pack(const sal_loose *w, const sal_real *scale,
                               int64_t channels, int64_t taps, sal_real *packed);
 
 #endif

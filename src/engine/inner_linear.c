@@ -1,6 +1,7 @@
 #include "inner_linear.h"
 
 #include "kernel.h"
+#include "stored.h"
 
 enum sal_status sal_inner_linear_init(struct sal_inner_linear *linear, bool gradient,
                                       struct sal_packs *packs, struct sal_pack_key key,
@@ -18,6 +19,7 @@ enum sal_status sal_inner_linear_init(struct sal_inner_linear *linear, bool grad
 }
 
 struct filling {
+    const struct sal_tensor *source;
     struct sal_linear_weights weights;
     struct sal_pool *pool;
 };
@@ -26,13 +28,14 @@ static void fill(const void *context, sal_real *to)
 {
     const struct filling *filling = context;
     sal_linear_pack(&filling->weights, to, filling->pool);
+    sal_stored_let_go(filling->source);
 }
 
 static const sal_real *packed(const struct sal_kernel *k, int way)
 {
     const struct sal_inner_linear *linear = k->node->attr;
     const struct sal_linear_weights *w = &linear->weights;
-    struct filling filling = {way ? sal_linear_turned(w) : *w, k->pool};
+    struct filling filling = {linear->source, way ? sal_linear_turned(w) : *w, k->pool};
     return sal_pack_data(linear->packed[way], fill, &filling);
 }
 

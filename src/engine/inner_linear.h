@@ -12,6 +12,7 @@
 /* y = gelu(in[0] * weights + base + in[1]) over the last axis of in[0], whose product of
  * others is the number of rows; in[1] is there where something is added. A node's attr. */
 struct sal_inner_linear {
+    const struct sal_tensor *source; /* what the weights are of */
     struct sal_linear_weights weights;
     struct sal_pack *packed[2]; /* forward, and the other way round */
     const sal_real *base;       /* whole blocks; NULL: zeros */

@@ -17,7 +17,7 @@
 /* Weight (c, k) lies at w[c * c_step + k * k_step]. */
 struct sal_linear_weights {
     int64_t c, k; /* features in and out */
-    const sal_real *w;
+    const sal_loose *w;
     int64_t c_step, k_step;
     const sal_real *c_scale, *k_scale; /* it counts times these; NULL: 1 */
 };

@@ -4,6 +4,7 @@
 
 #include "inner_reorder.h"
 #include "kernel.h"
+#include "stored.h"
 
 /* The first that takes a node has it. */
 static const struct sal_rule *const rules[] = {
@@ -40,6 +41,13 @@ const struct sal_tensor *sal_lower_constant(const struct sal_lowering *l, int v)
 {
     const struct sal_tensor *tensor = v < 0 ? NULL : sal_lower_tensor(l, v);
     return tensor && tensor->data && tensor->kind == SAL_REAL ? tensor : NULL;
+}
+
+const sal_real *sal_lower_reals(const struct sal_lowering *l, int v)
+{
+    const struct sal_tensor *tensor = sal_lower_tensor(l, v);
+    sal_stored_read(tensor);
+    return tensor->real;
 }
 
 bool sal_lower_blockable(const struct sal_lowering *l, int v)

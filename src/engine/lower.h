@@ -70,6 +70,10 @@ static inline const struct sal_tensor *sal_lower_tensor(const struct sal_lowerin
 /* A constant of real numbers; NULL: value v (or -1) is not. */
 const struct sal_tensor *sal_lower_constant(const struct sal_lowering *l, int v);
 
+/* The values of constant v, which may be many. Those of weights are better read where
+ * they lie (stored.h). */
+const sal_real *sal_lower_reals(const struct sal_lowering *l, int v);
+
 /* Rank 4, real, computed: what can be blocked. */
 bool sal_lower_blockable(const struct sal_lowering *l, int v);
 

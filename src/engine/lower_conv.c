@@ -3,6 +3,7 @@
 #include "inner_conv.h"
 #include "inner_depthwise.h"
 #include "kernel.h"
+#include "stored.h"
 
 static enum sal_status emit_dense(struct sal_lowering *l, const struct sal_conv_chain *chain)
 {
@@ -25,7 +26,7 @@ static enum sal_status emit_dense(struct sal_lowering *l, const struct sal_conv_
     if (status || (status = sal_conv_chain_fold(l, chain, &conv->scale, &conv->base)) ||
         (status = sal_conv_chain_before(l, chain, &conv->before)))
         return status;
-    conv->w = sal_lower_tensor(l, node->in[1])->real;
+    conv->w = sal_lower_tensor(l, node->in[1]);
     conv->low = chain->low;
     conv->high = chain->high;
     conv->after = chain->after;
@@ -63,7 +64,9 @@ static enum sal_status depthwise_weights(struct sal_lowering *l,
     enum sal_status status = sal_conv_chain_fold(l, chain, &scale, &sum);
     if (status || !packed)
         return status ? status : sal_lower_no_memory(l);
-    sal_inner_depthwise_pack(sal_lower_tensor(l, node->in[1])->real, scale, g->c, taps, packed);
+    const struct sal_tensor *source = sal_lower_tensor(l, node->in[1]);
+    sal_inner_depthwise_pack(sal_stored_reals(source), scale, g->c, taps, packed);
+    sal_stored_let_go(source);
     struct sal_shape w = {.rank = 4, .dim = {blocks, g->kernel[0], g->kernel[1], SAL_BLOCK}};
     struct sal_shape b = {.rank = 1, .dim = {blocks * SAL_BLOCK}};
     status = constant(l, node->name, &w, packed, weights);

@@ -7,6 +7,7 @@
 #include "inner_rows.h"
 #include "kernel.h"
 #include "lower.h"
+#include "stored.h"
 
 enum { FORM = 16 }; /* of packs, beside those of convolutions */
 
@@ -180,12 +181,12 @@ static bool take_vectors(struct sal_lowering *l, const struct chain *chain,
                          struct sal_inner_linear *linear)
 {
     sal_real *base = sal_new(&l->to->arena, sal_real, sal_blocks(chain->k) * SAL_BLOCK);
-    const sal_real *scale =
-        chain->scale >= 0 ? sal_lower_tensor(l, chain->scale)->real : NULL;
+    const sal_real *scale = chain->scale >= 0 ? sal_lower_reals(l, chain->scale) : NULL;
+    const sal_real *bias = chain->base >= 0 ? sal_lower_reals(l, chain->base) : NULL;
     if (!base)
         return false;
-    for (int64_t i = 0; i < chain->k && chain->base >= 0; i++)
-        base[i] = sal_lower_tensor(l, chain->base)->real[i] * (scale ? scale[i] : 1);
+    for (int64_t i = 0; i < chain->k && bias; i++)
+        base[i] = bias[i] * (scale ? scale[i] : 1);
     linear->base = base;
     linear->weights.k_scale = scale;
     return true;
@@ -197,10 +198,12 @@ static struct sal_inner_linear *layer_of(struct sal_lowering *l, const struct ch
     struct sal_inner_linear *linear = sal_new(&l->to->arena, struct sal_inner_linear, 1);
     if (!linear)
         return NULL;
+    const struct sal_tensor *w = sal_lower_tensor(l, node->in[1]);
     *linear = (struct sal_inner_linear){
+        .source = w,
         .weights = {.c = chain->c,
                     .k = chain->k,
-                    .w = sal_lower_tensor(l, node->in[1])->real,
+                    .w = sal_stored_reals(w),
                     .c_step = chain->turned ? 1 : chain->k,
                     .k_step = chain->turned ? chain->c : 1},
         .gelu = chain->gelu.n > 0,

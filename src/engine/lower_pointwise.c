@@ -54,14 +54,13 @@ static bool takes(const struct sal_lowering *l, const struct sal_node *node)
 
 static int per_channel(struct sal_lowering *l, int v, int64_t channels)
 {
-    const struct sal_tensor *t = sal_lower_tensor(l, v);
     struct sal_blocked one = {1, channels, 1, 1};
     struct sal_shape shape = sal_blocked_shape(&one);
     int id = sal_lower_value(l, l->from->values[v].name, &shape);
     sal_real *data = sal_new(&l->to->arena, sal_real, sal_shape_count(&shape));
     if (id < 0 || !data)
         return -1;
-    memcpy(data, t->real, sizeof(*data) * (size_t)channels);
+    memcpy(data, sal_lower_reals(l, v), sizeof(*data) * (size_t)channels);
     l->to->values[id].tensor.real = data;
     return id;
 }

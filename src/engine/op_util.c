@@ -5,6 +5,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "stored.h"
+
 /* ---- attributes ------------------------------------------------------------ */
 
 static const char *source_name(const struct sal_onnx_node *source)
@@ -151,6 +153,8 @@ enum sal_status sal_infer_constant(const struct sal_infer *infer, int i,
     if (!status && !infer->in[i]->data)
         status = sal_node_fail(infer->node, err, SAL_UNSUPPORTED,
                                "input %d depends on the data, must be constant", i);
+    if (!status)
+        sal_stored_read(infer->in[i]);
     return status;
 }
 

@@ -8,6 +8,7 @@
 #include "known_bad.h"
 #include "model_parts.h"
 #include "run_parts.h"
+#include "stored.h"
 
 const struct sal_tolerance sal_tolerance_onnx = {
     .relative = 1e-3, .absolute = 1e-7, .float16 = 1e-3, .bfloat16 = 0x1p-7};
@@ -276,6 +277,7 @@ static enum sal_status compare_all(struct check *c, const struct sal_graph *grap
     for (int i = 0; i < c->recording->outputs.n && !status; i++) {
         int id = graph->outputs[i];
         const struct sal_tensor *folded = &graph->values[id].tensor;
+        sal_stored_read(folded);
         status = compare(c, folded->data ? folded : sal_run_tensor(run, id), i);
     }
     return status ? status : verdict(c);

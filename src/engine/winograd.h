@@ -32,7 +32,7 @@ size_t sal_winograd_packed(const struct sal_winograd *g);
 /* Packs w, [K][C][3][3]. `scale` is one factor per forward output channel, NULL: none.
  * flipped: for the gradient of the input of a convolution with these weights: g->in.c
  * is that one's K, g->k its C, and w and scale are laid out as they are there. */
-void sal_winograd_pack(const struct sal_winograd *g, const sal_real *w,
+void sal_winograd_pack(const struct sal_winograd *g, const sal_loose *w,
                        const sal_real *scale, bool flipped, sal_real *packed,
                        struct sal_pool *pool);
 

@@ -7,7 +7,8 @@ enum { SIDE_MAX = 6 };
 
 struct packing {
     const struct sal_winograd *g;
-    const sal_real *w, *scale;
+    const sal_loose *w;
+    const sal_real *scale;
     bool flipped;
     sal_real *packed;
 };
@@ -41,7 +42,7 @@ static void gather(const struct packing *p, int64_t k, int64_t c,
     const struct sal_winograd *g = p->g;
     for (int lane = 0; lane < SAL_BLOCK; lane++, k++) {
         const bool there = k < g->k && c < g->in.c;
-        const sal_real *w = p->w + (!there       ? 0
+        const sal_loose *w = p->w + (!there       ? 0
                                     : p->flipped ? c * g->k + k
                                                  : k * g->in.c + c) *
                                        9;
@@ -90,7 +91,7 @@ static void pack_block(void *context, int block, int worker)
     }
 }
 
-void sal_winograd_pack(const struct sal_winograd *g, const sal_real *w,
+void sal_winograd_pack(const struct sal_winograd *g, const sal_loose *w,
                        const sal_real *scale, bool flipped, sal_real *packed,
                        struct sal_pool *pool)
 {

@@ -210,6 +210,7 @@ static enum sal_status finish(struct sal_reader *reader, struct tensor *t)
     enum sal_status status = measure(&t->out, &need, err);
     if (status != SAL_OK)
         return status;
+    t->out.mapped = reader->external != NULL;
     if (t->location != LOCATION_EXTERNAL)
         return take_payload(t, need, err);
     if (payload_fields(t))
