@@ -4,6 +4,7 @@
 #include "dense.h"
 #include "kernel.h"
 #include "saliscope/pool.h"
+#include "turn.h"
 
 struct packing {
     const struct sal_dense *d;
@@ -27,11 +28,11 @@ static sal_real scaled(const struct packing *p, int64_t forward_k, sal_real w)
 }
 
 /* Where the weight of input channel c and tap t goes. */
-static sal_real *place(const struct part *part, int64_t c, int64_t t)
+static ptrdiff_t place(const struct part *part, int64_t c, int64_t t)
 {
     int64_t block = c / SAL_BLOCK - part->strip->from;
     int64_t at = (block * part->class->n_taps + t) * SAL_BLOCK + c % SAL_BLOCK;
-    return part->to + at * part->width;
+    return at * part->width;
 }
 
 /* ---- forward ------------------------------------------------------------------- */
@@ -45,22 +46,50 @@ static void pack_channel(const struct part *part, int64_t k, int64_t column)
     const sal_loose *w = p->w + k * cg * taps;
     for (int64_t c = 0; c < cg; c++)
         for (int64_t t = 0; t < taps; t++, w++)
-            place(part, first + c, t)[column] = scaled(p, k, *w);
+            part->to[place(part, first + c, t) + column] = scaled(p, k, *w);
+}
+
+static ptrdiff_t blocked_place(const void *context, int64_t j)
+{
+    const struct part *part = context;
+    int64_t taps = part->class->n_taps, c = taps == 1 ? j : j / taps;
+    return place(part, c, j - c * taps);
 }
 
 /* Of an image, channels are innermost: a grey picture's edge filters cancel among
  * them, before rounding adds up. */
-static void pack_planar(const struct part *part, int64_t k, int64_t column)
+static ptrdiff_t planar_place(const void *context, int64_t j)
+{
+    const struct part *part = context;
+    int64_t taps = part->class->n_taps;
+    return (j % taps * part->p->d->c + j / taps) * part->width;
+}
+
+/* All channels of a strip, where each reads all input channels. */
+static void pack_channels(const struct part *part, int64_t k0, int64_t k1)
 {
     const struct packing *p = part->p;
-    int64_t channels = p->d->c, taps = part->class->n_taps;
-    const sal_loose *w = p->w + k * channels * taps;
-    for (int64_t c = 0; c < channels; c++)
-        for (int64_t t = 0; t < taps; t++)
-            part->to[(t * channels + c) * part->width + column] = scaled(p, k, *w++);
+    const int64_t n = p->d->g.c * part->class->n_taps;
+    for (int64_t k = k0; k < k1; k += SAL_BLOCK) {
+        struct sal_turn turn = {
+            .from = p->w + k * n,
+            .step = n,
+            .rows = (int)sal_least(k1 - k, SAL_BLOCK),
+            .columns = n,
+            .scale = p->scale ? p->scale + k : NULL,
+        };
+        sal_turn_run(&turn, part->to + (k - k0), p->d->planar ? planar_place : blocked_place,
+                     part);
+    }
 }
 
 /* ---- backward ------------------------------------------------------------------ */
+
+static void copy_scaled(sal_real *to, const sal_loose *from, int64_t n, sal_real scale)
+{
+    for (int64_t i = 0; i < n; i++)
+        to[i] = from[i] * scale;
+}
 
 /* Source channel k of the gradient, for the strip's channels. */
 static void pack_source(const struct part *part, int64_t k)
@@ -73,9 +102,12 @@ static void pack_source(const struct part *part, int64_t k)
     int64_t from = c0 > first ? c0 : first, kernel = g->kernel[0] * g->kernel[1];
     for (int t = 0; t < part->class->n_taps; t++) {
         const sal_loose *w = p->w + k * cg * kernel + part->class->taps[t].at;
-        sal_real *to = place(part, k, t);
-        for (int64_t c = from; c < c1; c++)
-            to[c - c0] = scaled(p, k, w[(c - first) * kernel]);
+        sal_real *to = part->to + place(part, k, t);
+        if (kernel == 1)
+            copy_scaled(to + from - c0, w + from - first, c1 - from, p->scale ? p->scale[k] : 1);
+        else
+            for (int64_t c = from; c < c1; c++)
+                to[c - c0] = scaled(p, k, w[(c - first) * kernel]);
     }
 }
 
@@ -102,11 +134,34 @@ static void pack_square(const struct part *part, int64_t lane, int64_t column)
             continue;
         const sal_loose *w = p->w + c * kernel + i * g->kernel[1] + j;
         for (int64_t k = 0; k < g->k; k++)
-            place(part, k, t)[column] = scaled(p, k, w[k * g->c * kernel]);
+            part->to[place(part, k, t) + column] = scaled(p, k, w[k * g->c * kernel]);
     }
 }
 
 /* ---- all of it ----------------------------------------------------------------- */
+
+/* Every real of its parts is a weight, or a zero that turning leaves. */
+static bool part_is_whole(const struct sal_dense *d)
+{
+    return !d->back && d->g.group == 1 && (d->planar || d->c % SAL_BLOCK == 0);
+}
+
+static void clear(const struct part *part)
+{
+    const struct sal_dense *d = part->p->d;
+    int64_t lanes = d->planar && !d->back ? d->c : SAL_BLOCK;
+    int64_t blocks = part->strip->to - part->strip->from;
+    memset(part->to, 0, sizeof(sal_real) * (size_t)(blocks * part->class->n_taps * lanes *
+                                                    part->width));
+}
+
+static void pack_sources(const struct part *part)
+{
+    const struct sal_dense_strip *strip = part->strip;
+    int64_t end = sal_least(strip->to * SAL_BLOCK, part->p->d->c);
+    for (int64_t k = strip->from * SAL_BLOCK; k < end; k++)
+        pack_source(part, k);
+}
 
 static void pack_part(void *context, int tile, int worker)
 {
@@ -117,23 +172,16 @@ static void pack_part(void *context, int tile, int worker)
     const struct sal_dense_strip *strip = &d->strips[tile % d->n_strips];
     size_t from = class->weights[tile % d->n_strips];
     struct part part = {p, class, strip, p->packed + from, strip->width * SAL_BLOCK};
-    int64_t lanes = d->planar && !d->back ? d->c : SAL_BLOCK;
-    memset(part.to, 0, sizeof(sal_real) * (size_t)((strip->to - strip->from) *
-                                                   class->n_taps * lanes * part.width));
     int64_t k0 = strip->block * SAL_BLOCK, k1 = sal_least(k0 + part.width, d->k);
-    if (d->back && !d->planar) {
-        int64_t c1 = sal_least(strip->to * SAL_BLOCK, d->c);
-        for (int64_t k = strip->from * SAL_BLOCK; k < c1; k++)
-            pack_source(&part, k);
-        return;
-    }
-    for (int64_t k = k0; k < k1; k++)
-        if (d->back)
-            pack_square(&part, k, k - k0);
-        else if (d->planar)
-            pack_planar(&part, k, k - k0);
-        else
-            pack_channel(&part, k, k - k0);
+    if (!part_is_whole(d))
+        clear(&part);
+    if (!d->back && d->g.group == 1)
+        pack_channels(&part, k0, k1);
+    else if (d->back && !d->planar)
+        pack_sources(&part);
+    else
+        for (int64_t k = k0; k < k1; k++)
+            (d->back ? pack_square : pack_channel)(&part, k, k - k0);
 }
 
 void sal_dense_pack(const struct sal_dense *d, const sal_loose *w, const sal_real *scale,

@@ -218,6 +218,18 @@ struct sal_lanes {
     void (*add_pixel)(sal_real *x, int64_t n, const sal_real *y);
     void (*add_scaled)(sal_real *x, const sal_real *times, int64_t n, const sal_real *y);
 
+    /* to[at[j] + i] = from[i * step + j] * scale[i] (NULL: 1) for i, j < 16: a square of
+     * weights turned. */
+    void (*turn)(const sal_loose *from, ptrdiff_t step, const sal_real *scale,
+                 sal_real *to, const ptrdiff_t *at);
+
+    /* Winograd's transform of 3 x 3 weights [3][3][16], 16 pairs of channels at once:
+     * the one at position (i, j) of side x side is scale times the sum of rows[i][a]
+     * rows[j][b] taps[a][b], `position` elements from the one before. */
+    void (*winograd_weights)(const sal_real *taps, const sal_real *scale,
+                             const double *rows, int side, sal_real *to,
+                             ptrdiff_t position);
+
     void (*winograd_in)(const struct sal_winograd_in *patches);
     void (*winograd_out)(const struct sal_winograd_out *tiles);
 

@@ -65,6 +65,11 @@ void SAL_NAMED(sal_sum_pixels)(const sal_real *x, const sal_real *times, int64_t
 void SAL_NAMED(sal_add_pixel)(sal_real *x, int64_t n, const sal_real *y);
 void SAL_NAMED(sal_add_scaled)(sal_real *x, const sal_real *times, int64_t n,
                                const sal_real *y);
+void SAL_NAMED(sal_turn)(const sal_loose *from, ptrdiff_t step, const sal_real *scale,
+                         sal_real *to, const ptrdiff_t *at);
+void SAL_NAMED(sal_winograd_weights)(const sal_real *taps, const sal_real *scale,
+                                     const double *rows, int side, sal_real *to,
+                                     ptrdiff_t position);
 void SAL_NAMED(sal_winograd_in)(const struct sal_winograd_in *patches);
 void SAL_NAMED(sal_winograd_out)(const struct sal_winograd_out *tiles);
 void SAL_NAMED(sal_join)(const struct sal_segment *segments, int n_segments, int64_t n,

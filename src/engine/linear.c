@@ -4,6 +4,7 @@
 
 #include "kernel.h"
 #include "real.h"
+#include "turn.h"
 
 /* Reals of a chunk of rows: beside a strip of weights, it fits the second cache. */
 enum { LINE = 64 / sizeof(sal_real) };
@@ -58,11 +59,38 @@ struct packing {
     sal_real *packed;
 };
 
-static sal_real weight_at(const struct sal_linear_weights *w, int64_t c, int64_t k)
+static ptrdiff_t row_place(const void *context, int64_t c)
 {
-    sal_real value = w->w[c * w->c_step + k * w->k_step];
-    value *= w->c_scale ? w->c_scale[c] : 1;
-    return value * (w->k_scale ? w->k_scale[k] : 1);
+    return (ptrdiff_t)c * *(const ptrdiff_t *)context;
+}
+
+/* Rows of inputs from rows of outputs. */
+static void turn_rows(const struct sal_linear_weights *w, int64_t from, ptrdiff_t row,
+                      sal_real *to)
+{
+    for (int64_t k = from; k < from + row; k += SAL_BLOCK) {
+        const struct sal_turn turn = {
+            .from = w->w + k * w->k_step,
+            .step = w->k_step,
+            .rows = (int)sal_least(SAL_BLOCK, w->k - k),
+            .columns = w->c,
+            .scale = w->k_scale ? w->k_scale + k : NULL,
+        };
+        sal_turn_run(&turn, to + (k - from), row_place, &row);
+    }
+}
+
+/* They lie in rows of inputs already. */
+static void copy_inputs(const struct sal_linear_weights *w, int64_t from, ptrdiff_t row,
+                        sal_real *to)
+{
+    const int64_t n = sal_least(row, w->k - from);
+    for (int64_t c = 0; c < w->c; c++, to += row) {
+        memcpy(to, w->w + c * w->c_step + from, sizeof(*to) * (size_t)n);
+        for (int64_t k = 0; w->k_scale && k < n; k++)
+            to[k] *= w->k_scale[from + k];
+        memset(to + n, 0, sizeof(*to) * (size_t)(row - n));
+    }
 }
 
 static void pack_strip(void *context, int i, int worker)
@@ -73,9 +101,12 @@ static void pack_strip(void *context, int i, int worker)
     const struct strip strip = strip_at(w->k, i);
     const int64_t from = strip.block * SAL_BLOCK, row = strip.width * SAL_BLOCK;
     sal_real *to = packing->packed + block_size(w->c) * (size_t)strip.block;
-    for (int64_t c = 0; c < sal_blocks(w->c) * SAL_BLOCK; c++)
+    (w->k_step == 1 ? copy_inputs : turn_rows)(w, from, row, to);
+    for (int64_t c = 0; w->c_scale && c < w->c; c++)
         for (int64_t k = 0; k < row; k++)
-            *to++ = c < w->c && from + k < w->k ? weight_at(w, c, from + k) : 0;
+            to[c * row + k] *= w->c_scale[c];
+    const int64_t rest = sal_blocks(w->c) * SAL_BLOCK - w->c;
+    memset(to + w->c * row, 0, sizeof(*to) * (size_t)(rest * row));
 }
 
 void sal_linear_pack(const struct sal_linear_weights *weights, sal_real *packed,

@@ -14,7 +14,7 @@
 #include "lanes.h"
 #include "saliscope/pool.h"
 
-/* Weight (c, k) lies at w[c * c_step + k * k_step]. */
+/* Weight (c, k) lies at w[c * c_step + k * k_step]; one of the steps is 1. */
 struct sal_linear_weights {
     int64_t c, k; /* features in and out */
     const sal_loose *w;

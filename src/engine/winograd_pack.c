@@ -1,9 +1,14 @@
 /* G w G^T of every pair of channels, laid out for the table's tile:
  * [positions][groups][input channels][width][16], the last group as wide as is left. */
 #include "winograd.h"
+
+#include <string.h>
+
+#include "kernel.h"
+#include "turn.h"
 #include "winograd_points.h"
 
-enum { SIDE_MAX = 6 };
+enum { SIDE_MAX = 6, TAPS = 9 * SAL_BLOCK };
 
 struct packing {
     const struct sal_winograd *g;
@@ -35,31 +40,43 @@ static void rows_of(int tile, double rows[SIDE_MAX][3])
     rows[tile + 1][2] = 1;
 }
 
-/* w of output channels k..k+15 and input channel c, [3][3][16]; zeros past the last. */
-static void gather(const struct packing *p, int64_t k, int64_t c,
-                   double taps[9][SAL_BLOCK])
+static ptrdiff_t in_order(const void *context, int64_t j)
+{
+    (void)context;
+    return (ptrdiff_t)j * SAL_BLOCK;
+}
+
+static ptrdiff_t from_behind(const void *context, int64_t j)
+{
+    (void)context;
+    return (ptrdiff_t)(8 - j) * SAL_BLOCK;
+}
+
+/* Of output channels k..k+15 and n input channels from c on, [n][3][3][16]; zeros past
+ * the last output. */
+static void gather(const struct packing *p, int64_t k, int64_t c, int64_t n, sal_real *taps)
 {
     const struct sal_winograd *g = p->g;
-    for (int lane = 0; lane < SAL_BLOCK; lane++, k++) {
-        const bool there = k < g->k && c < g->in.c;
-        const sal_loose *w = p->w + (!there       ? 0
-                                    : p->flipped ? c * g->k + k
-                                                 : k * g->in.c + c) *
-                                       9;
-        const double scale = !there     ? 0
-                             : p->scale ? (double)p->scale[p->flipped ? c : k]
-                                        : 1;
-        for (int i = 0; i < 9; i++)
-            taps[i][lane] = there ? scale * (double)w[p->flipped ? 8 - i : i] : 0;
+    struct sal_turn turn = {.rows = (int)sal_least(SAL_BLOCK, g->k - k)};
+    if (!p->flipped) {
+        turn.from = p->w + (k * g->in.c + c) * 9;
+        turn.step = (ptrdiff_t)g->in.c * 9;
+        turn.columns = n * 9;
+        sal_turn_run(&turn, taps, in_order, NULL);
+        return;
+    }
+    turn.step = turn.columns = 9;
+    for (int64_t i = 0; i < n; i++) {
+        turn.from = p->w + ((c + i) * g->k + k) * 9;
+        sal_turn_run(&turn, taps + i * TAPS, from_behind, NULL);
     }
 }
 
-/* Sums three sets of lanes. */
-static void weigh(const double row[3], const double *x, ptrdiff_t step, double *y)
+/* What output channels k..k+15 count times. */
+static void scale_of(const struct packing *p, int64_t k, sal_real scale[SAL_BLOCK])
 {
     for (int lane = 0; lane < SAL_BLOCK; lane++)
-        y[lane] =
-            row[0] * x[lane] + row[1] * x[lane + step] + row[2] * x[lane + 2 * step];
+        scale[lane] = p->scale && k + lane < p->g->k ? p->scale[k + lane] : 1;
 }
 
 /* One output block, all input channels. */
@@ -69,25 +86,24 @@ static void pack_block(void *context, int block, int worker)
     const struct packing *p = context;
     const int side = p->g->tile + 2;
     const int64_t width = sal_lanes()->width, group = block / width;
-    const int64_t blocks = sal_blocks(p->g->k),
-                  channels = sal_blocks(p->g->in.c) * SAL_BLOCK;
-    const int64_t mine =
-        blocks - group * width < width ? blocks - group * width : width;
+    const int64_t blocks = sal_blocks(p->g->k), channels = sal_blocks(p->g->in.c) * SAL_BLOCK;
+    const int64_t mine = sal_least(blocks - group * width, width);
+    const ptrdiff_t position = (ptrdiff_t)(blocks * channels * SAL_BLOCK);
     sal_real *to = p->packed + (group * width * channels + block % width) * SAL_BLOCK;
-    double rows[SIDE_MAX][3], taps[9][SAL_BLOCK], half[3][SAL_BLOCK], whole[SAL_BLOCK];
+    double rows[SIDE_MAX][3];
+    sal_real taps[SAL_BLOCK * TAPS], scale[SAL_BLOCK];
     rows_of(p->g->tile, rows);
     for (int64_t c = 0; c < channels; c++, to += mine * SAL_BLOCK) {
-        gather(p, block * SAL_BLOCK, c, taps);
-        for (int i = 0; i < side; i++) {
-            for (int j = 0; j < 3; j++)
-                weigh(rows[i], taps[j], 3 * SAL_BLOCK, half[j]);
-            for (int j = 0; j < side; j++) {
-                sal_real *at = to + (i * side + j) * blocks * channels * SAL_BLOCK;
-                weigh(rows[j], half[0], SAL_BLOCK, whole);
-                for (int lane = 0; lane < SAL_BLOCK; lane++)
-                    at[lane] = (sal_real)whole[lane];
-            }
-        }
+        const int64_t i = c % SAL_BLOCK, n = sal_least(SAL_BLOCK, p->g->in.c - c);
+        if (i == 0 && n < SAL_BLOCK)
+            memset(taps, 0, sizeof(taps));
+        if (i == 0)
+            gather(p, (int64_t)block * SAL_BLOCK, c, n, taps);
+        if (!p->flipped)
+            scale_of(p, (int64_t)block * SAL_BLOCK, scale);
+        for (int lane = 0; p->flipped && lane < SAL_BLOCK; lane++)
+            scale[lane] = p->scale && c < p->g->in.c ? p->scale[c] : 1;
+        sal_lanes()->winograd_weights(taps + i * TAPS, scale, rows[0], side, to, position);
     }
 }
 
