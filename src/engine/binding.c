@@ -15,11 +15,11 @@ bool sal_binding_init(struct sal_binding *binding, const struct sal_node *node,
     return binding->in && binding->out && binding->dx && binding->dy;
 }
 
-void sal_binding_read(const struct sal_binding *binding)
+void sal_binding_read(const struct sal_binding *binding, struct sal_pool *pool)
 {
     for (int i = 0; i < binding->node->n_in; i++)
         if (binding->in[i])
-            sal_stored_read(binding->in[i]);
+            sal_stored_read(binding->in[i], pool);
 }
 
 struct sal_kernel sal_binding_kernel(const struct sal_binding *binding,

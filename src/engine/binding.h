@@ -22,7 +22,7 @@ bool sal_binding_init(struct sal_binding *binding, const struct sal_node *node,
                       struct sal_arena *arena);
 
 /* Makes sure that the values of constant inputs are there for a kernel (stored.h). */
-void sal_binding_read(const struct sal_binding *binding);
+void sal_binding_read(const struct sal_binding *binding, struct sal_pool *pool);
 
 /* The kernel call it stands for, without scratch. */
 struct sal_kernel sal_binding_kernel(const struct sal_binding *binding,

@@ -102,7 +102,7 @@ static enum sal_status fold(struct sal_builder *b, const struct sal_node *node,
             return sal_node_fail(node, b->err, SAL_LIMIT,
                                  "its output is over the memory limit");
     }
-    sal_binding_read(binding);
+    sal_binding_read(binding, b->options->pool);
     struct sal_kernel kernel = sal_binding_kernel(binding, b->options->pool);
     size_t stride = node->op->scratch ? node->op->scratch(&kernel, false) : 0;
     size_t threads = (size_t)sal_pool_threads(b->options->pool);

@@ -29,6 +29,11 @@ enum sal_status sal_builder_input(const struct sal_builder *b, int i,
 static enum sal_status need_given(struct sal_builder *b, int id)
 {
     struct sal_tensor *tensor = &b->graph->values[id].tensor;
+    const struct sal_graph *like = b->options->like;
+    if (b->makers[id].stored && like && like->values[id].tensor.data) {
+        *tensor = like->values[id].tensor;
+        return SAL_OK;
+    }
     if (b->makers[id].stored)
         return sal_stored_tensor(tensor, b->makers[id].stored, &b->graph->arena, b->err);
     return id < b->onnx->graph.n_inputs ? sal_builder_input(b, id, tensor, b->err)

@@ -47,6 +47,8 @@ struct sal_graph_options {
     size_t memory; /* most bytes for constants; 0: no limit */
     const char *output; /* a tensor to build instead of the model's outputs; NULL: none */
     bool force_opset;   /* take operators of a newer opset as those of the newest known */
+    const struct sal_graph *like; /* of the same description and options but for shapes: its
+                                     initialisers are shared, it must outlive this; NULL */
     struct sal_pool *pool;
 };
 

@@ -46,7 +46,7 @@ const struct sal_tensor *sal_lower_constant(const struct sal_lowering *l, int v)
 const sal_real *sal_lower_reals(const struct sal_lowering *l, int v)
 {
     const struct sal_tensor *tensor = sal_lower_tensor(l, v);
-    sal_stored_read(tensor);
+    sal_stored_read(tensor, NULL);
     return tensor->real;
 }
 

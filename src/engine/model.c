@@ -207,6 +207,7 @@ enum sal_status sal_model_build_graph(const struct sal_model *model, int batch,
                                .memory = model->memory,
                                .output = model->wanted,
                                .force_opset = model->force_opset,
+                               .like = graph == &model->graph ? NULL : &model->graph,
                                .pool = pool},
                            err);
 }

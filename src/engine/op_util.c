@@ -154,7 +154,7 @@ enum sal_status sal_infer_constant(const struct sal_infer *infer, int i,
         status = sal_node_fail(infer->node, err, SAL_UNSUPPORTED,
                                "input %d depends on the data, must be constant", i);
     if (!status)
-        sal_stored_read(infer->in[i]);
+        sal_stored_read(infer->in[i], NULL);
     return status;
 }
 

@@ -277,7 +277,7 @@ static enum sal_status compare_all(struct check *c, const struct sal_graph *grap
     for (int i = 0; i < c->recording->outputs.n && !status; i++) {
         int id = graph->outputs[i];
         const struct sal_tensor *folded = &graph->values[id].tensor;
-        sal_stored_read(folded);
+        sal_stored_read(folded, NULL);
         status = compare(c, folded->data ? folded : sal_run_tensor(run, id), i);
     }
     return status ? status : verdict(c);

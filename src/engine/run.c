@@ -89,7 +89,7 @@ static enum sal_status bind_nodes(struct sal_run *run, struct sal_error *err)
             binding->in[j] = node->in[j] < 0 ? NULL : &run->tensors[node->in[j]];
         for (int j = 0; j < node->n_out; j++)
             binding->out[j] = node->out[j] < 0 ? NULL : &run->tensors[node->out[j]];
-        sal_binding_read(binding);
+        sal_binding_read(binding, run->pool);
     }
     return SAL_OK;
 }

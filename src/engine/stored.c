@@ -8,6 +8,8 @@
 
 #include "op.h"
 
+enum { PIECE = 2 << 20 };
+
 /* Shared by all copies of a tensor. */
 struct sal_stored {
     struct sal_span bytes;
@@ -52,7 +54,31 @@ const sal_loose *sal_stored_reals(const struct sal_tensor *tensor)
     return tensor->real;
 }
 
-void sal_stored_read(const struct sal_tensor *tensor)
+/* Of whole pages of a mapped file. */
+static void let_go(const struct sal_stored *stored, size_t offset, size_t size)
+{
+    if (!stored->mapped)
+        return;
+    const uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE);
+    const uintptr_t begin = (uintptr_t)stored->bytes.data + offset, end = begin + size;
+    const uintptr_t from = (begin + page - 1) / page * page, to = end / page * page;
+    if (from < to)
+        madvise((void *)from, to - from, MADV_DONTNEED);
+}
+
+/* In pieces: large weights are never there twice as a whole. */
+static void read_piece(void *context, int tile, int worker)
+{
+    (void)worker;
+    const struct sal_tensor *tensor = context;
+    const struct sal_stored *stored = tensor->stored;
+    const size_t from = (size_t)tile * PIECE, left = stored->bytes.size - from;
+    const size_t size = left < PIECE ? left : PIECE;
+    memcpy((char *)tensor->data + from, stored->bytes.data + from, size);
+    let_go(stored, from, size);
+}
+
+void sal_stored_read(const struct sal_tensor *tensor, struct sal_pool *pool)
 {
     static pthread_mutex_t reading = PTHREAD_MUTEX_INITIALIZER;
     struct sal_stored *stored = tensor->stored;
@@ -60,8 +86,8 @@ void sal_stored_read(const struct sal_tensor *tensor)
         return;
     pthread_mutex_lock(&reading);
     if (!atomic_load_explicit(&stored->read, memory_order_relaxed)) {
-        memcpy(tensor->data, stored->bytes.data, stored->bytes.size);
-        sal_stored_let_go(tensor);
+        struct sal_tensor copy = *tensor;
+        sal_pool_run(pool, (int)((stored->bytes.size + PIECE - 1) / PIECE), read_piece, &copy);
         atomic_store_explicit(&stored->read, true, memory_order_release);
     }
     pthread_mutex_unlock(&reading);
@@ -69,12 +95,6 @@ void sal_stored_read(const struct sal_tensor *tensor)
 
 void sal_stored_let_go(const struct sal_tensor *tensor)
 {
-    const struct sal_stored *stored = tensor->stored;
-    if (!stored || !stored->mapped)
-        return;
-    const uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE);
-    const uintptr_t begin = (uintptr_t)stored->bytes.data, end = begin + stored->bytes.size;
-    const uintptr_t from = (begin + page - 1) / page * page, to = end / page * page;
-    if (from < to)
-        madvise((void *)from, to - from, MADV_DONTNEED);
+    if (tensor->stored)
+        let_go(tensor->stored, 0, tensor->stored->bytes.size);
 }

@@ -16,6 +16,7 @@
 
 #include "saliscope/arena.h"
 #include "saliscope/onnx.h"
+#include "saliscope/pool.h"
 #include "saliscope/status.h"
 #include "saliscope/tensor.h"
 
@@ -31,7 +32,7 @@ enum sal_status sal_stored_tensor(struct sal_tensor *tensor,
 const sal_loose *sal_stored_reals(const struct sal_tensor *tensor);
 
 /* Makes sure that they are in data. Other tensors: nothing is done. */
-void sal_stored_read(const struct sal_tensor *tensor);
+void sal_stored_read(const struct sal_tensor *tensor, struct sal_pool *pool);
 
 /* They will not be read again soon: where they lie in a file, its pages may leave this
  * process, and come back by themselves if they are read nevertheless. */

@@ -113,7 +113,7 @@ static bool run_node(const struct sal_node *node, struct sal_tensor *tensors,
     out->data = sal_arena_alloc(arena, (size_t)sal_shape_count(&out->shape),
                                 sal_kind_size(out->kind));
     struct sal_kernel kernel = sal_binding_kernel(&binding, NULL);
-    sal_binding_read(&binding);
+    sal_binding_read(&binding, NULL);
     if (out->data)
         node->op->forward(&kernel);
     return out->data;
