@@ -165,7 +165,12 @@ static void run(const struct sal_dense *d, const struct sal_source *source,
 static float *pack(const struct sal_dense *d, const float *w, const float *scale)
 {
     float *packed = numbers((int64_t)d->packed); /* zeros are not taken for granted */
-    sal_dense_pack(d, w, scale, packed, NULL);
+    int64_t n = d->g.k * (d->g.c / d->g.group) * d->g.kernel[0] * d->g.kernel[1];
+    char *loose = malloc(sizeof(*w) * (size_t)n + 1); /* at an odd address, as in files */
+    assert_non_null(loose);
+    memcpy(loose + 1, w, sizeof(*w) * (size_t)n);
+    sal_dense_pack(d, (const sal_loose *)(const void *)(loose + 1), scale, packed, NULL);
+    free(loose);
     return packed;
 }
 

@@ -114,7 +114,12 @@ static double plain(const struct trial *t, int64_t i, int64_t k, int64_t y, int6
 static sal_real *pack(const struct trial *t, struct sal_pool *pool)
 {
     sal_real *packed = malloc(sizeof(*packed) * sal_winograd_packed(&t->g));
-    sal_winograd_pack(&t->g, t->w, t->scale, t->flipped, packed, pool);
+    const size_t size = sizeof(*t->w) * (size_t)(t->g.k * t->g.in.c * 9);
+    char *loose = malloc(size + 1); /* at an odd address, as in files */
+    memcpy(loose + 1, t->w, size);
+    sal_winograd_pack(&t->g, (const sal_loose *)(const void *)(loose + 1), t->scale,
+                      t->flipped, packed, pool);
+    free(loose);
     return packed;
 }
 

@@ -7,19 +7,26 @@ enum { ROUNDS = SAL_LANES == 16 ? 4 : SAL_LANES == 8 ? 3 : 2 };
 
 static_assert(1 << ROUNDS == SAL_LANES, "as many rounds as bits");
 
-/* Elements of a and b in turn, of their first halves or their second. */
-SAL_INLINE sal_vec zip(sal_vec a, sal_vec b, int half)
-{
-#ifdef SAL_DOUBLE
-    typedef int64_t index __attribute__((vector_size(sizeof(sal_vec))));
-#else
-    typedef int32_t index __attribute__((vector_size(sizeof(sal_vec))));
+#ifndef __has_builtin
+#define __has_builtin(name) 0
 #endif
-    index which;
-    for (int i = 0; i < SAL_LANES; i++)
-        which[i] = half * SAL_LANES / 2 + i / 2 + i % 2 * SAL_LANES;
-    return __builtin_shuffle(a, b, which);
-}
+#if __has_builtin(__builtin_shufflevector)
+#define PICK(a, b, ...) __builtin_shufflevector(a, b, __VA_ARGS__)
+#else
+#define PICK(a, b, ...) __builtin_shuffle(a, b, (sal_ivec){__VA_ARGS__})
+#endif
+
+/* Elements of a and b in turn: of their first halves, and of their second. */
+#if defined(SAL_DOUBLE) || !defined(__AVX2__)
+#define FIRST 0, 4, 1, 5
+#define SECOND 2, 6, 3, 7
+#elif !defined(__AVX512F__)
+#define FIRST 0, 8, 1, 9, 2, 10, 3, 11
+#define SECOND 4, 12, 5, 13, 6, 14, 7, 15
+#else
+#define FIRST 0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23
+#define SECOND 8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15, 31
+#endif
 
 /* A square of vectors: each round deals rows and the columns' halves once more. */
 SAL_INLINE void turn_square(sal_vec v[SAL_LANES])
@@ -29,8 +36,8 @@ SAL_INLINE void turn_square(sal_vec v[SAL_LANES])
         sal_vec next[SAL_LANES];
 #pragma GCC unroll 16
         for (int i = 0; i < SAL_LANES / 2; i++) {
-            next[2 * i] = zip(v[i], v[i + SAL_LANES / 2], 0);
-            next[2 * i + 1] = zip(v[i], v[i + SAL_LANES / 2], 1);
+            next[2 * i] = PICK(v[i], v[i + SAL_LANES / 2], FIRST);
+            next[2 * i + 1] = PICK(v[i], v[i + SAL_LANES / 2], SECOND);
         }
 #pragma GCC unroll 16
         for (int i = 0; i < SAL_LANES; i++)

@@ -9,7 +9,8 @@
  *
  * The one rule: who reads the values of a constant takes sal_stored_reals, or calls
  * sal_stored_read before it reads data. Below SAL_STORED_LEAST bytes, and of other
- * types, values always are in data. Any thread may call all of this.
+ * types, values always are in data: single numbers may be read without asking. Any
+ * thread may call all of this.
  */
 #ifndef SALISCOPE_ENGINE_STORED_H
 #define SALISCOPE_ENGINE_STORED_H
@@ -31,7 +32,8 @@ enum sal_status sal_stored_tensor(struct sal_tensor *tensor,
 /* The values of a constant of real numbers, wherever they are. */
 const sal_loose *sal_stored_reals(const struct sal_tensor *tensor);
 
-/* Makes sure that they are in data. Other tensors: nothing is done. */
+/* Makes sure that they are in data, in parallel. Other tensors: nothing is done. Not to be
+ * called from inside of the pool's work. */
 void sal_stored_read(const struct sal_tensor *tensor, struct sal_pool *pool);
 
 /* They will not be read again soon: where they lie in a file, its pages may leave this
