@@ -7,7 +7,7 @@
 #include <string.h>
 #include <sys/mman.h>
 
-enum { SLAB = 8 << 20, HUGE = 2 << 20, BUCKETS = 256 };
+enum { SLAB = 64 << 20, HUGE = 2 << 20, BUCKETS = 256 };
 
 struct sal_pack {
     struct sal_pack *next;
@@ -17,7 +17,8 @@ struct sal_pack {
     atomic_bool filled;
 };
 
-/* Mapped in huge pages: faults would cost more than packing. */
+/* Mapped in huge pages: faults would cost more than packing. They are large, so that few
+ * huge pages are filled in part; what is not filled takes no memory. */
 struct slab {
     struct slab *next;
     char *data;
@@ -80,7 +81,9 @@ static sal_real *reserve(struct sal_packs *packs, size_t reals)
         return NULL;
     size_t size = (reals * sizeof(sal_real) + 63) / 64 * 64;
     struct slab *slab = packs->slabs;
-    if (!slab || slab->size - slab->used < size)
+    while (slab && slab->size - slab->used < size)
+        slab = slab->next;
+    if (!slab)
         slab = slab_new(packs, size);
     if (!slab)
         return NULL;
