@@ -175,14 +175,19 @@ $(TEST_BINS): $B/tests/%: $B/tests/%.o $(call obj,$(SUPPORT))
 	$(CC) $(ALL_LDFLAGS) -o $@ $^ $B/libsaliscope.a $(PKG_LIBS) $(TEST_LIBS)
 $(TEST_BINS): $B/libsaliscope.a
 
-# Inner operators, which no model can name, are tested in both precisions.
-INNER_DOUBLE := $(patsubst tests/%.c,$B/tests/%_double,$(wildcard tests/test_inner_*.c))
+# Inner operators, which no model can name, are tested in both precisions, and so is what
+# lowering makes of models.
+INNER_DOUBLE := $(patsubst tests/%.c,$B/tests/%_double,$(wildcard tests/test_inner_*.c) \
+                tests/test_lower.c)
 
-$B/double/tests/%.o: ALL_CFLAGS += -Itests/support
+$B/double/tests/%.o: ALL_CFLAGS += -Itests/support -Itests/twin
 $(INNER_DOUBLE): $B/tests/%_double: $B/double/tests/%.o \
     $(patsubst %,$B/double/tests/support/%.o,lone blocks random) \
     $(patsubst %.c,$B/double/%.o,$(filter src/%,$(filter-out src/explain/%,$(TWIN_SRC))))
 	$(CC) $(ALL_LDFLAGS) -o $@ $^ $(PKG_LIBS) $(TEST_LIBS)
+$B/tests/test_lower_double: $(patsubst %,$B/double/tests/%.o,support/graphs \
+    support/graphs_parts support/onnx_build twin/poison)
+$B/tests/test_lower: $(call obj,tests/twin/poison.c)
 
 # These test parts of the program that are not in the library.
 $(addprefix $B/tests/,test_layout test_keys test_prompt test_frame test_raster): \
@@ -340,4 +345,4 @@ clean:
 -include $(CONFORMANCE_SRC:tests/%.c=$B/%.d) \
          $(patsubst %.o,%.d,$(call obj,$(LANES_SRC))) \
          $(patsubst %.c,$B/%.d,$(SRC) $(TESTS) $(SUPPORT) $(wildcard tests/twin/*.c tests/gradient/*.c tests/peers/*.c tests/bench/*.c)) \
-         $(TWIN_SRC:%.c=$B/double/%.d) $B/double/tests/peers/measure.d
+         $(patsubst %.c,$B/double/%.d,$(TWIN_SRC) $(TESTS) $(SUPPORT) tests/peers/measure.c)
