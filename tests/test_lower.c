@@ -454,6 +454,23 @@ static void groups_may_share_their_weights(void **state)
     check_model(two_groups);
 }
 
+static void three_times(struct onnx_build *b)
+{
+    onnx_build_input(b, "x", SAL_ONNX_FLOAT, 4, DIMS(-1, 3, 80, 80));
+    onnx_build_waves(b, "w", 4, DIMS(1, 9, 1, 1), 0.5f);
+    onnx_build_node(b, "Concat", "x,x,x", "a");
+    onnx_build_int(b, "axis", 1);
+    onnx_build_node(b, "Conv", "a,w", "b");
+    onnx_build_node(b, "GlobalAveragePool", "b", "y");
+    onnx_build_output(b, "y", SAL_ONNX_FLOAT, -1, NULL);
+}
+
+static void parts_of_a_row_may_be_the_same(void **state)
+{
+    (void)state;
+    check_model(three_times);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -463,6 +480,7 @@ int main(void)
         cmocka_unit_test(normalisations_may_share_their_scale),
         cmocka_unit_test(windows_may_share_their_weights),
         cmocka_unit_test(groups_may_share_their_weights),
+        cmocka_unit_test(parts_of_a_row_may_be_the_same),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

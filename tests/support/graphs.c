@@ -184,8 +184,12 @@ static void attention(struct graphs *g, int x)
     int y = graphs_reshape(g, x, 3, DIMS(-1, from.dim[1], rows));
     y = graphs_turn(g, y, DIMS(0, 2, 1));
     int normed = graphs_chance(g, 2) ? y : graphs_layer_norm(g, y), part[3];
+    int joint = graphs_chance(g, 3) ? graphs_linear(g, normed, 6 * size) : -1;
+    if (joint >= 0)
+        joint = graphs_reshape(g, joint, 4, DIMS(-1, rows, 3, 2 * size));
     for (int i = 0; i < 3; i++) {
-        part[i] = graphs_linear(g, normed, 2 * size);
+        part[i] = joint < 0 ? graphs_linear(g, normed, 2 * size)
+                            : graphs_pick(g, joint, 2, i);
         part[i] = graphs_reshape(g, part[i], 4, DIMS(-1, rows, 2, size));
         part[i] = graphs_turn(g, part[i], i == 1 ? DIMS(0, 2, 3, 1) : DIMS(0, 2, 1, 3));
     }
@@ -257,6 +261,43 @@ static void pair(struct graphs *g, int x)
     graphs_add(g, op, x, partner(g, x, same_shape));
 }
 
+/* Something of one pixel, or of one channel, with all of x. */
+static void spread(struct graphs *g, int x)
+{
+    static const char *const ops[] = {"Add", "Mul", "Sub"};
+    int y = graphs_chance(g, 2) ? graphs_mean(g, x) : graphs_square(g, x, 1, 3);
+    y = graphs_activation(g, y);
+    const struct graphs_value to = g->value[x];
+    char inputs[TEXT];
+    bool first = graphs_chance(g, 2);
+    snprintf(inputs, sizeof(inputs), "v%d,v%d", first ? y : x, first ? x : y);
+    graphs_put(g, ops[graphs_roll(g, 3)], inputs, 4, to.dim);
+}
+
+/* Operators of several inputs that take vectors for constants. */
+static void limited(struct graphs *g, int x)
+{
+    static const char *const ops[] = {"PRelu", "Max", "Min"};
+    int64_t c = g->value[x].dim[1];
+    char more[TEXT];
+    int kind = graphs_roll(g, 4);
+    if (kind < 3) {
+        int w = graphs_chance(g, 2) ? graphs_weights(g, 3, DIMS(c, 1, 1), -0.5, 0.5)
+                                    : graphs_weights(g, 3, DIMS(1, 1, 1), 0.3, 0.3);
+        snprintf(more, sizeof(more), ",w%d", w);
+        graphs_like(g, ops[kind], x, more);
+        return;
+    }
+    int w = graphs_weights(g, 3, DIMS(c, 1, 1), -0.5, 0.5);
+    char inputs[TEXT];
+    snprintf(inputs, sizeof(inputs), "v%d,w%d", x, w);
+    snprintf(more, sizeof(more), "q%d", g->n);
+    onnx_build_node(&g->b, "Greater", inputs, more);
+    snprintf(inputs, sizeof(inputs), "q%d,v%d,w%d", g->n, x, w);
+    const struct graphs_value to = g->value[x];
+    graphs_put(g, "Where", inputs, 4, to.dim);
+}
+
 static void join(struct graphs *g, int x)
 {
     int all[4] = {x}, n = 1 + graphs_roll(g, 3);
@@ -286,7 +327,7 @@ static void divide(struct graphs *g, int x)
 
 static void single(struct graphs *g, int x)
 {
-    switch (graphs_roll(g, 10)) {
+    switch (graphs_roll(g, 12)) {
     case 0: graphs_pool(g, x); break;
     case 1: factor(g, x); break;
     case 2: steep(g, x); break;
@@ -299,6 +340,8 @@ static void single(struct graphs *g, int x)
         onnx_build_int(&g->b, "axis", graphs_chance(g, 2) ? 1 : -1);
         break;
     case 8: graphs_norm(g, x); break;
+    case 9: spread(g, x); break;
+    case 10: limited(g, x); break;
     default: graphs_activation(g, x);
     }
 }

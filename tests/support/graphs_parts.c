@@ -331,6 +331,21 @@ int graphs_turn(struct graphs *g, int x, const int64_t *perm)
     return y;
 }
 
+int graphs_pick(struct graphs *g, int x, int axis, int64_t index)
+{
+    struct graphs_value to = g->value[x];
+    char inputs[TEXT], name[16];
+    to.rank--;
+    for (int i = axis; i < to.rank; i++)
+        to.dim[i] = to.dim[i + 1];
+    snprintf(name, sizeof(name), "i%d", g->n);
+    onnx_build_indices(&g->b, name, 0, NULL, &index);
+    snprintf(inputs, sizeof(inputs), "v%d,%s", x, name);
+    int y = graphs_put(g, "Gather", inputs, to.rank, to.dim);
+    onnx_build_int(&g->b, "axis", axis);
+    return y;
+}
+
 int graphs_layer_norm(struct graphs *g, int x)
 {
     char more[TEXT];

@@ -45,10 +45,10 @@ int graphs_gelu(struct graphs *g, int x, bool half_first);
 int graphs_mean(struct graphs *g, int x); /* GlobalAveragePool */
 int graphs_pool(struct graphs *g, int x);
 int graphs_concat(struct graphs *g, const int *x, int n);
-/* x, to which it adds a number that w holds in another shape. */
-int graphs_linear(struct graphs *g, int x, int64_t features);
+int graphs_linear(struct graphs *g, int x, int64_t features); /* Gemm, MatMul, Add */
 int graphs_reshape(struct graphs *g, int x, int rank, const int64_t *dim);
 int graphs_turn(struct graphs *g, int x, const int64_t *perm);
+int graphs_pick(struct graphs *g, int x, int axis, int64_t index); /* Gather */
 int graphs_layer_norm(struct graphs *g, int x);
 
 #endif
