@@ -80,13 +80,13 @@ CFLAGS   ?=
 ALL_CFLAGS = $(CPPFLAGS) $(WARN) $(FLAGS) $(OPT) $(CFLAGS)
 ALL_LDFLAGS = $(LINK_FLAGS) $(OPT) $(LDFLAGS)
 
-.PHONY: all deps demo test check test-all samples conformance conformance-accept clean \
+.PHONY: all show-flags deps demo test check test-all samples conformance conformance-accept clean \
         install uninstall peers peers-models bench check-architectures parity-architectures
 .DELETE_ON_ERROR:
 
 all: $B/saliscope $B/libsaliscope.a
 
-ifneq ($(filter-out deps demo test test-all samples clean uninstall peers peers-models,$(or $(MAKECMDGOALS),all)),)
+ifneq ($(filter-out show-flags deps demo test test-all samples clean uninstall peers peers-models,$(or $(MAKECMDGOALS),all)),)
 include $B/flags.mk
 endif
 
@@ -105,6 +105,10 @@ $B/flags.mk: Makefile
 	  printf 'PKG_LIBS := %s\n' "$$(pkg-config --libs $(PKGS)) -lm -pthread"; \
 	  printf 'TEST_LIBS := %s\n' "$$(pkg-config --libs $(TEST_PKGS) 2>/dev/null)"; \
 	} > $@.part; rm -f $B/probe; mv $@.part $@
+
+# For compilers that know nothing of this build: language and warnings.
+show-flags:
+	@echo $(STD) $(INCLUDES) $(WARN) -Wno-psabi
 
 # ---- program and library --------------------------------------------------------
 
