@@ -80,13 +80,13 @@ CFLAGS   ?=
 ALL_CFLAGS = $(CPPFLAGS) $(WARN) $(FLAGS) $(OPT) $(CFLAGS)
 ALL_LDFLAGS = $(LINK_FLAGS) $(OPT) $(LDFLAGS)
 
-.PHONY: all deps demo test check test-all samples conformance conformance-accept clean \
+.PHONY: all show-flags deps demo test check test-all samples conformance conformance-accept clean \
         install uninstall peers peers-models bench check-architectures parity-architectures
 .DELETE_ON_ERROR:
 
 all: $B/saliscope $B/libsaliscope.a
 
-ifneq ($(filter-out deps demo test test-all samples clean uninstall peers peers-models,$(or $(MAKECMDGOALS),all)),)
+ifneq ($(filter-out show-flags deps demo test test-all samples clean uninstall peers peers-models,$(or $(MAKECMDGOALS),all)),)
 include $B/flags.mk
 endif
 
@@ -105,6 +105,10 @@ $B/flags.mk: Makefile
 	  printf 'PKG_LIBS := %s\n' "$$(pkg-config --libs $(PKGS)) -lm -pthread"; \
 	  printf 'TEST_LIBS := %s\n' "$$(pkg-config --libs $(TEST_PKGS) 2>/dev/null)"; \
 	} > $@.part; rm -f $B/probe; mv $@.part $@
+
+# For compilers that know nothing of this build: language and warnings.
+show-flags:
+	@echo $(STD) $(INCLUDES) $(WARN) -Wno-psabi
 
 # ---- program and library --------------------------------------------------------
 
@@ -175,14 +179,19 @@ $(TEST_BINS): $B/tests/%: $B/tests/%.o $(call obj,$(SUPPORT))
 	$(CC) $(ALL_LDFLAGS) -o $@ $^ $B/libsaliscope.a $(PKG_LIBS) $(TEST_LIBS)
 $(TEST_BINS): $B/libsaliscope.a
 
-# Inner operators, which no model can name, are tested in both precisions.
-INNER_DOUBLE := $(patsubst tests/%.c,$B/tests/%_double,$(wildcard tests/test_inner_*.c))
+# Inner operators, which no model can name, are tested in both precisions, and so is what
+# lowering makes of models.
+INNER_DOUBLE := $(patsubst tests/%.c,$B/tests/%_double,$(wildcard tests/test_inner_*.c) \
+                tests/test_lower.c)
 
-$B/double/tests/%.o: ALL_CFLAGS += -Itests/support
+$B/double/tests/%.o: ALL_CFLAGS += -Itests/support -Itests/twin
 $(INNER_DOUBLE): $B/tests/%_double: $B/double/tests/%.o \
     $(patsubst %,$B/double/tests/support/%.o,lone blocks random) \
     $(patsubst %.c,$B/double/%.o,$(filter src/%,$(filter-out src/explain/%,$(TWIN_SRC))))
 	$(CC) $(ALL_LDFLAGS) -o $@ $^ $(PKG_LIBS) $(TEST_LIBS)
+$B/tests/test_lower_double: $(patsubst %,$B/double/tests/%.o,support/graphs \
+    support/graphs_parts support/onnx_build twin/poison)
+$B/tests/test_lower: $(call obj,tests/twin/poison.c)
 
 # These test parts of the program that are not in the library.
 $(addprefix $B/tests/,test_layout test_keys test_prompt test_frame test_raster): \
@@ -340,5 +349,4 @@ clean:
 -include $(CONFORMANCE_SRC:tests/%.c=$B/%.d) \
          $(patsubst %.o,%.d,$(call obj,$(LANES_SRC))) \
          $(patsubst %.c,$B/%.d,$(SRC) $(TESTS) $(SUPPORT) $(wildcard tests/twin/*.c tests/gradient/*.c tests/peers/*.c tests/bench/*.c)) \
-         $(TWIN_SRC:%.c=$B/double/%.d) $B/double/tests/peers/measure.d \
-         $(patsubst %.c,$B/double/%.d,$(wildcard tests/test_inner_*.c) $(SUPPORT))
+         $(patsubst %.c,$B/double/%.d,$(TWIN_SRC) $(TESTS) $(SUPPORT) tests/peers/measure.c)

@@ -32,7 +32,7 @@ static double best_of(struct sal_session *session, int batch, bool gradient)
 {
     struct sal_bench *bench;
     struct sal_error err = {0};
-    double best = INFINITY, ms;
+    double best = HUGE_VAL, ms;
     assert_int_equal(sal_bench_open(&bench, session, batch, gradient, &err), SAL_OK);
     for (int i = 0; i < 3; i++) {
         assert_int_equal(sal_bench_pass(bench, &ms, &err), SAL_OK);

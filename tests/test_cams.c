@@ -290,7 +290,7 @@ static void compare(const struct recorded *r)
     struct sal_map map;
     explain(method, &question, &map);
     assert_int_equal(map.grid_width * map.grid_height, GRID * GRID);
-    double low = INFINITY, high = -INFINITY, worst = 0;
+    double low = HUGE_VAL, high = -HUGE_VAL, worst = 0;
     for (int i = 0; i < GRID * GRID; i++) {
         low = fmin(low, r->map[i]);
         high = fmax(high, r->map[i]);

@@ -99,7 +99,7 @@ static double *random_values(int64_t n, uint64_t seed)
 {
     double *x = malloc(sizeof(*x) * (size_t)n);
     for (int64_t i = 0; i < n; i++)
-        x[i] = (float)(2 * test_random(&seed) - 1);
+        x[i] = (double)(float)(2 * test_random(&seed) - 1);
     return x;
 }
 

@@ -78,7 +78,7 @@ static void floats_read_back_as_the_same_float(void **state)
 static void what_is_not_finite_becomes_null(void **state)
 {
     (void)state;
-    const double values[] = {NAN, INFINITY, -INFINITY};
+    const double values[] = {(double)NAN, HUGE_VAL, -HUGE_VAL};
     struct sal_buffer buffer = {0};
     struct sal_json json = {.out = &buffer};
     sal_json_object(&json, NULL);

@@ -41,7 +41,7 @@ static void expect(const struct sal_lanes *lanes, const char *what, const float 
 
 static void softmax_of(int64_t n, double by)
 {
-    double most = -INFINITY, sum = 0;
+    double most = -HUGE_VAL, sum = 0;
     for (int64_t i = 0; i < n; i++)
         most = by * (double)x[i] > most ? by * (double)x[i] : most;
     for (int64_t i = 0; i < n; i++)

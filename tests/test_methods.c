@@ -286,7 +286,7 @@ static void completeness_improves_with_steps(void **state)
     (void)state;
     struct sal_model *model = make_network(SMOOTH, NULL);
     for (int rule = 0; sal_rule_names[rule]; rule++) {
-        double before = INFINITY;
+        double before = HUGE_VAL;
         for (int steps = 2; steps <= 32; steps *= 4) {
             char settings[80];
             snprintf(settings, sizeof(settings), "steps=%d rule=%s", steps,

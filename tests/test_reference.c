@@ -57,7 +57,7 @@ static bool load_array(const char *folder, const char *name, struct sal_npy *arr
 /* Largest difference over the reference's range (or its largest magnitude). */
 static double worst(const float *ours, const struct sal_npy *reference, bool by_range)
 {
-    double low = INFINITY, high = -INFINITY, most = 0, difference = 0;
+    double low = HUGE_VAL, high = -HUGE_VAL, most = 0, difference = 0;
     for (int64_t i = 0; i < reference->count; i++) {
         double r = (double)reference->data[i];
         low = fmin(low, r);
@@ -65,7 +65,7 @@ static double worst(const float *ours, const struct sal_npy *reference, bool by_
         most = fmax(most, fabs(r));
         difference = fmax(difference, fabs((double)ours[i] - r));
         if (isnan(ours[i]))
-            return INFINITY;
+            return HUGE_VAL;
     }
     double scale = by_range ? high - low : most;
     return scale > 0 ? difference / scale : difference;

@@ -41,6 +41,15 @@ static struct sal_winograd winograd_of(const struct sal_conv_geometry *g, bool b
     };
 }
 
+/* Weights may be shared by convolutions that differ in groups and windows, which decide
+ * where plain ones are put, and scales by normalisations that differ in variances. */
+static int user_of(const struct sal_conv_way *way, const struct sal_inner_conv_plan *plan,
+                   bool back)
+{
+    bool placed = !way->tile && (back || plan->g->group > 1);
+    return placed || plan->scale >= 0 ? plan->made : -1;
+}
+
 static enum sal_status way_init(struct sal_conv_way *way, const struct sal_inner_conv_plan *plan,
                                 bool back, struct sal_arena *arena, struct sal_error *err)
 {
@@ -53,7 +62,8 @@ static enum sal_status way_init(struct sal_conv_way *way, const struct sal_inner
         status = sal_dense_init(&way->dense, plan->g, plan->planar, back, arena, err);
     if (status)
         return status;
-    struct sal_pack_key key = {plan->weight, plan->scale, way->tile * 2 + back, sal_lanes()};
+    struct sal_pack_key key = {plan->weight, plan->scale, user_of(way, plan, back),
+                               way->tile * 2 + back, sal_lanes()};
     size_t reals = way->tile ? sal_winograd_packed(&way->winograd) : way->dense.packed;
     way->pack = sal_packs_find(plan->packs, key, reals);
     return way->pack ? SAL_OK : sal_fail(err, SAL_LIMIT, "no memory for packed weights");

@@ -38,6 +38,7 @@ struct sal_inner_conv_plan {
     bool exact;    /* plainly, whatever it costs */
     struct sal_packs *packs;
     int weight, scale; /* values that are packed; scale -1: none */
+    int made;          /* what the convolution alone would make: tells it from others */
 };
 
 /* The operator for an attr that is complete: its backward reads the input where something

@@ -10,7 +10,8 @@ enum sal_status sal_inner_linear_init(struct sal_inner_linear *linear, bool grad
     const struct sal_linear_weights *w = &linear->weights;
     for (int way = 0; way <= gradient; way++) {
         size_t reals = way ? sal_linear_packed(w->k, w->c) : sal_linear_packed(w->c, w->k);
-        struct sal_pack_key own = {key.weight, key.scale, key.form + way, sal_lanes()};
+        struct sal_pack_key own = {key.weight, key.scale, key.user, key.form + way,
+                                   sal_lanes()};
         linear->packed[way] = sal_packs_find(packs, own, reals);
         if (!linear->packed[way])
             return sal_fail(err, SAL_LIMIT, "no memory for packed weights");

@@ -1,7 +1,9 @@
 /* Rows that are looked at as a whole: softmax and normalisation. */
 #include "lanes_functions.h"
 
-enum { PART = 2048 }; /* elements of a partial sum, which keeps long sums accurate */
+/* Elements of a partial sum, which keeps long sums accurate: a lane adds up no more of them
+ * where there are few lanes. */
+enum { PART = 128 * SAL_LANES };
 
 /* Calls visit for every vector v of a row, i its first element and n how many count;
  * lanes past the row are `fill`. */

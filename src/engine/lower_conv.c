@@ -20,6 +20,7 @@ static enum sal_status emit_dense(struct sal_lowering *l, const struct sal_conv_
         .exact = l->options->exact,
         .packs = l->options->packs,
         .weight = node->in[1],
+        .made = node->out[0],
         .scale = chain->norm < 0 ? -1 : l->from->nodes[chain->norm].in[1],
     };
     enum sal_status status = sal_inner_conv_init(conv, &plan, &l->to->arena, l->err);

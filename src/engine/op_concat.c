@@ -111,14 +111,25 @@ static void concat_inputs(const struct sal_kernel *k, int64_t from, int64_t to, 
     }
 }
 
+static void concat_gradient(const struct sal_kernel *k, int i)
+{
+    struct part p = input_part(k, i);
+    for (int64_t r = 0; r < p.rows; r++)
+        sal_add(k->dx[i] + r * p.width, k->dy[0] + r * p.row + p.at, p.width);
+}
+
+/* A tensor that is there several times is its first place's to add to. */
 static void concat_gradients(const struct sal_kernel *k, int64_t from, int64_t to,
                              int worker)
 {
     (void)worker;
     for (int i = (int)from; i < to; i++) {
-        struct part p = input_part(k, i);
-        for (int64_t r = 0; r < p.rows && k->dx[i]; r++)
-            sal_add(k->dx[i] + r * p.width, k->dy[0] + r * p.row + p.at, p.width);
+        bool first = k->dx[i];
+        for (int j = 0; j < i; j++)
+            first &= k->dx[j] != k->dx[i];
+        for (int j = i; j < k->node->n_in && first; j++)
+            if (k->dx[j] == k->dx[i])
+                concat_gradient(k, j);
     }
 }
 

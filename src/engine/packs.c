@@ -94,8 +94,8 @@ static sal_real *reserve(struct sal_packs *packs, size_t reals)
 
 static bool same_key(const struct sal_pack_key *a, const struct sal_pack_key *b)
 {
-    return a->weight == b->weight && a->scale == b->scale && a->form == b->form &&
-           a->lanes == b->lanes;
+    return a->weight == b->weight && a->scale == b->scale && a->user == b->user &&
+           a->form == b->form && a->lanes == b->lanes;
 }
 
 static struct sal_pack *pack_new(struct sal_packs *packs, const struct sal_pack_key *key,

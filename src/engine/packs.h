@@ -20,6 +20,8 @@ struct sal_pack;
 /* Ids of values are those of the model's graph, the same for every batch. */
 struct sal_pack_key {
     int weight, scale; /* values; scale -1: none */
+    int user;          /* the value made with it, where something else than weight, scale
+                          and form counts too; -1: whoever asks gets the same */
     int form;          /* which of the ways to pack them */
     const void *lanes; /* for which table */
 };

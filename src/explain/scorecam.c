@@ -62,7 +62,7 @@ static void enlarge_by_corners(const float *plane, int h, int w, float *out, int
 
 static void scale_to_one(float *mask, int64_t n)
 {
-    double low = INFINITY, high = -INFINITY;
+    double low = HUGE_VAL, high = -HUGE_VAL;
     for (int64_t i = 0; i < n; i++) {
         low = fmin(low, (double)mask[i]);
         high = fmax(high, (double)mask[i]);
@@ -131,7 +131,7 @@ static enum sal_status score_batch(const struct sweep *sweep, int64_t first,
 
 static void softmax(double *x, int64_t n)
 {
-    double most = -INFINITY, sum = 0;
+    double most = -HUGE_VAL, sum = 0;
     for (int64_t i = 0; i < n; i++)
         most = fmax(most, x[i]);
     for (int64_t i = 0; i < n; i++)

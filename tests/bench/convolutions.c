@@ -345,8 +345,9 @@ int main(int argc, char **argv)
         fprintf(stderr, "convolutions: %s\n", err.text);
         return 1;
     }
+    atomic_int waiting = threads;
     if (threads > 1)
-        sal_pool_run(pool, threads, pin, &(atomic_int){threads});
+        sal_pool_run(pool, threads, pin, &waiting);
     printf("%s, %d threads\n", sal_lanes()->name, threads);
     for (size_t i = 0; optind == argc && i < sizeof(shapes) / sizeof(*shapes); i++)
         measure(pool, &shapes[i], seconds, warm, only);

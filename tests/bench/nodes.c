@@ -44,7 +44,7 @@ static double now_ms(void)
     return (double)t.tv_sec * 1e3 + (double)t.tv_nsec / 1e6;
 }
 
-static void give_up(const struct sal_error *err)
+static _Noreturn void give_up(const struct sal_error *err)
 {
     fprintf(stderr, "nodes: %s\n", err->text);
     exit(1);

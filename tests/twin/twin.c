@@ -6,10 +6,10 @@
 
 #include "graph.h"
 #include "placement.h"
+#include "poison.h"
 #include "run_state.h"
 #include "saliscope/onnx.h"
 #include "saliscope/pool.h"
-#include "way.h"
 
 #ifdef SAL_DOUBLE
 #define sal_twin sal_twin_double
@@ -104,81 +104,6 @@ static enum sal_status run_case(const struct sal_graph *graph, const struct twin
     return status;
 }
 
-/* ---- what a backward says it does not read ---------------------------------------- */
-
-struct poisoning {
-    const struct sal_graph *graph;
-    struct sal_run *run; /* keeps all: no two values share memory */
-    bool *on_way, *read, *wanted;
-};
-
-/* Marks what the nodes of the gradient's way say that they read. */
-static void mark_read(const struct poisoning *p)
-{
-    for (int i = 0; i < p->graph->n_nodes; i++) {
-        const struct sal_node *node = &p->graph->nodes[i];
-        bool any = false, arrives = false;
-        for (int j = 0; j < node->n_in; j++)
-            any |= p->wanted[j] = node->in[j] >= 0 && p->on_way[node->in[j]];
-        for (int j = 0; j < node->n_out; j++)
-            arrives |= node->out[j] >= 0 && p->on_way[node->out[j]];
-        if (!any || !arrives)
-            continue;
-        struct sal_reads reads = sal_node_reads(node, p->wanted);
-        for (int j = 0; j < node->n_in; j++)
-            if (node->in[j] >= 0)
-                p->read[node->in[j]] |= sal_reads_bit(reads.in, j);
-        for (int j = 0; j < node->n_out; j++)
-            if (node->out[j] >= 0)
-                p->read[node->out[j]] |= sal_reads_bit(reads.out, j);
-    }
-}
-
-static void poison(const struct poisoning *p)
-{
-    for (int i = 0; i < p->graph->n_values; i++) {
-        const struct sal_value *value = &p->graph->values[i];
-        if (!value->live || value->tensor.data || p->read[i])
-            continue;
-        struct sal_tensor *tensor = sal_run_tensor(p->run, i);
-        for (int64_t j = 0; j < sal_shape_count(&tensor->shape); j++)
-            if (tensor->kind == SAL_REAL)
-                tensor->real[j] = (sal_real)NAN;
-            else
-                tensor->i64[j] = 0;
-    }
-}
-
-/* The same bits for one input's gradient with everything unread poisoned. */
-static enum sal_status compare(const struct poisoning *p, int wrt, const sal_real *dy,
-                               struct sal_error *err)
-{
-    const struct sal_graph *graph = p->graph;
-    const int y = graph->outputs[0];
-    size_t size = (size_t)sal_shape_count(&graph->values[wrt].tensor.shape) * sizeof(*dy);
-    sal_real *clean = malloc(size + 1);
-    memset(p->on_way, 0, (size_t)graph->n_values);
-    memset(p->read, 0, (size_t)graph->n_values);
-    enum sal_status status = sal_run_pass(p->run, NULL, err);
-    if (!status)
-        status = sal_run_backward_from(p->run, y, dy, &wrt, 1, NULL, err);
-    if (!status && size)
-        memcpy(clean, sal_run_gradient(p->run, wrt), size);
-    if (!status)
-        status = sal_run_pass(p->run, NULL, err);
-    if (!status && !(status = sal_way_find(graph, y, &wrt, 1, p->on_way, err))) {
-        mark_read(p);
-        poison(p);
-        status = sal_run_backward_from(p->run, y, dy, &wrt, 1, NULL, err);
-    }
-    if (!status && size && memcmp(clean, sal_run_gradient(p->run, wrt), size) != 0)
-        status = sal_fail(err, SAL_NO,
-                          "the gradient for '%s' reads what it says it does not",
-                          graph->values[wrt].name);
-    free(clean);
-    return status;
-}
-
 /* ---- outputs in the place of inputs -------------------------------------------------- */
 
 /* Node i again, with its output where input j lies. */
@@ -216,25 +141,16 @@ static enum sal_status check_places(struct sal_run *run, struct sal_error *err)
     return status;
 }
 
-static enum sal_status check_reads(const struct sal_graph *graph, const struct twin_case *c,
-                                   struct sal_pool *pool, const struct twin_result *result,
-                                   struct sal_error *err)
+/* Every value of a node has a place of its own here. */
+static enum sal_status check_rows(const struct sal_graph *graph, const struct twin_case *c,
+                                  struct sal_pool *pool, const struct twin_result *result,
+                                  struct sal_error *err)
 {
-    size_t n = (size_t)graph->n_values;
-    int *all = calloc(n, sizeof(*all)), inputs = 1;
-    for (int i = 0; i < graph->n_values; i++)
-        all[i] = i;
-    for (int i = 0; i < graph->n_nodes; i++)
-        inputs = graph->nodes[i].n_in > inputs ? graph->nodes[i].n_in : inputs;
     sal_real *dy = calloc((size_t)result->n_y + 1, sizeof(*dy));
     for (int64_t i = 0; i < result->n_y; i++)
         dy[i] = (sal_real)c->dy[i];
-    struct poisoning p = {graph, NULL, calloc(n, 1), calloc(n, 1), calloc((size_t)inputs, 1)};
-    enum sal_status status = sal_run_open_graph(
-        &p.run, graph,
-        &(struct sal_run_options){.gradient = true, .keep = all, .n_keep = graph->n_values,
-                                  .memory = (size_t)1 << 30, .pool = pool},
-        err);
+    struct poisoning p;
+    enum sal_status status = poisoning_init(&p, graph, pool, err);
     for (int i = 0; !status && i < graph->n_inputs; i++) {
         for (int j = 0; j < graph->n_inputs; j++)
             if (graph->values[graph->inputs[j]].live)
@@ -242,14 +158,10 @@ static enum sal_status check_reads(const struct sal_graph *graph, const struct t
         if (i == 0)
             status = check_places(p.run, err);
         if (!status && result->real[i])
-            status = compare(&p, graph->inputs[i], dy, err);
+            status = poisoning_try(&p, graph->outputs[0], graph->inputs[i], dy, err);
     }
-    sal_run_close(p.run);
-    free(all);
+    poisoning_release(&p);
     free(dy);
-    free(p.on_way);
-    free(p.read);
-    free(p.wanted);
     return status;
 }
 
@@ -269,7 +181,7 @@ bool sal_twin(const struct twin_case *c, struct twin_result *result)
         if (!status) {
             status = run_case(&graph, c, pool, result, &err);
             if (!status && c->dy)
-                status = check_reads(&graph, c, pool, result, &err);
+                status = check_rows(&graph, c, pool, result, &err);
             sal_graph_release(&graph);
         }
         sal_onnx_close(&onnx);
