@@ -36,6 +36,11 @@ enum sal_status sal_file_read(struct sal_file *file, const char *path,
                               size_t limit, struct sal_error *err);
 void sal_file_close(struct sal_file *file);
 
+/* Bytes of a mapped file that will not be read again soon: whole pages among them leave
+ * this process, and come back by themselves. For mappings alone: other memory would lose
+ * what is in it. */
+void sal_file_let_go(const void *data, size_t size);
+
 /* Writes beside path under a temporary name, syncs, then renames over it: a
  * crash at any moment leaves the old file or the whole new one. "-" writes to
  * standard output. Refuses to replace anything but a regular file. Failure is

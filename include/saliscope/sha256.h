@@ -18,6 +18,9 @@ void sal_sha256_init(struct sal_sha256 *hash);
 void sal_sha256_update(struct sal_sha256 *hash, const void *data, size_t size);
 void sal_sha256_final(struct sal_sha256 *hash, uint8_t digest[32]);
 
+/* As 64 lower-case hex digits and a NUL. */
+void sal_sha256_final_hex(struct sal_sha256 *hash, char hex[65]);
+
 /* The whole of data as 64 lower-case hex digits and a NUL. */
 void sal_sha256_hex(const void *data, size_t size, char hex[65]);
 

@@ -113,6 +113,15 @@ enum sal_status sal_file_read(struct sal_file *file, const char *path, size_t li
     return with_open(file, path, limit, read_fd, err);
 }
 
+void sal_file_let_go(const void *data, size_t size)
+{
+    const uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE);
+    const uintptr_t begin = (uintptr_t)data;
+    const uintptr_t from = (begin + page - 1) / page * page, to = (begin + size) / page * page;
+    if (from < to)
+        madvise((void *)from, to - from, MADV_DONTNEED);
+}
+
 void sal_file_close(struct sal_file *file)
 {
     void *data = (void *)(uintptr_t)file->bytes.data;

@@ -188,17 +188,22 @@ void sal_sha256_final(struct sal_sha256 *hash, uint8_t digest[32])
         store(digest + 4 * i, hash->state[i]);
 }
 
-void sal_sha256_hex(const void *data, size_t size, char hex[65])
+void sal_sha256_final_hex(struct sal_sha256 *hash, char hex[65])
 {
     static const char digits[] = "0123456789abcdef";
-    struct sal_sha256 hash;
     uint8_t digest[32];
-    sal_sha256_init(&hash);
-    sal_sha256_update(&hash, data, size);
-    sal_sha256_final(&hash, digest);
+    sal_sha256_final(hash, digest);
     for (int i = 0; i < 32; i++) {
         hex[2 * i] = digits[digest[i] >> 4];
         hex[2 * i + 1] = digits[digest[i] & 15];
     }
     hex[64] = '\0';
+}
+
+void sal_sha256_hex(const void *data, size_t size, char hex[65])
+{
+    struct sal_sha256 hash;
+    sal_sha256_init(&hash);
+    sal_sha256_update(&hash, data, size);
+    sal_sha256_final_hex(&hash, hex);
 }

@@ -3,8 +3,6 @@
 #include <pthread.h>
 #include <stdatomic.h>
 #include <string.h>
-#include <sys/mman.h>
-#include <unistd.h>
 
 #include "op.h"
 
@@ -54,16 +52,10 @@ const sal_loose *sal_stored_reals(const struct sal_tensor *tensor)
     return tensor->real;
 }
 
-/* Of whole pages of a mapped file. */
 static void let_go(const struct sal_stored *stored, size_t offset, size_t size)
 {
-    if (!stored->mapped)
-        return;
-    const uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE);
-    const uintptr_t begin = (uintptr_t)stored->bytes.data + offset, end = begin + size;
-    const uintptr_t from = (begin + page - 1) / page * page, to = end / page * page;
-    if (from < to)
-        madvise((void *)from, to - from, MADV_DONTNEED);
+    if (stored->mapped)
+        sal_file_let_go(stored->bytes.data + offset, size);
 }
 
 /* In pieces: large weights are never there twice as a whole. */

@@ -11,6 +11,8 @@
  * sal_stored_read before it reads data. Below SAL_STORED_LEAST bytes, and of other
  * types, values always are in data: single numbers may be read without asking. Any
  * thread may call all of this.
+ *
+ * So the file must stay as it is while the model is open, as for all that is mapped.
  */
 #ifndef SALISCOPE_ENGINE_STORED_H
 #define SALISCOPE_ENGINE_STORED_H

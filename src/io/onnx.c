@@ -6,7 +6,7 @@
 #include "saliscope/sha256.h"
 
 enum { ATTRS_MAX = 64, INPUTS_MAX = 65536, OPSETS_MAX = 256, PROPERTIES_MAX = 4096 };
-enum { LIST_MAX = 1 << 24 };
+enum { LIST_MAX = 1 << 24, HASHED = 4 << 20 };
 #define DESCRIPTION_MAX ((size_t)256 << 20)
 
 #define ONE(number, wire, name, read, offset) \
@@ -486,9 +486,18 @@ void sal_onnx_close(struct sal_onnx *onnx)
     *onnx = (struct sal_onnx){0};
 }
 
+/* In pieces, which are let go: the file need not be in memory as a whole. */
 void sal_onnx_hash(struct sal_onnx *onnx)
 {
-    sal_sha256_hex(onnx->bytes.data, onnx->bytes.size, onnx->sha256);
+    struct sal_sha256 hash;
+    sal_sha256_init(&hash);
+    for (size_t at = 0; at < onnx->bytes.size; at += HASHED) {
+        const size_t left = onnx->bytes.size - at, size = left < HASHED ? left : HASHED;
+        sal_sha256_update(&hash, onnx->bytes.data + at, size);
+        if (onnx->file.mapped)
+            sal_file_let_go(onnx->bytes.data + at, size);
+    }
+    sal_sha256_final_hex(&hash, onnx->sha256);
 }
 
 const struct sal_onnx_attr *sal_onnx_node_attr(const struct sal_onnx_node *node,
