@@ -386,14 +386,16 @@ static void put_output(struct graphs *g, int v)
 void graphs_make(struct graphs *g, uint64_t number)
 {
     *g = (struct graphs){.state = number * 0x9e3779b97f4a7c15u + 1, .n = 1};
+    bool large = graphs_chance(g, 16);
+    int size = large ? 80 : 18;
     int64_t dim[4] = {-1, graphs_chance(g, 2) ? 1 + graphs_roll(g, 4) : any_channels(g),
-                      1 + graphs_roll(g, 18), 1 + graphs_roll(g, 18)};
+                      1 + graphs_roll(g, size), 1 + graphs_roll(g, size)};
     onnx_build_init(&g->b, 17);
     onnx_build_input(&g->b, "v0", SAL_ONNX_FLOAT, 4, dim);
     onnx_build_indices(&g->b, "axis1", 1, DIMS(1), DIMS(1));
     g->value[0].rank = 4;
     memcpy(g->value[0].dim, dim, sizeof(dim));
-    int motifs = 1 + graphs_roll(g, MOTIFS);
+    int motifs = 1 + graphs_roll(g, large ? 2 : MOTIFS);
     for (int i = 0; i < motifs && g->n < GRAPHS_VALUES - 50; i++)
         put_something(g);
     if (g->n == 1)

@@ -98,7 +98,10 @@ static void put_window(struct graphs *g, const struct graphs_conv *conv, const i
 {
     onnx_build_ints(&g->b, "kernel_shape", 2, DIMS(conv->kernel[0], conv->kernel[1]));
     onnx_build_ints(&g->b, "strides", 2, DIMS(conv->stride[0], conv->stride[1]));
-    onnx_build_ints(&g->b, "pads", 4, pads);
+    if (conv->same && graphs_chance(g, 4))
+        onnx_build_string(&g->b, "auto_pad", graphs_chance(g, 2) ? "SAME_UPPER" : "SAME_LOWER");
+    else
+        onnx_build_ints(&g->b, "pads", 4, pads);
     if (conv->dilation[0] > 1 || conv->dilation[1] > 1)
         onnx_build_ints(&g->b, "dilations", 2, DIMS(conv->dilation[0], conv->dilation[1]));
 }
@@ -179,7 +182,9 @@ int graphs_relu(struct graphs *g, int x)
     if (!graphs_chance(g, 3))
         return graphs_like(g, "Relu", x, "");
     bool high = graphs_chance(g, 2);
-    int from = one_number(g, graphs_chance(g, 3) ? -0.25 : graphs_chance(g, 3) ? 0.1 : 0);
+    /* Not 0, which dead channels meet exactly: there Clip has a gradient, and what is
+     * fused, which looks at what it made, has none, as a Relu. */
+    int from = one_number(g, graphs_chance(g, 3) ? -0.25 : graphs_chance(g, 3) ? 0.1 : 1e-3);
     int to = one_number(g, graphs_chance(g, 3) ? 0.5 : 6);
     snprintf(more, sizeof(more), high ? ",w%d,w%d" : ",w%d", from, to);
     return graphs_like(g, "Clip", x, more);
@@ -249,7 +254,7 @@ int graphs_mean(struct graphs *g, int x)
 int graphs_pool(struct graphs *g, int x)
 {
     const struct graphs_value from = g->value[x];
-    bool max = graphs_chance(g, 2);
+    bool max = graphs_chance(g, 2), ceil = graphs_chance(g, 3);
     int size = 2 + graphs_roll(g, 2), stride = 1 + graphs_roll(g, 2);
     struct graphs_conv window = {from.dim[1], {size, size}, {stride, stride}, {1, 1}, 1,
                                  false, false};
@@ -260,12 +265,16 @@ int graphs_pool(struct graphs *g, int x)
         int64_t room = from.dim[i + 2] + pads[i] + pads[i + 2] - size;
         if (room < 0)
             return x;
-        out[i + 2] = room / stride + 1;
+        bool more = ceil && room % stride &&
+                    (room / stride + 1) * stride < from.dim[i + 2] + pads[i];
+        out[i + 2] = room / stride + 1 + more;
     }
     char inputs[TEXT];
     snprintf(inputs, sizeof(inputs), "v%d", x);
     int y = graphs_put(g, max ? "MaxPool" : "AveragePool", inputs, 4, out);
     put_window(g, &window, pads);
+    if (ceil)
+        onnx_build_int(&g->b, "ceil_mode", 1);
     if (!max && graphs_chance(g, 2))
         onnx_build_int(&g->b, "count_include_pad", 1);
     return y;
