@@ -208,7 +208,7 @@ static double worst(const struct probe *p)
                 const double off = fabs((double)p->y[pixel * SAL_BLOCK + lane] -
                                         p->sum[i][j][lane]);
                 const double size = sqrt(p->square[i][j][lane]);
-                if (size != 0 && !(off <= most * size))
+                if (size != 0 && !isnan(most) && !(off <= most * size))
                     most = off / size;
             }
     return most;
