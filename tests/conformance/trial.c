@@ -162,6 +162,20 @@ static enum sal_status check_run(struct set *set, bool plain, struct sal_error *
     return status;
 }
 
+/* With all but the first input as constants, which is what a classifier's weights are, and
+ * what operators on packed weights are for. Only another answer counts. */
+static enum sal_status check_weights(struct set *set, struct sal_error *err)
+{
+    bool constant[SAL_RECORDED_MAX];
+    memcpy(constant, set->constant, sizeof(constant));
+    for (int i = 1; i < set->recording.inputs.n; i++)
+        set->constant[i] = true;
+    bool same = memcmp(constant, set->constant, sizeof(constant)) == 0;
+    enum sal_status status = same ? SAL_OK : check_run(set, false, err);
+    memcpy(set->constant, constant, sizeof(constant));
+    return status == SAL_NO ? sal_fail_within(err, SAL_NO, "constant weights") : SAL_OK;
+}
+
 /* As it always runs, and node by node: both must be right. */
 static enum sal_status check(struct set *set, struct sal_error *err)
 {
@@ -169,7 +183,7 @@ static enum sal_status check(struct set *set, struct sal_error *err)
     if (status)
         return status;
     status = check_run(set, true, err);
-    return status ? sal_fail_within(err, SAL_NO, "node by node") : SAL_OK;
+    return status ? sal_fail_within(err, SAL_NO, "node by node") : check_weights(set, err);
 }
 
 /* A form of an operator that we have: "Dropout 'y': ...", "operator If (node ...". */
