@@ -21,9 +21,10 @@
 #include "real.h"
 #include "winograd.h"
 
-/* Where it is more, the plain sum is worth its time: 2e-5 in float. Random and trained
- * weights come to 2e-7 (F(2,3)) and 2e-6 (F(4,3)); a plain sum over 512 channels rounds
- * as much as the latter. An input channel of 300 times the others' weights reaches it. */
+/* Where it is more, the plain sum is worth its time: 2e-5 in float, eight times what that
+ * itself rounds over 64 channels. Random and trained weights come to 2e-7 (F(2,3)) and
+ * 2e-6 (F(4,3)); an input channel of 300 times the others' weights reaches it. See
+ * docs/performance.md. */
 #define SAL_WINOGRAD_ERROR_MAX (168 * (double)SAL_EPSILON)
 
 /* The largest error of any output looked at, over the root of the sum of the squares of
