@@ -255,6 +255,37 @@ json "all(o['since'] <= o['until'] for o in d['operators']) and len(d['operators
 run 0 doctor; out 'Sandbox'; out 'BLAS'
 run 0 doctor --json; json "{'terminal', 'sandbox', 'blas', 'threads'} <= set(d)"
 
+# ---- exact --------------------------------------------------------------------------------
+
+# Other bits, the same to some digits, and a record that says so and how to repeat it.
+for exact in '' --exact; do
+    run 0 classify -q --json $exact -m $model $image
+    json "d['exact'] == bool('$exact')"
+    grep '"logit"' "$dir/out" >"$dir/logits$exact"
+    for method in gradcam scorecam gradient; do
+        run 0 explain -q --json $exact -M $method -m $model $image
+        json "d['exact'] == bool('$exact') and ('--exact' in d['command']) == bool('$exact')"
+        grep '"sha256"' "$dir/out" | tail -n 1 >"$dir/$method$exact"
+    done
+    run 0 bench --json $exact --runs 1 $model; json "d['exact'] == bool('$exact')"
+    run 0 inspect --json $exact $model
+    json "d['winograd']['forward']['layers'] == (0 if '$exact' else 3)"
+    json "d['winograd']['gradient']['error'] < d['winograd']['limit']"
+    json "(d['winograd']['forward']['worst'] is None) == bool('$exact')"
+    json "d['winograd']['forward']['refused'] == 0"
+done
+for what in logits gradcam scorecam gradient; do
+    ! cmp -s "$dir/$what" "$dir/$what--exact" || fault "--exact changes no $what"
+done
+paste "$dir/logits" "$dir/logits--exact" | tr -d , | awk '{
+    d = $2 - $4; far += d * d > 1e-9 * $2 * $2 } END { exit NR < 2 || far }' ||
+    fault "--exact is too far"
+run 0 explain -q --exact -M gradcam -m $model $image -o "$dir/exact.json"
+grep -q '"exact": true' "$dir/exact.json" || fault "exact.json"
+run 0 inspect $model; out '  Winograd  *3 layers forward, 3 back, error at most [1-9]'
+run 0 inspect --exact $model; ! grep -q Winograd "$dir/out" || fault "$said: Winograd"
+run 2 list --exact; one_line
+
 # ---- bench --------------------------------------------------------------------------------
 
 run 0 bench $model --runs 3; out '^  forward  .* ms  median of 3'; out 'GFLOP/s'; silent err

@@ -430,7 +430,7 @@ static void take_at_word(struct scene *s)
     for (int i = 0; i < s->n_looked; i++)
         kept[s->looked[i]] = true;
     dy[s->index] = 1;
-    struct sal_lower_options options = {.kept = kept, .gradient = true, .packs = packs};
+    struct sal_lower_options options = {.kept = kept, .wrt = kept, .packs = packs};
     must(sal_lower(&lowered, &s->graph, &options, &err), s, &err);
     must(poisoning_init(&p, &lowered, NULL, &err), s, &err);
     for (int i = 0; i < s->n_looked; i++) {

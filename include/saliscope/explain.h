@@ -25,6 +25,7 @@ struct sal_question {
     const struct sal_params *params;
     int batch;     /* inputs per pass of methods that make many; 0: their own */
     uint64_t seed; /* of methods that draw random numbers */
+    bool exact;    /* of all runs, see sal_run_options */
     struct sal_pool *pool;
     struct sal_job *job; /* may be NULL */
 };

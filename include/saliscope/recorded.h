@@ -95,6 +95,7 @@ struct sal_recorded_options {
                              NULL: none */
     bool any_shape;       /* inputs need not have the shapes that the graph declares */
     bool force_opset;     /* as of a model's options */
+    bool exact, plain;    /* as of a run's */
     size_t memory;        /* most bytes of live tensors; 0: as for a model */
     struct sal_pool *pool;
     struct sal_job *job;

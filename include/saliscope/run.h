@@ -30,8 +30,8 @@ struct sal_run_options {
                        gradient */
     int n_wrt;      /* 0: any kept value or input may be asked for */
     size_t memory;    /* most bytes; 0: the model's limit */
-    bool exact;           /* no algorithm that rounds more for speed (Winograd's) */
-    bool plain;           /* node by node as the model says, nothing fused: slower */
+    bool exact;       /* no algorithm that rounds more for speed (Winograd's) */
+    bool plain;       /* node by node as the model says, nothing fused: slower */
     struct sal_pool *pool;
 };
 
@@ -70,6 +70,24 @@ enum sal_status sal_run_backward_from(struct sal_run *run, int score,
 /* After a backward and before the next pass: the gradient of a value that was in wrt, in
  * its shape; else NULL. */
 const sal_real *sal_run_gradient(const struct sal_run *run, int value);
+
+/* 3x3 convolutions by Winograd's algorithm, which takes fewer multiplications and rounds
+ * more. How much is measured with the weights of each, when the first run of a model is
+ * opened; where it is more than `limit`, that one is computed plainly. The error is the
+ * largest of some outputs, over the size that a sum of products of their sizes has by
+ * chance (the root of the sum of their squares), on an input of ordinary values half of
+ * which are 0. */
+struct sal_winograd_use {
+    int layers;        /* convolutions computed so */
+    int refused;       /* that would be, but for their error */
+    double error;      /* the largest of those computed so; 0: there is none */
+    const char *worst; /* the node that has it; "" */
+    double limit;
+};
+
+/* Of a run's forwards, or (back) of its backwards, towards the input of each convolution;
+ * without options.gradient there are none. Nothing is computed. */
+struct sal_winograd_use sal_run_winograd(const struct sal_run *run, bool back);
 
 /* The matrix library underneath, with version and processor; static text. */
 const char *sal_blas_describe(void);

@@ -31,6 +31,7 @@ struct sal_session_options {
     uint64_t seed;
     bool show_phi, redact_paths;
     bool force_opset; /* see sal_model_options */
+    bool exact;       /* see sal_run_options */
     const char *program; /* the command line, for records; NULL: one that asks the
                             same is made from the case */
 };
@@ -177,7 +178,11 @@ void sal_session_record_head(struct sal_session *session, struct sal_json *json)
 void sal_session_record_case(struct sal_session *session, struct sal_json *json,
                              const char *const *outputs);
 
-/* What inspect adds: outputs, operators, figures, classes, layers. */
+/* What runs of this session round (see run.h): use[0] forwards, use[1] backwards. False:
+ * none can be opened. */
+bool sal_session_winograd(struct sal_session *session, struct sal_winograd_use use[2]);
+
+/* What inspect adds: outputs, operators, figures, classes, layers, rounding. */
 void sal_session_record_model(struct sal_session *session, struct sal_json *json);
 
 /* The key "parameters": the values of a method's parameters. */

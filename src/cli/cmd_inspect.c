@@ -30,8 +30,26 @@ static const char *amount(double value, char *dst, size_t capacity)
     return dst;
 }
 
-static void print_file(const struct sal_model *model)
+/* Nothing where no convolution could be one. */
+static void winograd_fact(struct cli_table *table, struct sal_session *session)
 {
+    struct sal_winograd_use use[2];
+    if (!sal_session_winograd(session, use) ||
+        !(use[0].layers + use[0].refused + use[1].layers + use[1].refused))
+        return;
+    const struct sal_winograd_use *worse = use[1].error > use[0].error ? &use[1] : &use[0];
+    char text[256], refused[64] = "";
+    if (use[0].refused + use[1].refused)
+        snprintf(refused, sizeof(refused), "; refused %d and %d, over %.1g", use[0].refused,
+                 use[1].refused, use->limit);
+    snprintf(text, sizeof(text), "%d layers forward, %d back, error at most %.2g%s",
+             use[0].layers, use[1].layers, worse->error, refused);
+    fact(table, "Winograd", text, worse->worst);
+}
+
+static void print_file(struct sal_session *session)
+{
+    const struct sal_model *model = sal_session_model(session);
     const struct sal_onnx *onnx = sal_model_onnx(model);
     struct sal_model_figures figures = sal_model_figures(model);
     char text[256], plain[32], gradient[32];
@@ -55,6 +73,7 @@ static void print_file(const struct sal_model *model)
              amount((double)figures.forward_bytes, plain, sizeof(plain)),
              amount((double)figures.gradient_bytes, gradient, sizeof(gradient)));
     fact(&table, "activations", text, NULL);
+    winograd_fact(&table, session);
     cli_table_print(&table, stdout, "  ");
 }
 
@@ -200,7 +219,7 @@ static void print_all(struct cli *cli)
     char clean[3 * sizeof(text)];
     printf("%s%s%s\n", cli_bold(cli), sal_text_clean(clean, sizeof(clean), text),
            cli_plain(cli));
-    print_file(model);
+    print_file(cli->session);
     heading(cli, "Input");
     print_input(model);
     heading(cli, "Output");

@@ -163,6 +163,7 @@ static enum sal_status verify_one(struct verification *v, const char *name)
         .tolerance = tolerance_of(options),
         .memory = (size_t)option_number(options, OPT_MEMORY, 0),
         .force_opset = option_given(options, OPT_FORCE_OPSET),
+        .exact = option_given(options, OPT_EXACT),
         .pool = v->pool,
     };
     enum sal_status status =
@@ -221,6 +222,7 @@ static int verify_document(struct verification *v)
     sal_json_object(&json, NULL);
     inspect_head(&json, v->cli, v->model, &v->onnx);
     sal_json_int(&json, "threads", sal_pool_threads(v->pool));
+    sal_json_bool(&json, "exact", option_given(&v->cli->options, OPT_EXACT));
     tell_suspects(v);
     sal_json_array(&json, "verify");
     enum sal_status status = verify_all(v);

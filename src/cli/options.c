@@ -70,6 +70,8 @@ const struct option option_table[OPT_N] = {
     [OPT_BATCH] = {"batch", 0, OPTION_INT, "N", 1, 4096,
                    .commands = IMAGES | CMD_BENCH,
                    .help = "images per pass of methods that make many, or of bench"},
+    [OPT_EXACT] = {"exact", 0, OPTION_FLAG, .commands = MODELS,
+                   .help = "no convolution that rounds more to be faster"},
     [OPT_MEMORY] = {"memory", 0, OPTION_BYTES, "BYTES", 1, 9007199254740992.0,
                     .commands = MODELS,
                     .help = "most memory for tensors; K, M and G are understood"},

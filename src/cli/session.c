@@ -28,6 +28,7 @@ enum sal_status cli_open_session(struct cli *cli, const char *model,
         .show_phi = option_given(given, OPT_SHOW_PHI),
         .redact_paths = option_given(given, OPT_REDACT_PATHS),
         .force_opset = option_given(given, OPT_FORCE_OPSET),
+        .exact = option_given(given, OPT_EXACT),
         .program = (const char *)cli->program.data,
     };
     enum sal_status status = sal_session_open(&cli->session, model, &options, err);

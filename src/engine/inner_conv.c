@@ -6,6 +6,7 @@
 #include "real.h"
 #include "saliscope/pool.h"
 #include "stored.h"
+#include "winograd_error.h"
 
 /* ---- laying out ------------------------------------------------------------------------ */
 
@@ -50,15 +51,50 @@ static int user_of(const struct sal_conv_way *way, const struct sal_inner_conv_p
     return placed || plan->scale >= 0 ? plan->made : -1;
 }
 
-static enum sal_status way_init(struct sal_conv_way *way, const struct sal_inner_conv_plan *plan,
-                                bool back, struct sal_arena *arena, struct sal_error *err)
+/* One measurement, kept as a pack of one number. */
+struct measuring {
+    const struct sal_inner_conv *conv;
+    const struct sal_winograd *winograd;
+    bool back;
+    enum sal_status status;
+    struct sal_error *err;
+};
+
+static void measure(const void *context, sal_real *to)
+{
+    struct measuring *m = (struct measuring *)(uintptr_t)context;
+    double error = HUGE_VAL;
+    m->status = sal_winograd_error(m->winograd, sal_stored_reals(m->conv->w), m->conv->scale,
+                                   m->back, &error, m->err);
+    *to = (sal_real)error;
+}
+
+/* Lays Winograd's out; way->tile stays 0 where its error is too large. */
+static enum sal_status try_winograd(struct sal_conv_way *way, const struct sal_inner_conv *conv,
+                                    const struct sal_inner_conv_plan *plan, bool back,
+                                    struct sal_error *err)
+{
+    enum { ERRORS = 32 }; /* forms of packs, beside those of weights */
+    int tile = best_tile(plan->g);
+    way->winograd = winograd_of(plan->g, back, tile);
+    struct measuring m = {conv, &way->winograd, back, SAL_OK, err};
+    struct sal_pack_key key = {plan->weight, plan->scale, plan->scale < 0 ? -1 : plan->made,
+                               ERRORS + tile * 2 + back, sal_lanes()};
+    struct sal_pack *pack = tile ? sal_packs_find(plan->packs, key, 1) : NULL;
+    if (!pack)
+        return tile ? sal_fail(err, SAL_LIMIT, "no memory for packed weights") : SAL_OK;
+    way->error = (double)*sal_pack_data(pack, measure, &m);
+    way->tile = way->error <= SAL_WINOGRAD_ERROR_MAX ? tile : 0;
+    return m.status;
+}
+
+static enum sal_status way_init(struct sal_conv_way *way, const struct sal_inner_conv *conv,
+                                const struct sal_inner_conv_plan *plan, bool back,
+                                struct sal_arena *arena, struct sal_error *err)
 {
     bool plainly = plan->exact || plan->planar || plan->through || !winograd_takes(plan->g);
-    way->tile = plainly ? 0 : best_tile(plan->g);
-    enum sal_status status = SAL_OK;
-    if (way->tile)
-        way->winograd = winograd_of(plan->g, back, way->tile);
-    else
+    enum sal_status status = plainly ? SAL_OK : try_winograd(way, conv, plan, back, err);
+    if (!status && !way->tile)
         status = sal_dense_init(&way->dense, plan->g, plan->planar, back, arena, err);
     if (status)
         return status;
@@ -73,9 +109,9 @@ enum sal_status sal_inner_conv_init(struct sal_inner_conv *conv,
                                     const struct sal_inner_conv_plan *plan,
                                     struct sal_arena *arena, struct sal_error *err)
 {
-    enum sal_status status = way_init(&conv->forward, plan, false, arena, err);
+    enum sal_status status = way_init(&conv->forward, conv, plan, false, arena, err);
     if (!status && plan->gradient)
-        status = way_init(&conv->backward, plan, true, arena, err);
+        status = way_init(&conv->backward, conv, plan, true, arena, err);
     return status;
 }
 
@@ -218,6 +254,11 @@ static double macs(const struct sal_kernel *k)
     }
 
 static const struct sal_op ops[2][2] = {{ROW(0, 0), ROW(0, 1)}, {ROW(1, 0), ROW(1, 1)}};
+
+const struct sal_inner_conv *sal_inner_conv_of(const struct sal_node *node)
+{
+    return node->op->forward == forward ? node->attr : NULL;
+}
 
 const struct sal_op *sal_inner_conv_op(const struct sal_inner_conv *conv)
 {

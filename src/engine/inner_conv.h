@@ -12,6 +12,7 @@
 /* One direction of it, computed plainly or by Winograd. */
 struct sal_conv_way {
     int tile; /* 2 or 4: Winograd's; 0: plainly */
+    double error; /* that was measured of Winograd's (winograd_error.h); 0: none was */
     struct sal_dense dense;
     struct sal_winograd winograd;
     struct sal_pack *pack;
@@ -41,11 +42,16 @@ struct sal_inner_conv_plan {
     int made;          /* what the convolution alone would make: tells it from others */
 };
 
+/* The attr of a node that is one of these; NULL: it is none. */
+const struct sal_inner_conv *sal_inner_conv_of(const struct sal_node *node);
+
 /* The operator for an attr that is complete: its backward reads the input where something
  * is before the convolution, and the output where something is clamped. */
 const struct sal_op *sal_inner_conv_op(const struct sal_inner_conv *conv);
 
-/* Lays out both ways. */
+/* Lays out both ways of a conv whose weights and scale are there. Winograd's is taken where
+ * it is fastest and, with these weights, does not round too much: measured once for all
+ * runs that share packs. */
 enum sal_status sal_inner_conv_init(struct sal_inner_conv *conv,
                                     const struct sal_inner_conv_plan *plan,
                                     struct sal_arena *arena, struct sal_error *err);

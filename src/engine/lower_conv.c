@@ -23,11 +23,11 @@ static enum sal_status emit_dense(struct sal_lowering *l, const struct sal_conv_
         .made = node->out[0],
         .scale = chain->norm < 0 ? -1 : l->from->nodes[chain->norm].in[1],
     };
-    enum sal_status status = sal_inner_conv_init(conv, &plan, &l->to->arena, l->err);
-    if (status || (status = sal_conv_chain_fold(l, chain, &conv->scale, &conv->base)) ||
+    conv->w = sal_lower_tensor(l, node->in[1]);
+    enum sal_status status = sal_conv_chain_fold(l, chain, &conv->scale, &conv->base);
+    if (status || (status = sal_inner_conv_init(conv, &plan, &l->to->arena, l->err)) ||
         (status = sal_conv_chain_before(l, chain, &conv->before)))
         return status;
-    conv->w = sal_lower_tensor(l, node->in[1]);
     conv->low = chain->low;
     conv->high = chain->high;
     conv->after = chain->after;

@@ -288,6 +288,8 @@ static enum sal_status run_graph(struct check *c, const struct sal_graph *graph)
     struct sal_run *run = NULL;
     const struct sal_run_options options = {
         .memory = c->options->memory ? c->options->memory : sal_default_memory(),
+        .exact = c->options->exact,
+        .plain = c->options->plain,
         .pool = c->options->pool,
     };
     enum sal_status status = sal_run_open_graph(&run, graph, &options, c->err);

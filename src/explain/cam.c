@@ -180,6 +180,7 @@ enum sal_status sal_cam_explain(const struct sal_cam *cam,
                                                                     .n_keep = 1,
                                                                     .wrt = &question->layer,
                                                                     .n_wrt = 1,
+                                                                    .exact = question->exact,
                                                                     .pool = question->pool},
                                           err);
     if (!status)

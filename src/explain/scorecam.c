@@ -177,7 +177,8 @@ static void release(struct sweep *sweep)
 static enum sal_status open_run(struct sweep *sweep, struct sal_error *err)
 {
     const struct sal_question *question = sweep->view->question;
-    struct sal_run_options options = {.batch = BATCH, .pool = question->pool};
+    struct sal_run_options options = {
+        .batch = BATCH, .exact = question->exact, .pool = question->pool};
     sweep->batch = BATCH;
     if (sal_model_input(question->model)->batch_free &&
         !sal_run_open(&sweep->run, question->model, &options, NULL))

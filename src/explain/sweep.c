@@ -108,6 +108,7 @@ static enum sal_status open_attempt(struct attempt *a, struct sal_error *err)
     return sal_run_open(&a->run, a->question->model,
                         &(struct sal_run_options){.batch = a->batch,
                                                   .gradient = a->sweep->gradient,
+                                                  .exact = a->question->exact,
                                                   .pool = a->question->pool},
                         err);
 }

@@ -54,6 +54,7 @@ enum sal_status sal_bench_open(struct sal_bench **out, struct sal_session *sessi
     struct sal_run_options options = {.batch = batch,
                                       .gradient = gradient,
                                       .memory = session->options.memory,
+                                      .exact = session->options.exact,
                                       .pool = session->pool};
     enum sal_status status = sal_run_open(&bench->run, session->model, &options, err);
     if (!status)

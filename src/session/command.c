@@ -73,6 +73,8 @@ static void put_command(struct sal_buffer *line, const struct sal_session *sessi
     char seed[32];
     snprintf(seed, sizeof(seed), "%" PRIu64, own->seed);
     put_option(line, "--seed", own->seed ? seed : NULL);
+    if (own->exact)
+        sal_quote_word(line, "--exact");
     sal_quote_word(line, "--json");
     sal_buffer_append(line, "", 1);
 }

@@ -25,6 +25,7 @@ static void write_head(struct sal_session *session, struct sal_json *json, bool 
     sal_record_model(json, session, redact);
     sal_json_int(json, "seed", (int64_t)session->options.seed);
     sal_json_int(json, "threads", sal_pool_threads(session->pool));
+    sal_json_bool(json, "exact", session->options.exact);
     int n;
     const char *const *warnings = sal_model_warnings(session->model, &n);
     sal_json_array(json, "warnings");

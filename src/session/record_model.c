@@ -225,10 +225,30 @@ static void write_figures(struct sal_json *json, const struct sal_model *model)
     sal_json_int(json, "gradient_bytes", (int64_t)figures.gradient_bytes);
 }
 
+static void write_winograd(struct sal_json *json, struct sal_session *session)
+{
+    static const char *const ways[] = {"forward", "gradient"};
+    struct sal_winograd_use use[2];
+    if (!sal_session_winograd(session, use))
+        return;
+    sal_json_object(json, "winograd");
+    sal_json_real(json, "limit", use->limit);
+    for (int back = 0; back < 2; back++) {
+        sal_json_object(json, ways[back]);
+        sal_json_int(json, "layers", use[back].layers);
+        sal_json_int(json, "refused", use[back].refused);
+        sal_json_real(json, "error", use[back].error);
+        sal_json_text(json, "worst", *use[back].worst ? use[back].worst : NULL);
+        sal_json_end(json);
+    }
+    sal_json_end(json);
+}
+
 void sal_session_record_model(struct sal_session *session, struct sal_json *json)
 {
     const struct sal_sidecar *sidecar = sal_model_sidecar(session->model);
     write_figures(json, session->model);
+    write_winograd(json, session);
     write_outputs(json, session->model);
     write_classes(json, session->model);
     write_layers(json, session->model);

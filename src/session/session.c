@@ -103,8 +103,31 @@ static enum sal_status open_run(struct sal_session *session, struct sal_error *e
     if (session->run)
         return SAL_OK;
     struct sal_run_options options = {.memory = session->options.memory,
+                                      .exact = session->options.exact,
                                       .pool = session->pool};
     return sal_run_open(&session->run, session->model, &options, err);
+}
+
+/* A gradient may need more memory than there is. */
+bool sal_session_winograd(struct sal_session *session, struct sal_winograd_use use[2])
+{
+    struct sal_run_options options = {.gradient = true,
+                                      .memory = session->options.memory,
+                                      .exact = session->options.exact,
+                                      .pool = session->pool};
+    struct sal_run *run;
+    if (sal_run_open(&run, session->model, &options, NULL)) {
+        options.gradient = false;
+        if (sal_run_open(&run, session->model, &options, NULL))
+            return false;
+    }
+    for (int back = 0; back < 2; back++) {
+        use[back] = sal_run_winograd(run, back);
+        const char *worst = use[back].worst;
+        use[back].worst = sal_arena_copy(&session->arena, worst, strlen(worst));
+    }
+    sal_run_close(run);
+    return use[0].worst && use[1].worst;
 }
 
 enum sal_status sal_step_classify(struct sal_session *session, struct sal_case *held,
@@ -148,6 +171,7 @@ enum sal_status sal_step_explain(struct sal_session *session,
         .params = &ask->params,
         .batch = session->options.batch,
         .seed = session->options.seed,
+        .exact = session->options.exact,
         .pool = session->pool,
         .job = &session->job,
     };

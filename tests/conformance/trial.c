@@ -144,13 +144,14 @@ static void name_constants(const struct set *set, struct result *result)
                                      " %s", set->onnx->graph.inputs[i].name);
 }
 
-static enum sal_status check(struct set *set, struct sal_error *err)
+static enum sal_status check_run(struct set *set, bool plain, struct sal_error *err)
 {
     struct sal_agreement agreements[SAL_RECORDED_MAX];
     struct sal_recorded_options options = {.tolerance = sal_tolerance_onnx,
                                            .constant = set->constant,
                                            .any_shape =
                                                true, /* CastLike's declare another */
+                                           .plain = plain,
                                            .memory = (size_t)1 << 30};
     if (trial_relative > 0)
         options.tolerance.relative = trial_relative;
@@ -159,6 +160,30 @@ static enum sal_status check(struct set *set, struct sal_error *err)
     for (int i = 0; i < set->recording.outputs.n && status == SAL_OK; i++)
         set->result->max_rel = fmax(set->result->max_rel, agreements[i].max_rel);
     return status;
+}
+
+/* With all but the first input as constants, which is what a classifier's weights are, and
+ * what operators on packed weights are for. Only another answer counts. */
+static enum sal_status check_weights(struct set *set, struct sal_error *err)
+{
+    bool constant[SAL_RECORDED_MAX];
+    memcpy(constant, set->constant, sizeof(constant));
+    for (int i = 1; i < set->recording.inputs.n; i++)
+        set->constant[i] = true;
+    bool same = memcmp(constant, set->constant, sizeof(constant)) == 0;
+    enum sal_status status = same ? SAL_OK : check_run(set, false, err);
+    memcpy(set->constant, constant, sizeof(constant));
+    return status == SAL_NO ? sal_fail_within(err, SAL_NO, "constant weights") : SAL_OK;
+}
+
+/* As it always runs, and node by node: both must be right. */
+static enum sal_status check(struct set *set, struct sal_error *err)
+{
+    enum sal_status status = check_run(set, false, err);
+    if (status)
+        return status;
+    status = check_run(set, true, err);
+    return status ? sal_fail_within(err, SAL_NO, "node by node") : check_weights(set, err);
 }
 
 /* A form of an operator that we have: "Dropout 'y': ...", "operator If (node ...". */

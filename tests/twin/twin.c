@@ -7,6 +7,7 @@
 #include "graph.h"
 #include "placement.h"
 #include "poison.h"
+#include "real.h"
 #include "run_state.h"
 #include "saliscope/onnx.h"
 #include "saliscope/pool.h"
@@ -15,13 +16,20 @@
 #define sal_twin sal_twin_double
 #else
 #define sal_twin sal_twin_float
+#endif
 
-void twin_result_release(struct twin_result *result)
+static void release(struct twin_result *result)
 {
     free(result->y);
     for (int i = 0; i < TWIN_INPUTS; i++)
         free(result->dx[i]);
     *result = (struct twin_result){0};
+}
+
+#ifndef SAL_DOUBLE
+void twin_result_release(struct twin_result *result)
+{
+    release(result);
 }
 #endif
 
@@ -76,17 +84,10 @@ static enum sal_status pull_back(struct sal_run *run, const struct sal_graph *gr
     return status;
 }
 
-static enum sal_status run_case(const struct sal_graph *graph, const struct twin_case *c,
-                                struct sal_pool *pool, struct twin_result *result,
+static enum sal_status run_case(struct sal_run *run, const struct sal_graph *graph,
+                                const struct twin_case *c, struct twin_result *result,
                                 struct sal_error *err)
 {
-    struct sal_run *run = NULL;
-    enum sal_status status = sal_run_open_graph(
-        &run, graph,
-        &(struct sal_run_options){.gradient = true, .memory = (size_t)1 << 30, .pool = pool},
-        err);
-    if (status)
-        return status;
     result->n_inputs = graph->n_inputs;
     for (int i = 0; i < graph->n_inputs; i++) {
         struct sal_tensor *tensor = sal_run_tensor(run, graph->inputs[i]);
@@ -95,12 +96,11 @@ static enum sal_status run_case(const struct sal_graph *graph, const struct twin
         if (graph->values[graph->inputs[i]].live)
             fill(tensor, c->input[i]);
     }
-    status = sal_run_pass(run, NULL, err);
+    enum sal_status status = sal_run_pass(run, NULL, err);
     if (!status)
         read_output(sal_run_tensor(run, graph->outputs[0]), result);
     if (!status && c->dy)
         status = pull_back(run, graph, c, result, err);
-    sal_run_close(run);
     return status;
 }
 
@@ -165,6 +165,89 @@ static enum sal_status check_rows(const struct sal_graph *graph, const struct tw
     return status;
 }
 
+/* ---- both ways ----------------------------------------------------------------------- */
+
+/* What is run is what the model says, node by node. */
+static bool is_plain(const struct sal_run *run, const struct sal_graph *graph)
+{
+    bool same = run->graph->n_nodes == graph->n_nodes;
+    for (int i = 0; same && i < graph->n_nodes; i++)
+        same = run->graph->nodes[i].op == graph->nodes[i].op;
+    return same;
+}
+
+/* Lowered, or plain; what its rows say is checked where there is a gradient. *same: both
+ * would be that. */
+static enum sal_status run_way(const struct sal_graph *graph, const struct twin_case *c,
+                               struct sal_pool *pool, bool plain, bool *same,
+                               struct twin_result *result, struct sal_error *err)
+{
+    struct sal_run *run = NULL;
+    enum sal_status status =
+        sal_run_open_graph(&run, graph,
+                           &(struct sal_run_options){.gradient = true,
+                                                     .plain = plain,
+                                                     .memory = (size_t)1 << 30,
+                                                     .pool = pool},
+                           err);
+    if (status)
+        return status;
+    *same = is_plain(run, graph);
+    status = run_case(run, graph, c, result, err);
+    if (!status && c->dy)
+        status = check_rows(run->graph, c, pool, result, err);
+    sal_run_close(run);
+    return status;
+}
+
+/* The same up to rounding, of numbers about as large as 1 or as they are. */
+static enum sal_status expect_same(const char *what, int which, const double *lowered,
+                                   const double *plain, int64_t n, struct sal_error *err)
+{
+    double squares = 0;
+    for (int64_t i = 0; i < n; i++)
+        squares += plain[i] * plain[i];
+    const double rms = n ? sqrt(squares / (double)n) : 0;
+    for (int64_t i = 0; i < n; i++) {
+        const double a = lowered[i], b = plain[i];
+        if (a == b || (isnan(a) && isnan(b)) ||
+            fabs(a - b) <= 300 * (double)SAL_EPSILON * (1 + fabs(b) + rms))
+            continue;
+        return sal_fail(err, SAL_NO, "%s%d[%lld] is %.17g lowered, %.17g node by node", what,
+                        which, (long long)i, a, b);
+    }
+    return SAL_OK;
+}
+
+static enum sal_status compare_ways(const struct twin_result *lowered,
+                                    const struct twin_result *plain, struct sal_error *err)
+{
+    enum sal_status status = expect_same("y", 0, lowered->y, plain->y, plain->n_y, err);
+    for (int i = 0; !status && i < plain->n_inputs; i++)
+        if (plain->dx[i])
+            status = expect_same("d/dx", i, lowered->dx[i], plain->dx[i], plain->n_input[i],
+                                 err);
+    return status;
+}
+
+/* As runs do it; then, where there is a gradient, node by node, if that is something
+ * else. */
+static enum sal_status run_ways(const struct sal_graph *graph, const struct twin_case *c,
+                                struct sal_pool *pool, struct twin_result *result,
+                                struct sal_error *err)
+{
+    struct twin_result plain = {0};
+    bool same = true;
+    enum sal_status status = run_way(graph, c, pool, false, &same, result, err);
+    if (status || !c->dy || same)
+        return status;
+    status = run_way(graph, c, pool, true, &same, &plain, err);
+    if (!status)
+        status = compare_ways(result, &plain, err);
+    release(&plain);
+    return status;
+}
+
 bool sal_twin(const struct twin_case *c, struct twin_result *result)
 {
     *result = (struct twin_result){0};
@@ -179,9 +262,7 @@ bool sal_twin(const struct twin_case *c, struct twin_result *result)
         status = sal_graph_build(&graph, &onnx,
                                  &(struct sal_graph_options){.pool = pool}, &err);
         if (!status) {
-            status = run_case(&graph, c, pool, result, &err);
-            if (!status && c->dy)
-                status = check_rows(&graph, c, pool, result, &err);
+            status = run_ways(&graph, c, pool, result, &err);
             sal_graph_release(&graph);
         }
         sal_onnx_close(&onnx);

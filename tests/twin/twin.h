@@ -4,7 +4,9 @@
  * Both run the same bytes of a model on the same inputs, forward and back, and
  * hand everything over in double. A test compares them with each other and the
  * double one with finite differences. Either also checks that no backward reads values
- * that its operator's row says it does not.
+ * that its operator's row says it does not; and where there is a gradient, it runs what
+ * lowering (lower.h) changes both ways, as runs do and node by node, and compares. The
+ * result is that of the former.
  */
 #ifndef TESTS_TWIN_H
 #define TESTS_TWIN_H
