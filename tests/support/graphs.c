@@ -258,7 +258,8 @@ static void pair(struct graphs *g, int x)
 {
     static const char *const ops[] = {"Add", "Add", "Add", "Mul", "Sub", "Max", "Sum"};
     const char *op = ops[graphs_roll(g, 7)];
-    graphs_add(g, op, x, partner(g, x, same_shape));
+    int other = partner(g, x, same_shape); /* x - x would be all ties */
+    graphs_add(g, other == x ? "Add" : op, x, other);
 }
 
 /* Something of one pixel, or of one channel, with all of x. */

@@ -63,7 +63,8 @@ static int64_t count(int rank, const int64_t *dim)
 int graphs_weights(struct graphs *g, int rank, const int64_t *dim, double low, double high)
 {
     struct graphs_weights new = {.rank = rank, .low = low, .high = high};
-    memcpy(new.dim, dim, sizeof(*dim) * (size_t)rank);
+    for (int i = 0; i < rank; i++)
+        new.dim[i] = dim[i];
     for (int i = 0; i < g->n_weights && graphs_chance(g, 2); i++)
         if (same_weights(&g->weights[i], &new))
             return i;
