@@ -126,6 +126,9 @@ ISA_avx2    := -DSAL_ISA=avx2 -mavx2 -mfma
 ISA_avx512  := -DSAL_ISA=avx512 -mavx512f -mavx512bw -mavx512dq -mavx512vl -mavx2 \
                -mfma -mprefer-vector-width=512 -mtune=icelake-server
 
+# Asked for at run time on top of the rest, by this file's kernels alone.
+$B/src/engine/lanes_bf16.avx512.o: ISA_avx512 += -mavx512bf16
+
 define isa_rule
 $B/src/engine/lanes_%.$1.o: src/engine/lanes_%.c
 	@mkdir -p $$(@D)

@@ -306,6 +306,28 @@ run 3 bench "$dir/cut.onnx"; one_line; err 'cut.onnx'; silent out
 run 5 bench $model --memory 1K; one_line
 run 5 bench $model --batch 4000 --memory 64M; one_line; err 'memory limit'
 
+# ---- precision ------------------------------------------------------------------------------
+
+run 2 explain -m $model $image --precision f16; one_line; err 'f32|bf16'
+run 2 classify -m $model $image --precision f32; one_line
+run 0 explain -q --json -m $model $image -M occlusion --precision f32
+json "d['precision'] == 'f32' and 'bf16_score_error' not in d['checks']"
+run 0 bench --json $model --runs 1; json "d['precision'] == 'f32'"
+if grep -q avx512_bf16 /proc/cpuinfo; then
+    run 0 explain -q --json -m $model $image -M occlusion --precision bf16
+    json "d['precision'] == 'bf16' and 0 < d['checks']['bf16_score_error'] < 0.1"
+    json "0 < d['checks']['bf16_map_error_percent'] < 1 and d['forward_passes'] == 205"
+    run 0 explain -q -m $model $image -M scorecam --precision bf16 -o "$dir/narrow.svg"
+    out '^  precision  *bf16'; out 'bf16: error of the map .*% of its range'
+    run 2 explain -m $model $image -M gradcam --precision bf16; one_line; err 'occlusion'
+    run 2 bench $model --gradient --precision bf16; one_line; err 'f32'
+    run 0 bench $model --runs 1 --precision bf16; out ', bf16$'
+    run 2 bench $model --exact --precision bf16; one_line; err 'not in bf16'
+else
+    echo "skip: --precision bf16: this processor has no AVX512_BF16"
+    run 4 explain -m $model $image -M occlusion --precision bf16; one_line; err 'AVX512_BF16'
+fi
+
 # ---- stopping ----------------------------------------------------------------------------
 
 # A shell's background job ignores the interrupt, hence env.

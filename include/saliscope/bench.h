@@ -15,7 +15,8 @@ struct sal_bench;
 
 /* Lays out a run and makes one pass that is not timed, which meets cold memory. A pass is
  * a forward of `batch` images, 1 or more; with gradient, a forward and the gradient of
- * one score of each image with respect to the input. Fails as sal_run_open does. */
+ * one score of each image with respect to the input. It is computed in the session's
+ * precision. Fails as sal_run_open does. */
 enum sal_status sal_bench_open(struct sal_bench **bench, struct sal_session *session,
                                int batch, bool gradient, struct sal_error *err);
 void sal_bench_close(struct sal_bench *bench);

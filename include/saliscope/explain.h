@@ -26,6 +26,8 @@ struct sal_question {
     int batch;     /* inputs per pass of methods that make many; 0: their own */
     uint64_t seed; /* of methods that draw random numbers */
     bool exact;    /* of all runs, see sal_run_options */
+    enum sal_precision precision; /* of the many forwards of a method that has SAL_SWEEPS;
+                                     others refuse all but SAL_F32 */
     struct sal_pool *pool;
     struct sal_job *job; /* may be NULL */
 };
@@ -56,14 +58,21 @@ struct sal_map {
     int layer;         /* value id that was looked at; -1: none */
     struct sal_params params; /* as used: what was left automatic is filled in */
     long forwards, backwards; /* inputs that were passed through, each way */
+    enum sal_precision precision; /* that most of it was computed in; below f32, checks
+                                     say what that changes */
     struct sal_check checks[SAL_CHECKS_MAX];
     int n_checks;
     char note[256];    /* what a blank or odd map means; "" when nothing */
 };
 
 /* What a method needs of the model; SAL_HAS_CHANNELS: what its map has to offer, values
- * for each input channel. */
-enum sal_method_needs { SAL_NEEDS_GRADIENT = 1, SAL_NEEDS_LAYER = 2, SAL_HAS_CHANNELS = 4 };
+ * for each input channel; SAL_SWEEPS: it makes many forwards and no gradient. */
+enum sal_method_needs {
+    SAL_NEEDS_GRADIENT = 1,
+    SAL_NEEDS_LAYER = 2,
+    SAL_HAS_CHANNELS = 4,
+    SAL_SWEEPS = 8,
+};
 
 struct sal_method {
     const char *name;    /* "gradcam" */

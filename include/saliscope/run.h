@@ -19,6 +19,16 @@
 
 struct sal_run;
 
+/* Of the weighed sums that take most of the time, where the processor gains by it: strided,
+ * pointwise and large convolutions and linear layers read weights and activations rounded
+ * to bf16 (8 bits of mantissa) and sum in f32. All else stays f32. */
+enum sal_precision { SAL_F32, SAL_BF16 };
+
+extern const char *const sal_precision_names[]; /* ends with NULL */
+
+/* SAL_UNSUPPORTED says what the processor lacks. */
+enum sal_status sal_precision_check(enum sal_precision precision, struct sal_error *err);
+
 struct sal_run_options {
     int batch;        /* images per pass; 0 means 1 */
     bool gradient;    /* keep what a backward needs */
@@ -32,6 +42,7 @@ struct sal_run_options {
     size_t memory;    /* most bytes; 0: the model's limit */
     bool exact;       /* no algorithm that rounds more for speed (Winograd's) */
     bool plain;       /* node by node as the model says, nothing fused: slower */
+    enum sal_precision precision; /* of a run without gradient, neither exact nor plain */
     struct sal_pool *pool;
 };
 

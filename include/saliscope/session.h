@@ -32,6 +32,7 @@ struct sal_session_options {
     bool show_phi, redact_paths;
     bool force_opset; /* see sal_model_options */
     bool exact;       /* see sal_run_options */
+    enum sal_precision precision; /* see sal_question */
     const char *program; /* the command line, for records; NULL: one that asks the
                             same is made from the case */
 };

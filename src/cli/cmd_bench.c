@@ -19,6 +19,7 @@ struct bench {
     struct cli *cli;
     const char *model;
     int batch;
+    enum sal_precision precision;
     struct series forward, gradient; /* gradient.n == 0: not asked for */
     struct sal_bench_machine machine;
     double gflops; /* of the forward */
@@ -111,9 +112,10 @@ static void show(const struct bench *bench)
     const struct cli *cli = bench->cli;
     const struct sal_bench_machine *machine = &bench->machine;
     char clean[1024];
-    printf("%s%s%s: batch %d, %d thread%s\n", cli_bold(cli),
+    printf("%s%s%s: batch %d, %d thread%s%s\n", cli_bold(cli),
            sal_text_clean(clean, sizeof(clean), bench->model), cli_plain(cli),
-           bench->batch, machine->threads, machine->threads == 1 ? "" : "s");
+           bench->batch, machine->threads, machine->threads == 1 ? "" : "s",
+           bench->precision == SAL_BF16 ? ", bf16" : "");
     struct cli_table table = {.align = "lrl"};
     add_times(&table, "forward", &bench->forward);
     add_times(&table, "forward and input gradient", &bench->gradient);
@@ -145,6 +147,7 @@ static int print_document(const struct bench *bench)
     sal_json_object(&json, NULL);
     sal_session_record_head(bench->cli->session, &json);
     sal_json_int(&json, "batch", bench->batch);
+    sal_json_text(&json, "precision", sal_precision_names[bench->precision]);
     write_times(&json, "forward_ms", "forward_min_ms", "runs", &bench->forward);
     write_times(&json, "gradient_ms", "gradient_min_ms", "gradient_runs",
                 &bench->gradient);
@@ -167,6 +170,9 @@ int cmd_bench(struct cli *cli)
     struct bench bench = {.cli = cli,
                           .model = model ? model : options->operands[0],
                           .batch = (int)option_number(options, OPT_BATCH, 1)};
+    bench.precision = (enum sal_precision)option_number(options, OPT_PRECISION, SAL_F32);
+    if (bench.precision != SAL_F32 && option_given(options, OPT_GRADIENT))
+        return cli_usage("--gradient and --precision bf16: gradients are computed in f32");
     cli_catch_signals(bench.model);
     struct sal_error err = {0};
     int status = 0;

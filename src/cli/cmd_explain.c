@@ -70,6 +70,10 @@ static void show(struct cli *cli, const struct sal_snapshot *snapshot)
     line(&table, "passes");
     cli_table_add(&table, "%ld forward, %ld backward, %.2f s", map->forwards,
                   map->backwards, snapshot->seconds);
+    if (map->precision != SAL_F32) {
+        line(&table, "precision");
+        cli_table_add(&table, "%s", sal_precision_names[map->precision]);
+    }
     for (int i = 0; i < map->n_checks; i++) {
         line(&table, map->checks[i].title);
         cli_table_add(&table, "%.5g%s%s", map->checks[i].value,

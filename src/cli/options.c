@@ -7,6 +7,7 @@
 
 static const char *const at_names[] = {"input", "layer", "image", NULL};
 static const char *const channels_names[] = {"sum", "keep", NULL};
+static const char *const precision_names[] = {"f32", "bf16", NULL};
 static const char *const color_names[] = {"auto", "always", "never", NULL};
 
 enum {
@@ -72,6 +73,9 @@ const struct option option_table[OPT_N] = {
                    .help = "images per pass of methods that make many, or of bench"},
     [OPT_EXACT] = {"exact", 0, OPTION_FLAG, .commands = MODELS,
                    .help = "no convolution that rounds more to be faster"},
+    [OPT_PRECISION] = {"precision", 0, OPTION_CHOICE, "f32|bf16",
+                       .choices = precision_names, .commands = CMD_EXPLAIN | CMD_BENCH,
+                       .help = "of methods of many forwards, or of bench (default: f32)"},
     [OPT_MEMORY] = {"memory", 0, OPTION_BYTES, "BYTES", 1, 9007199254740992.0,
                     .commands = MODELS,
                     .help = "most memory for tensors; K, M and G are understood"},

@@ -37,11 +37,35 @@ static bool is_image(const struct sal_dense *d)
 
 /* ---- the window ---------------------------------------------------------------- */
 
+/* n pixels of channel block b, `step` elements apart, as pairs. */
+static void pair_pixels(const struct job *job, int64_t b, const sal_real *from,
+                        ptrdiff_t step, size_t n, sal_real *to)
+{
+    const struct sal_lanes *lanes = job->lanes;
+    if (!job->before) {
+        lanes->to_bf16(to, SAL_PAIRS, from, step, (int64_t)n);
+        return;
+    }
+    struct sal_affine affine = job->before->affine;
+    affine.scale += b * SAL_BLOCK;
+    affine.shift += b * SAL_BLOCK;
+    enum { ROOM = 16 }; /* pixels that are on their way, where they lie together */
+    size_t most = step == SAL_BLOCK ? ROOM : 1;
+    for (size_t i = 0; i < n; i += most) {
+        sal_real pixels[ROOM * SAL_BLOCK];
+        size_t some = n - i < most ? n - i : most;
+        lanes->affine(pixels, from + (ptrdiff_t)i * step, &affine, some);
+        lanes->to_bf16(to + i * SAL_PAIRS, SAL_PAIRS, pixels, SAL_BLOCK, (int64_t)some);
+    }
+}
+
 /* n pixels of channel block b. */
 static void copy_pixels(const struct job *job, int64_t b, const struct sal_source *from,
                         size_t n, sal_real *to)
 {
-    if (from->mask) {
+    if (job->d->bf16) {
+        pair_pixels(job, b, from->x, SAL_BLOCK, n, to);
+    } else if (from->mask) {
         job->lanes->mask(to, from, n * SAL_BLOCK);
     } else if (job->before && !job->d->back) {
         struct sal_affine affine = job->before->affine;
@@ -59,8 +83,8 @@ static void gather_row(const struct job *job, int64_t p, const struct sal_source
                        sal_real *to)
 {
     const struct sal_dense *d = job->d;
-    size_t unit = is_image(d) ? 1 : SAL_BLOCK;
-    int64_t step = d->step[1];
+    size_t unit = (size_t)d->unit;
+    int64_t step = d->step[1], pixel = is_image(d) ? 1 : SAL_BLOCK;
     for (int64_t r = 0; r < step; r++, to += d->parity * (int64_t)unit) {
         int64_t first = d->low[1] + r; /* columns first + i * step */
         int64_t lo = first < 0 ? sal_least((-first + step - 1) / step, d->parity) : 0;
@@ -68,7 +92,7 @@ static void gather_row(const struct job *job, int64_t p, const struct sal_source
         hi = hi < lo ? lo : hi;
         memset(to, 0, sizeof(*to) * unit * (size_t)lo);
         memset(to + hi * (int64_t)unit, 0, sizeof(*to) * unit * (size_t)(d->parity - hi));
-        ptrdiff_t at = (first + lo * step) * (ptrdiff_t)unit;
+        ptrdiff_t at = (ptrdiff_t)((first + lo * step) * pixel);
         sal_real *inside = to + lo * (int64_t)unit;
         size_t n = (size_t)(hi - lo);
         struct sal_source from = *row;
@@ -79,6 +103,8 @@ static void gather_row(const struct job *job, int64_t p, const struct sal_source
                 inside[i] = from.x[i * (size_t)step];
         else if (step == 1)
             copy_pixels(job, p, &from, n, inside);
+        else if (d->bf16)
+            pair_pixels(job, p, from.x, (ptrdiff_t)(step * SAL_BLOCK), n, inside);
         else
             for (size_t i = 0; i < n; i++, from.x += step * SAL_BLOCK)
                 copy_pixels(job, p, &from, 1, inside + i * SAL_BLOCK);
@@ -95,7 +121,7 @@ static void gather(const struct piece *piece, sal_real *window)
 {
     const struct sal_dense *d = piece->job->d;
     const struct sal_source *source = piece->job->source;
-    size_t unit = is_image(d) ? 1 : SAL_BLOCK;
+    int64_t pixel = is_image(d) ? 1 : SAL_BLOCK;
     int64_t planes = is_image(d) ? d->c : sal_blocks(d->c);
     int64_t first = piece->i0 * d->step[0] + d->low[0];
     int64_t rows = (piece->i1 - piece->i0 - 1) * d->step[0] + d->high[0] - d->low[0] + 1;
@@ -110,7 +136,7 @@ static void gather(const struct piece *piece, sal_real *window)
                 continue;
             }
             int64_t plane = is_image(d) ? piece->image * d->c + p : p * d->n + piece->image;
-            ptrdiff_t at = (ptrdiff_t)((plane * d->h + y) * d->w) * (ptrdiff_t)unit;
+            ptrdiff_t at = (ptrdiff_t)((plane * d->h + y) * d->w * pixel);
             struct sal_source row = *source;
             row.x += at;
             row.mask = source->mask ? source->mask + at : NULL;
@@ -123,28 +149,27 @@ static void gather(const struct piece *piece, sal_real *window)
 /* What all tiles of a strip of a class share. */
 struct strip {
     struct sal_tile tile;
-    int width;
-    bool image;
+    int width, pixels; /* blocks and pixels of a tile, the latter at most */
+    int unit;          /* of sal_dense */
     const sal_real *soon, *soon_end;
-    const struct sal_lanes *lanes;
+    void (*run)(const struct sal_tile *tile, int rows, int pixels, int width);
 };
 
 static void run_tile(struct strip *s, int rows, int pixels)
 {
     s->tile.soon = s->soon < s->soon_end ? s->soon : NULL;
-    s->soon += s->tile.blocks * s->tile.n_taps * SAL_BLOCK * (s->image ? 1 : SAL_BLOCK);
-    (s->image ? s->lanes->planar : s->lanes->tile)(&s->tile, rows, pixels, s->width);
+    s->soon += s->tile.blocks * s->tile.n_taps * SAL_BLOCK * s->unit;
+    s->run(&s->tile, rows, pixels, s->width);
 }
 
 /* `pixels` in a row, in tiles of about the same size. */
 static void run_row(struct strip *s, int64_t pixels, int rows)
 {
-    int64_t most = s->lanes->pixels / rows, tiles = (pixels + most - 1) / most;
-    int64_t unit = s->image ? 1 : SAL_BLOCK;
+    int64_t most = s->pixels / rows, tiles = (pixels + most - 1) / most;
     for (int64_t i = 0; i < tiles; i++) {
         int64_t n = pixels / tiles + (i < pixels % tiles);
         run_tile(s, rows, (int)n);
-        s->tile.in += n * unit;
+        s->tile.in += n * s->unit;
         s->tile.out += n * s->tile.out_pixel;
         if (s->tile.add)
             s->tile.add += n * s->tile.out_pixel;
@@ -168,20 +193,24 @@ static struct strip strip_of(const struct piece *piece, const struct sal_dense_c
     const struct sal_dense *d = job->d;
     const struct sal_dense_strip *strip = &d->strips[index];
     const struct sal_target *target = job->target;
-    struct strip s = {.width = strip->width, .image = is_image(d), .lanes = job->lanes};
+    const struct sal_lanes *lanes = job->lanes;
+    struct strip s = {.width = strip->width, .pixels = lanes->pixels, .unit = d->unit};
+    s.run = is_image(d) ? lanes->planar : d->bf16 ? lanes->tile_bf16 : lanes->tile;
     s.tile = (struct sal_tile){
         .taps = class->offsets,
-        .n_taps = class->n_taps * (int)(s.image ? d->c : 1),
+        .n_taps = class->n_taps * (int)(is_image(d) ? d->c : 1),
         .blocks = (int)(strip->to - strip->from),
-        .lanes = SAL_BLOCK,
+        .lanes = d->unit,
         .in_block = piece->plane,
         .w = job->packed + class->weights[index],
         .base = target->base ? target->base + strip->block * SAL_BLOCK : NULL,
         .low = target->low,
         .high = target->high,
     };
-    if (!s.image && strip->to == sal_blocks(d->c))
-        s.tile.lanes = (int)(d->c - (strip->to - 1) * SAL_BLOCK);
+    if (!is_image(d) && strip->to == sal_blocks(d->c)) {
+        int rest = (int)(d->c - (strip->to - 1) * SAL_BLOCK);
+        s.tile.lanes = d->bf16 ? (rest + 1) / 2 : rest;
+    }
     if (index + 1 < piece->strip1) {
         s.soon = job->packed + class->weights[index + 1];
         s.soon_end = s.soon + (class->weights[index + 1] - class->weights[index]);
@@ -198,7 +227,7 @@ static void aim(struct strip *s, const struct piece *piece,
     const struct sal_target *target = piece->job->target;
     const struct sal_dense_strip *strip = &d->strips[index];
     s->tile.in = piece->window + (i - piece->i0) * d->step[0] * d->row +
-                 (s->image ? 0 : strip->from * piece->plane);
+                 (is_image(d) ? 0 : strip->from * piece->plane);
     int64_t y = class->y + i * d->spread[0];
     int64_t row = (strip->block * d->n + piece->image) * d->out_h + y;
     ptrdiff_t at = (ptrdiff_t)(row * d->out_w + class->x) * SAL_BLOCK;
@@ -256,7 +285,7 @@ static void run_strip(const struct piece *piece, const struct sal_dense_class *c
     s.tile.out_row = (ptrdiff_t)(d->spread[0] * d->out_w * SAL_BLOCK);
     s.tile.out_block = (ptrdiff_t)(d->n * d->out_h * d->out_w * SAL_BLOCK);
     int64_t i1 = sal_least(piece->i1, class->rows);
-    bool pairs = class->columns <= s.lanes->pixels / 2 && !goes_through(piece->job);
+    bool pairs = class->columns <= s.pixels / 2 && !goes_through(piece->job);
     for (int64_t i = piece->i0; i < i1;) {
         int rows = pairs && i + 1 < i1 ? 2 : 1;
         aim(&s, piece, class, index, i);
@@ -384,7 +413,7 @@ static void flat_item(void *context, int item, int worker)
     piece.strip1 = (int)sal_least(piece.strip0 + job->strips, d->n_strips);
     sal_real *window = job->scratch + (size_t)worker * job->scratch_stride;
     piece.row = window + sal_blocks(d->c) * d->plane;
-    if (job->source->mask || (job->before && !d->back)) {
+    if (d->bf16 || job->source->mask || (job->before && !d->back)) {
         gather_pixels(job, p0, p1, window);
         piece.window = window;
         piece.plane = d->plane;
@@ -448,7 +477,7 @@ size_t sal_dense_scratch(const struct sal_dense *d, bool before)
 {
     size_t planes = (size_t)(is_image(d) ? d->c : sal_blocks(d->c));
     size_t window = planes * (size_t)d->plane, row = 0;
-    if (d->flat && !d->back && !before)
+    if (d->flat && !d->back && !before && !d->bf16)
         return 0;
     if (d->planar && d->back)
         row = (size_t)(sal_blocks(d->k) * d->out_w * SAL_BLOCK);

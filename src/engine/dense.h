@@ -51,6 +51,8 @@ struct sal_dense {
     struct sal_conv_geometry g;
     bool back;         /* the gradient of the input */
     bool planar;       /* source or, backwards, target is plain and has few channels */
+    bool bf16;         /* window and weights are pairs in bf16; forwards only, not planar */
+    int unit;          /* elements of a pixel in the window, and steps of a block */
     int64_t n, c, h, w; /* source */
     int64_t k, out_h, out_w; /* target; of squares: in squares */
     int64_t step[2], spread[2];
@@ -70,6 +72,11 @@ struct sal_dense {
 enum sal_status sal_dense_init(struct sal_dense *d, const struct sal_conv_geometry *g,
                                bool planar, bool back, struct sal_arena *arena,
                                struct sal_error *err);
+
+/* The same for a forward in bf16, of blocked activations, where sal_lanes_bf16. Source
+ * and target are reals all the same. */
+enum sal_status sal_dense_init_bf16(struct sal_dense *d, const struct sal_conv_geometry *g,
+                                    struct sal_arena *arena, struct sal_error *err);
 
 /* w: [k][c / group][kernel], scale: per forward output channel or NULL. */
 void sal_dense_pack(const struct sal_dense *d, const sal_loose *w, const sal_real *scale,

@@ -170,7 +170,7 @@ static bool make_strips(struct sal_dense *d, struct sal_arena *arena)
 
 static bool place_weights(struct sal_dense *d, struct sal_arena *arena)
 {
-    int64_t lanes = d->planar && !d->back ? d->c : SAL_BLOCK;
+    int64_t lanes = d->planar && !d->back ? d->c : d->unit;
     for (int i = 0; i < d->n_classes; i++) {
         struct sal_dense_class *class = &d->classes[i];
         class->weights = sal_new(arena, size_t, d->n_strips);
@@ -210,15 +210,14 @@ static int64_t window_rows(const struct sal_dense *d, int64_t rows)
 /* Rows of a piece: as many as the window holds, evenly. */
 static void size_window(struct sal_dense *d)
 {
-    bool image = d->planar && !d->back;
-    int64_t unit = image ? 1 : SAL_BLOCK, planes = image ? d->c : sal_blocks(d->c);
+    int64_t planes = d->planar && !d->back ? d->c : sal_blocks(d->c);
     int64_t rows = 0, columns = 0;
     for (int i = 0; i < d->n_classes; i++) {
         rows = d->classes[i].rows > rows ? d->classes[i].rows : rows;
         columns = d->classes[i].columns > columns ? d->classes[i].columns : columns;
     }
     d->parity = columns - 1 + (d->high[1] - d->low[1]) / d->step[1] + 1;
-    d->row = (ptrdiff_t)(d->parity * d->step[1] * unit);
+    d->row = (ptrdiff_t)(d->parity * d->step[1] * d->unit);
     int64_t fit = (WINDOW / (planes * d->row) - (d->high[0] - d->low[0] + 1)) / d->step[0] + 1;
     fit = fit < 2 ? 2 : fit;
     int64_t pieces = rows ? (rows + fit - 1) / fit : 1;
@@ -228,8 +227,7 @@ static void size_window(struct sal_dense *d)
 
 static bool place_taps(struct sal_dense *d, struct sal_arena *arena)
 {
-    bool image = d->planar && !d->back;
-    int64_t unit = image ? 1 : SAL_BLOCK, copies = image ? d->c : 1;
+    int64_t copies = d->planar && !d->back ? d->c : 1;
     for (int i = 0; i < d->n_classes; i++) {
         struct sal_dense_class *class = &d->classes[i];
         class->offsets = sal_new(arena, ptrdiff_t, class->n_taps * copies);
@@ -237,7 +235,7 @@ static bool place_taps(struct sal_dense *d, struct sal_arena *arena)
             return false;
         for (int j = 0; j < class->n_taps; j++) {
             int64_t y = class->taps[j].y - d->low[0], x = class->taps[j].x - d->low[1];
-            ptrdiff_t at = y * d->row + (x % d->step[1] * d->parity + x / d->step[1]) * unit;
+            ptrdiff_t at = y * d->row + (x % d->step[1] * d->parity + x / d->step[1]) * d->unit;
             for (int64_t c = 0; c < copies; c++)
                 class->offsets[j * copies + c] = d->flat ? 0 : at + c * d->plane;
         }
@@ -249,19 +247,18 @@ static bool place_taps(struct sal_dense *d, struct sal_arena *arena)
 static void size_flat(struct sal_dense *d)
 {
     int64_t pixels = d->n * d->h * d->w, tile = sal_lanes()->pixels;
-    int64_t fit = FLAT / (sal_blocks(d->c) * SAL_BLOCK);
+    int64_t fit = FLAT / (sal_blocks(d->c) * d->unit);
     fit = fit < tile ? tile : fit;
     int64_t pieces = (pixels + fit - 1) / fit;
     int64_t each = (pixels + pieces - 1) / pieces;
     d->rows = pieces == 1 ? pixels : (each + tile - 1) / tile * tile;
-    d->plane = (ptrdiff_t)(d->rows * SAL_BLOCK);
+    d->plane = (ptrdiff_t)(d->rows * d->unit);
 }
 
-enum sal_status sal_dense_init(struct sal_dense *d, const struct sal_conv_geometry *g,
-                               bool planar, bool back, struct sal_arena *arena,
+/* What is said already: its g, planar, back, bf16 and unit. */
+static enum sal_status lay_out(struct sal_dense *d, struct sal_arena *arena,
                                struct sal_error *err)
 {
-    *d = (struct sal_dense){.g = *g, .planar = planar, .back = back};
     set_sides(d);
     if (!make_classes(d, arena) || !make_strips(d, arena) || !place_weights(d, arena))
         return sal_fail(err, SAL_LIMIT, "no memory for a convolution");
@@ -272,4 +269,20 @@ enum sal_status sal_dense_init(struct sal_dense *d, const struct sal_conv_geomet
         size_window(d);
     return place_taps(d, arena) ? SAL_OK
                                 : sal_fail(err, SAL_LIMIT, "no memory for a convolution");
+}
+
+enum sal_status sal_dense_init(struct sal_dense *d, const struct sal_conv_geometry *g,
+                               bool planar, bool back, struct sal_arena *arena,
+                               struct sal_error *err)
+{
+    *d = (struct sal_dense){.g = *g, .planar = planar, .back = back};
+    d->unit = planar && !back ? 1 : SAL_BLOCK;
+    return lay_out(d, arena, err);
+}
+
+enum sal_status sal_dense_init_bf16(struct sal_dense *d, const struct sal_conv_geometry *g,
+                                    struct sal_arena *arena, struct sal_error *err)
+{
+    *d = (struct sal_dense){.g = *g, .bf16 = true, .unit = SAL_PAIRS};
+    return lay_out(d, arena, err);
 }

@@ -2,6 +2,7 @@
 
 #include <string.h>
 
+#include "bf16.h"
 #include "kernel.h"
 #include "real.h"
 #include "saliscope/pool.h"
@@ -92,14 +93,21 @@ static enum sal_status way_init(struct sal_conv_way *way, const struct sal_inner
                                 const struct sal_inner_conv_plan *plan, bool back,
                                 struct sal_arena *arena, struct sal_error *err)
 {
+    enum { BF16 = 12 }; /* a form of packs, beside those of tiles */
     bool plainly = plan->exact || plan->planar || plan->through || !winograd_takes(plan->g);
+    bool bf16 = plan->bf16 && !back && !plan->planar;
+    if (bf16 && best_tile(plan->g) == 2) /* which saves no more than twice as many products */
+        plainly = true;
     enum sal_status status = plainly ? SAL_OK : try_winograd(way, conv, plan, back, err);
-    if (!status && !way->tile)
+    if (!status && !way->tile && bf16)
+        status = sal_dense_init_bf16(&way->dense, plan->g, arena, err);
+    else if (!status && !way->tile)
         status = sal_dense_init(&way->dense, plan->g, plan->planar, back, arena, err);
     if (status)
         return status;
-    struct sal_pack_key key = {plan->weight, plan->scale, user_of(way, plan, back),
-                               way->tile * 2 + back, sal_lanes()};
+    int form = way->dense.bf16 ? BF16 : way->tile * 2 + back;
+    struct sal_pack_key key = {plan->weight, plan->scale, user_of(way, plan, back), form,
+                               sal_lanes()};
     size_t reals = way->tile ? sal_winograd_packed(&way->winograd) : way->dense.packed;
     way->pack = sal_packs_find(plan->packs, key, reals);
     return way->pack ? SAL_OK : sal_fail(err, SAL_LIMIT, "no memory for packed weights");
@@ -131,6 +139,8 @@ static void fill(const void *context, sal_real *to)
     if (f->way->tile)
         sal_winograd_pack(&f->way->winograd, w, conv->scale, f->way == &conv->backward, to,
                           f->pool);
+    else if (f->way->dense.bf16)
+        sal_dense_pack_bf16(&f->way->dense, w, conv->scale, to, f->pool);
     else
         sal_dense_pack(&f->way->dense, w, conv->scale, to, f->pool);
     sal_stored_let_go(conv->w);

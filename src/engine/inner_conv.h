@@ -37,6 +37,7 @@ struct sal_inner_conv_plan {
     bool through;  /* something is before it */
     bool gradient; /* else the way back is not reserved */
     bool exact;    /* plainly, whatever it costs */
+    bool bf16;     /* the forward in bf16 where that is faster */
     struct sal_packs *packs;
     int weight, scale; /* values that are packed; scale -1: none */
     int made;          /* what the convolution alone would make: tells it from others */

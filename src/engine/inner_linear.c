@@ -1,5 +1,6 @@
 #include "inner_linear.h"
 
+#include "bf16.h"
 #include "kernel.h"
 #include "stored.h"
 
@@ -9,9 +10,11 @@ enum sal_status sal_inner_linear_init(struct sal_inner_linear *linear, bool grad
 {
     const struct sal_linear_weights *w = &linear->weights;
     for (int way = 0; way <= gradient; way++) {
+        bool bf16 = linear->bf16 && !way;
         size_t reals = way ? sal_linear_packed(w->k, w->c) : sal_linear_packed(w->c, w->k);
-        struct sal_pack_key own = {key.weight, key.scale, key.user, key.form + way,
-                                   sal_lanes()};
+        int form = bf16 ? key.form + 2 : key.form + way;
+        struct sal_pack_key own = {key.weight, key.scale, key.user, form, sal_lanes()};
+        reals = bf16 ? sal_linear_packed_bf16(w->c, w->k) : reals;
         linear->packed[way] = sal_packs_find(packs, own, reals);
         if (!linear->packed[way])
             return sal_fail(err, SAL_LIMIT, "no memory for packed weights");
@@ -22,13 +25,15 @@ enum sal_status sal_inner_linear_init(struct sal_inner_linear *linear, bool grad
 struct filling {
     const struct sal_tensor *source;
     struct sal_linear_weights weights;
+    bool bf16;
     struct sal_pool *pool;
 };
 
 static void fill(const void *context, sal_real *to)
 {
     const struct filling *filling = context;
-    sal_linear_pack(&filling->weights, to, filling->pool);
+    (filling->bf16 ? sal_linear_pack_bf16 : sal_linear_pack)(&filling->weights, to,
+                                                             filling->pool);
     sal_stored_let_go(filling->source);
 }
 
@@ -36,7 +41,8 @@ static const sal_real *packed(const struct sal_kernel *k, int way)
 {
     const struct sal_inner_linear *linear = k->node->attr;
     const struct sal_linear_weights *w = &linear->weights;
-    struct filling filling = {linear->source, way ? sal_linear_turned(w) : *w, k->pool};
+    struct filling filling = {linear->source, way ? sal_linear_turned(w) : *w,
+                              linear->bf16 && !way, k->pool};
     return sal_pack_data(linear->packed[way], fill, &filling);
 }
 
@@ -60,6 +66,7 @@ static void forward(const struct sal_kernel *k)
         .add = add ? add->real : NULL,
         .y = k->out[0]->real,
         .gelu = linear->gelu,
+        .bf16 = linear->bf16,
     };
     sal_linear_run(&run, k->pool, k->scratch, k->scratch_stride);
 }

@@ -17,12 +17,13 @@ struct sal_inner_linear {
     struct sal_pack *packed[2]; /* forward, and the other way round */
     const sal_real *base;       /* whole blocks; NULL: zeros */
     bool gelu;                  /* forward only: a gradient would need what went in */
+    bool bf16;                  /* the forward: packed[0] is of pairs */
 };
 
 extern const struct sal_op sal_inner_linear;
 
 /* Reserves packs; key tells the weights, of its forms the even one given and the next are
- * used. Without gradient, the way back is not. */
+ * used, and with bf16 the second after it. Without gradient, the way back is not. */
 enum sal_status sal_inner_linear_init(struct sal_inner_linear *linear, bool gradient,
                                       struct sal_packs *packs, struct sal_pack_key key,
                                       struct sal_error *err);

@@ -27,6 +27,16 @@ bool sal_lanes_supported(const struct sal_lanes *lanes)
     return lanes == &sal_lanes_base;
 }
 
+bool sal_lanes_bf16(const struct sal_lanes *lanes)
+{
+#if defined(__x86_64__) && !defined(SAL_DOUBLE)
+    return lanes->tile_bf16 && sal_lanes_supported(lanes) &&
+           __builtin_cpu_supports("avx512bf16");
+#else
+    return lanes->tile_bf16 != NULL;
+#endif
+}
+
 const struct sal_lanes *const *sal_lanes_all(int *n)
 {
     *n = TABLES;

@@ -22,6 +22,7 @@
 
 enum {
     SAL_BLOCK = 16,       /* channels of a block */
+    SAL_PAIRS = 8,        /* pairs of channels of a block */
     SAL_TILE_PIXELS = 14, /* most pixels of a tile in any table */
     SAL_TILE_BLOCKS = 2,  /* most output blocks of a tile in any table */
 };
@@ -44,7 +45,7 @@ struct sal_tile {
     const ptrdiff_t *taps;  /* n_taps offsets */
     int n_taps;
     int blocks;             /* input blocks */
-    int lanes;              /* lanes of the last block that count, 1..16 */
+    int lanes;              /* lanes of the last block that count, 1..16; of pairs 1..8 */
     ptrdiff_t in_block;     /* from block to block */
     ptrdiff_t in_row;       /* from row to row */
     const sal_real *w;      /* [blocks][n_taps][16][width * 16] */
@@ -140,7 +141,19 @@ struct sal_lanes {
      * elements apart and have 16 lanes each. */
     void (*tile)(const struct sal_tile *tile, int rows, int pixels, int width);
 
-    /* The same for planar input: pixels lie 1 element apart and have one lane;
+    /* The same in bf16: where there is room for one real lie two neighbouring channels,
+     * the even one in the lower half. Pixels lie 8 elements apart and have 8 pairs, w is
+     * [blocks][n_taps][8][width * 16] pairs of weights. All else is reals, sums too; below
+     * the least normal number they are 0. NULL: there is no kernel for it; sal_lanes_bf16
+     * tells whether the processor can run the one there is. */
+    void (*tile_bf16)(const struct sal_tile *tile, int rows, int pixels, int width);
+
+    /* n times 16 reals, x_step elements apart, to 8 pairs each, to_step elements apart:
+     * rounded to nearest, ties to even. */
+    void (*to_bf16)(sal_real *to, ptrdiff_t to_step, const sal_real *x, ptrdiff_t x_step,
+                    int64_t n);
+
+    /* The same as tile for planar input: pixels lie 1 element apart and have one lane;
      * channels are taps. */
     void (*planar)(const struct sal_tile *tile, int rows, int pixels, int width);
 
@@ -252,6 +265,9 @@ const struct sal_lanes *const *sal_lanes_all(int *n);
 
 /* Whether this processor can run a table. */
 bool sal_lanes_supported(const struct sal_lanes *lanes);
+
+/* Whether this processor can run a table's kernels for bf16, if it has some. */
+bool sal_lanes_bf16(const struct sal_lanes *lanes);
 
 /* Uses another table from now on (NULL: the best again). For tests and benchmarks:
  * nothing that was packed for another table may be in use. */

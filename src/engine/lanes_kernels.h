@@ -16,6 +16,9 @@
 void SAL_NAMED(sal_tile)(const struct sal_tile *t, int rows, int pixels, int width);
 void SAL_NAMED(sal_tile_planar)(const struct sal_tile *t, int rows, int pixels,
                                 int width);
+void SAL_NAMED(sal_tile_bf16)(const struct sal_tile *t, int rows, int pixels, int width);
+void SAL_NAMED(sal_to_bf16)(sal_real *to, ptrdiff_t to_step, const sal_real *x,
+                            ptrdiff_t x_step, int64_t n);
 void SAL_NAMED(sal_mask)(sal_real *to, const struct sal_source *from, size_t n);
 void SAL_NAMED(sal_affine)(sal_real *to, const sal_real *x,
                            const struct sal_affine *affine, size_t n);

@@ -16,6 +16,10 @@ const struct sal_lanes SAL_NAMED(sal_lanes) = {
     .pixels = SAL_PIXELS,
     .width = SAL_WIDTH,
     .tile = SAL_NAMED(sal_tile),
+#if defined(__AVX512F__) && !defined(SAL_DOUBLE)
+    .tile_bf16 = SAL_NAMED(sal_tile_bf16),
+    .to_bf16 = SAL_NAMED(sal_to_bf16),
+#endif
     .planar = SAL_NAMED(sal_tile_planar),
     .mask = SAL_NAMED(sal_mask),
     .affine = SAL_NAMED(sal_affine),

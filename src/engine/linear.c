@@ -43,6 +43,12 @@ static int64_t strips_of(int64_t k)
     return (sal_blocks(k) + width - 1) / width;
 }
 
+/* Steps of a tile for a block of features, and elements of a row that hold it. */
+static int64_t steps_of(const struct sal_linear *l)
+{
+    return l->bf16 ? SAL_PAIRS : SAL_BLOCK;
+}
+
 /* All strips before one take as many reals as their blocks. */
 static size_t block_size(int64_t c)
 {
@@ -52,6 +58,11 @@ static size_t block_size(int64_t c)
 size_t sal_linear_packed(int64_t c, int64_t k)
 {
     return block_size(c) * (size_t)sal_blocks(k);
+}
+
+static const sal_real *weights_at(const struct sal_linear *l, int64_t block)
+{
+    return l->packed + block_size(l->c) / (l->bf16 ? 2 : 1) * (size_t)block;
 }
 
 struct packing {
@@ -151,6 +162,21 @@ size_t sal_linear_scratch(int64_t rows, int64_t c)
     return (size_t)(most * sal_blocks(c) * SAL_BLOCK);
 }
 
+/* Rows of a tile as [blocks][rows][8 pairs], zeros behind the features. */
+static void pair_rows(const struct sal_linear *l, int64_t from, int64_t rows, sal_real *to)
+{
+    const int64_t blocks = l->c / SAL_BLOCK, rest = l->c % SAL_BLOCK;
+    const ptrdiff_t step = (ptrdiff_t)(rows * SAL_PAIRS);
+    for (int64_t r = 0; r < rows; r++, to += SAL_PAIRS) {
+        const sal_real *x = l->x + (from + r) * l->c;
+        sal_real last[SAL_BLOCK] = {0};
+        memcpy(last, x + blocks * SAL_BLOCK, sizeof(*last) * (size_t)rest);
+        sal_lanes()->to_bf16(to, step, x, SAL_BLOCK, blocks);
+        if (rest)
+            sal_lanes()->to_bf16(to + blocks * step, step, last, SAL_BLOCK, 1);
+    }
+}
+
 /* Rows of a tile as [blocks][rows][16], zeros behind the features. */
 static void copy_rows(const struct sal_linear *l, int64_t from, int64_t rows, sal_real *to)
 {
@@ -184,6 +210,7 @@ static void run_tile(const struct sal_linear *l, const sal_real *x, int64_t row,
 {
     static const ptrdiff_t here = 0;
     const int64_t from = strip->block * SAL_BLOCK, n = strip->width * SAL_BLOCK;
+    const int64_t rest = l->c - (sal_blocks(l->c) - 1) * SAL_BLOCK;
     const bool edge = from + n > l->k;
     sal_real room[SAL_TILE_PIXELS * SAL_TILE_BLOCKS * SAL_BLOCK];
     const ptrdiff_t at = row * l->k + from;
@@ -192,9 +219,9 @@ static void run_tile(const struct sal_linear *l, const sal_real *x, int64_t row,
         .taps = &here,
         .n_taps = 1,
         .blocks = (int)sal_blocks(l->c),
-        .lanes = (int)(l->c - (sal_blocks(l->c) - 1) * SAL_BLOCK),
-        .in_block = rows * SAL_BLOCK,
-        .w = l->packed + block_size(l->c) * (size_t)strip->block,
+        .lanes = (int)(l->bf16 ? (rest + 1) / 2 : rest),
+        .in_block = rows * steps_of(l),
+        .w = weights_at(l, strip->block),
         .base = l->base ? l->base + from : NULL,
         .add = l->add && !edge ? l->add + at : NULL,
         .out = edge ? room : l->y + at,
@@ -207,7 +234,8 @@ static void run_tile(const struct sal_linear *l, const sal_real *x, int64_t row,
     for (int64_t r = 0; !edge && r < rows; r++)
         for (int64_t i = 0; i < n; i += LINE)
             __builtin_prefetch(l->y + at + r * l->k + i, 1);
-    sal_lanes()->tile(&tile, 1, (int)rows, strip->width);
+    const struct sal_lanes *lanes = sal_lanes();
+    (l->bf16 ? lanes->tile_bf16 : lanes->tile)(&tile, 1, (int)rows, strip->width);
     if (edge)
         finish_edge(l, room, row, rows, strip);
     for (int64_t r = 0; l->gelu && r < rows; r++) {
@@ -224,7 +252,7 @@ static const sal_real *soon_of(const struct cut *cut, int64_t strip, int64_t til
     const struct strip next = strip_at(cut->l->k, strip + 1);
     if (tile >= next.width)
         return NULL;
-    return cut->l->packed + block_size(cut->l->c) * (size_t)(next.block + tile);
+    return weights_at(cut->l, next.block + tile);
 }
 
 /* Tile t of a chunk whose first is `first`, by strip s. */
@@ -235,7 +263,7 @@ static void run_at(const struct cut *cut, int64_t s, int64_t t, int64_t first,
     const struct strip strip = strip_at(l->k, s);
     const int64_t at = part(l->rows, cut->tiles, t);
     const int64_t skip = at - part(l->rows, cut->tiles, first);
-    run_tile(l, room + skip * sal_blocks(l->c) * SAL_BLOCK, at,
+    run_tile(l, room + skip * sal_blocks(l->c) * steps_of(l), at,
              part(l->rows, cut->tiles, t + 1) - at, &strip, soon_of(cut, s, t - first));
 }
 
@@ -246,12 +274,13 @@ static void run_task(void *context, int task, int worker)
     const int64_t chunk = task % cut->chunks, span = task / cut->chunks;
     const int64_t first = part(cut->tiles, cut->chunks, chunk);
     const int64_t last = part(cut->tiles, cut->chunks, chunk + 1);
-    const int64_t row = sal_blocks(l->c) * SAL_BLOCK;
+    const int64_t row = sal_blocks(l->c) * steps_of(l);
     const int64_t begin = part(l->rows, cut->tiles, first);
     sal_real *room = cut->scratch + (size_t)worker * cut->stride;
     for (int64_t t = first; t < last; t++) {
         const int64_t at = part(l->rows, cut->tiles, t);
-        copy_rows(l, at, part(l->rows, cut->tiles, t + 1) - at, room + (at - begin) * row);
+        (l->bf16 ? pair_rows : copy_rows)(l, at, part(l->rows, cut->tiles, t + 1) - at,
+                                          room + (at - begin) * row);
     }
     const int64_t strip = part(cut->strips, cut->spans, span);
     const int64_t end = part(cut->strips, cut->spans, span + 1);

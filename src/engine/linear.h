@@ -32,6 +32,7 @@ struct sal_linear {
     const sal_real *add;  /* laid out like y, may be y; NULL: nothing */
     sal_real *y;
     bool gelu;
+    bool bf16; /* packed is of sal_linear_pack_bf16 (bf16.h), x is rounded to be like it */
 };
 
 /* Reals of packed weights, for the table of lanes in use. */

@@ -22,6 +22,7 @@ struct sal_lower_options {
     const bool *kept; /* [n_values] of the graph: read or differentiated for */
     const bool *wrt;  /* [n_values]: a backward may run for these; NULL: none will */
     bool exact;       /* no algorithm that adds rounding for speed (Winograd) */
+    bool bf16;        /* weighed sums in bf16 where that is faster */
     struct sal_packs *packs;
 };
 

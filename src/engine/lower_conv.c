@@ -18,6 +18,7 @@ static enum sal_status emit_dense(struct sal_lowering *l, const struct sal_conv_
         .through = chain->before >= 0,
         .gradient = sal_lower_passes_gradient(l, sal_conv_chain_out(l, chain)),
         .exact = l->options->exact,
+        .bf16 = l->options->bf16,
         .packs = l->options->packs,
         .weight = node->in[1],
         .made = node->out[0],

@@ -207,8 +207,9 @@ static struct sal_inner_linear *layer_of(struct sal_lowering *l, const struct ch
                     .c_step = chain->turned ? 1 : chain->k,
                     .k_step = chain->turned ? chain->c : 1},
         .gelu = chain->gelu.n > 0,
+        .bf16 = l->options->bf16,
     };
-    struct sal_pack_key key = {node->in[1], chain->scale, -1, FORM + 2 * chain->turned,
+    struct sal_pack_key key = {node->in[1], chain->scale, -1, FORM + 4 * chain->turned,
                                NULL};
     bool done = take_vectors(l, chain, linear) &&
                 !sal_inner_linear_init(linear, l->options->wrt != NULL, l->options->packs, key,

@@ -162,7 +162,8 @@ static enum sal_status lower_graph(struct sal_run *run,
     enum sal_status status = mark_kept(run, options, kept, err);
     if (status || (status = mark_wrt(run, options, kept, &run->may, err)))
         return status;
-    struct sal_lower_options how = {kept, run->may, options->exact, packs};
+    struct sal_lower_options how = {kept, run->may, options->exact,
+                                    options->precision == SAL_BF16, packs};
     status = sal_lower(&run->lowered, run->graph, &how, err);
     run->graph = &run->lowered;
     return status;
@@ -223,9 +224,9 @@ enum sal_status sal_run_open(struct sal_run **out, const struct sal_model *model
     struct sal_run *run = run_new(options, memory, sal_model_output(model)->value);
     if (!run)
         return sal_fail(err, SAL_LIMIT, "no memory for the run");
-    enum sal_status status = SAL_OK;
+    enum sal_status status = sal_run_precision(options, err);
     run->graph = sal_model_graph(model);
-    if (options->batch > 1) {
+    if (!status && options->batch > 1) {
         status = sal_model_build_graph(model, options->batch, run->pool, &run->own, err);
         run->graph = &run->own;
     }
@@ -247,10 +248,10 @@ enum sal_status sal_run_open_graph(struct sal_run **out, const struct sal_graph 
         return sal_fail(err, SAL_LIMIT, "no memory for the run");
     run->graph = graph;
     run->packs = sal_packs_open();
-    enum sal_status status =
-        options->plain ? SAL_OK : lower_graph(run, options, run->packs, err);
-    status = status ? status : run_init(run, options, err);
-    if (status)
+    enum sal_status status = sal_run_precision(options, err);
+    if (!status && !options->plain)
+        status = lower_graph(run, options, run->packs, err);
+    if (status || (status = run_init(run, options, err)))
         sal_run_close(run);
     else
         *out = run;

@@ -48,6 +48,10 @@ struct sal_run {
     struct sal_arena arena;
 };
 
+/* Whether runs with these options can be computed as precisely as they say. */
+enum sal_status sal_run_precision(const struct sal_run_options *options,
+                                  struct sal_error *err);
+
 size_t sal_tensor_bytes(const struct sal_tensor *tensor);
 
 /* Grows a block to at least size bytes, within the run's memory; `what` is for the

@@ -103,6 +103,25 @@ const char *sal_unit_name(const struct sal_model *model, enum sal_unit unit)
 
 /* ---- explaining -------------------------------------------------------------------- */
 
+static enum sal_status check_precision(const struct sal_method *method,
+                                       const struct sal_question *question,
+                                       struct sal_error *err)
+{
+    if (question->precision == SAL_F32)
+        return SAL_OK;
+    if (method->needs & SAL_SWEEPS)
+        return sal_precision_check(question->precision, err);
+    char names[128] = "";
+    for (int i = 0, used = 0; sal_methods[i] && used < (int)sizeof(names); i++)
+        if (sal_methods[i]->needs & SAL_SWEEPS)
+            used += snprintf(names + used, sizeof(names) - (size_t)used, "%s%s",
+                             used ? ", " : "", sal_methods[i]->name);
+    return sal_fail(err, SAL_USAGE,
+                    "%s is computed in f32; %s is for methods of many forwards and no "
+                    "gradient: %s",
+                    method->title, sal_precision_names[question->precision], names);
+}
+
 static enum sal_status check(const struct sal_method *method,
                              struct sal_question *question, struct sal_error *err)
 {
@@ -111,6 +130,9 @@ static enum sal_status check(const struct sal_method *method,
     if (question->class_index < 0 || question->class_index >= output->n)
         return sal_fail(err, SAL_USAGE, "class %d is not in 0..%d", question->class_index,
                         output->n - 1);
+    enum sal_status status = check_precision(method, question, err);
+    if (status)
+        return status;
     if (!(method->needs & SAL_NEEDS_LAYER))
         return SAL_OK;
     int n, automatic;

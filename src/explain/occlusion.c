@@ -2,6 +2,7 @@
  * ones are cut off at the edge (never moved back), all channels are replaced at once, and
  * a pixel gets the mean of score(x) - score(x with a window replaced) over the windows
  * that cover it. Windows that the baseline would not change are known without a pass. */
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -168,6 +169,22 @@ static enum sal_status allocate(struct patches *p, struct sal_error *err)
 
 /* ---- the map ------------------------------------------------------------------------------ */
 
+/* Scores are compared with that of input 0, so that their errors' difference counts. */
+static void tell_precision(const struct patches *p, const struct sal_probes *probes,
+                           struct sal_map *map)
+{
+    double low = 0, high = 0;
+    if (p->question->precision == SAL_F32)
+        return;
+    map->score = probes->f32[0];
+    for (int64_t i = 0; i < (int64_t)map->width * map->height; i++) {
+        low = i ? fmin(low, (double)map->values[i]) : (double)map->values[i];
+        high = i ? fmax(high, (double)map->values[i]) : (double)map->values[i];
+    }
+    double spread = sal_probes_spread(probes);
+    sal_probes_tell(probes, p->question->model, spread > 0 ? spread / (high - low) : 0, map);
+}
+
 static enum sal_status finish(const struct patches *p, int64_t done, struct sal_map *map,
                               struct sal_error *err)
 {
@@ -204,7 +221,11 @@ static enum sal_status cover(struct patches *p, struct sal_map *map, struct sal_
     enum sal_status status = sal_sweep_run(&sweep, p->question, map, err);
     if (status == SAL_CANCELLED && sweep.done > 1)
         status = SAL_OK;
-    return status ? status : finish(p, sweep.done - 1, map, err);
+    if (!status)
+        status = finish(p, sweep.done - 1, map, err);
+    if (!status)
+        tell_precision(p, &sweep.probes, map);
+    return status;
 }
 
 static enum sal_status occlusion(const struct sal_question *question, struct sal_map *map,
@@ -230,7 +251,7 @@ const struct sal_method sal_method_occlusion = {
     .title = "Occlusion",
     .formula = "mean over windows of score(x) - score(x with the window replaced)",
     .paper = "Zeiler and Fergus, ECCV 2014, arXiv:1311.2901",
-    .needs = 0,
+    .needs = SAL_SWEEPS,
     .params = params,
     .run = occlusion,
 };

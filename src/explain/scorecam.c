@@ -7,6 +7,7 @@
 #include <math.h>
 #include <stdlib.h>
 
+#include "probes.h"
 #include "saliscope/resample.h"
 
 enum { BATCH = 8, CENTRES = 0, CORNERS = 1 };
@@ -90,7 +91,9 @@ struct sweep {
     double *plane;  /* one channel */
     float *small, *mask; /* the same, then enlarged */
     sal_real *x;    /* the masked inputs of a batch */
-    double *weight; /* per channel: the score, later its softmax */
+    int64_t n;         /* channels that it shows: */
+    const int64_t *at; /* which; NULL: all */
+    double *weight; /* of each: the score, later its softmax */
 };
 
 static void mask_input(const struct sweep *sweep, int64_t k, sal_real *out)
@@ -109,7 +112,7 @@ static void mask_input(const struct sweep *sweep, int64_t k, sal_real *out)
     show_through(input, view->question->x, sweep->mask, out);
 }
 
-/* Scores of channels first..first+batch-1; behind the last one the last again. */
+/* Scores number first..first+batch-1; behind the last one the last again. */
 static enum sal_status score_batch(const struct sweep *sweep, int64_t first,
                                    struct sal_error *err)
 {
@@ -117,10 +120,12 @@ static enum sal_status score_batch(const struct sweep *sweep, int64_t first,
     const struct sal_model_input *input = sal_model_input(question->model);
     const struct sal_model_output *output = sal_model_output(question->model);
     int64_t size = (int64_t)input->channels * input->height * input->width;
-    int64_t left = sweep->view->layer->channels - first;
+    int64_t left = sweep->n - first;
     int n = left < sweep->batch ? (int)left : sweep->batch;
-    for (int i = 0; i < sweep->batch; i++)
-        mask_input(sweep, first + (i < n ? i : n - 1), sweep->x + i * size);
+    for (int i = 0; i < sweep->batch; i++) {
+        int64_t k = first + (i < n ? i : n - 1);
+        mask_input(sweep, sweep->at ? sweep->at[k] : k, sweep->x + i * size);
+    }
     enum sal_status status = sal_run_forward(sweep->run, sweep->x, question->job, err);
     const sal_real *scores = status ? NULL : sal_run_value(sweep->run, output->value, NULL);
     for (int i = 0; i < n && scores; i++)
@@ -140,24 +145,26 @@ static void softmax(double *x, int64_t n)
         x[i] /= sum;
 }
 
-static enum sal_status score_channels(const struct sweep *sweep, double *grid,
-                                      struct sal_error *err)
+static enum sal_status score_all(const struct sweep *sweep, struct sal_error *err)
 {
-    const struct sal_cam_view *view = sweep->view;
-    int64_t channels = view->layer->channels;
-    sal_job_begin(view->question->job, (unsigned)channels);
-    for (int64_t k = 0; k < channels; k += sweep->batch) {
+    sal_job_begin(sweep->view->question->job, (unsigned)sweep->n);
+    for (int64_t k = 0; k < sweep->n; k += sweep->batch) {
         enum sal_status status = score_batch(sweep, k, err);
         if (status)
             return status;
     }
-    softmax(sweep->weight, channels);
-    for (int64_t k = 0; k < channels; k++) {
+    return SAL_OK;
+}
+
+static void weigh_channels(const struct sweep *sweep, double *grid)
+{
+    const struct sal_cam_view *view = sweep->view;
+    softmax(sweep->weight, sweep->n);
+    for (int64_t k = 0; k < sweep->n; k++) {
         sal_cam_channel(view, view->activation, k, sweep->plane);
         for (int64_t i = 0; i < view->pixels; i++)
             grid[i] += sweep->weight[k] * sweep->plane[i];
     }
-    return SAL_OK;
 }
 
 /* ---- the method --------------------------------------------------------------------------- */
@@ -174,11 +181,15 @@ static void release(struct sweep *sweep)
 
 /* A run of BATCH images, or of one where the model was made for one (its reshapes may mix
  * images) or memory has no room for more. */
-static enum sal_status open_run(struct sweep *sweep, struct sal_error *err)
+static enum sal_status open_run(struct sweep *sweep, enum sal_precision precision,
+                                struct sal_error *err)
 {
     const struct sal_question *question = sweep->view->question;
     struct sal_run_options options = {
-        .batch = BATCH, .exact = question->exact, .pool = question->pool};
+        .batch = BATCH,
+        .exact = question->exact,
+        .precision = precision,
+        .pool = question->pool};
     sweep->batch = BATCH;
     if (sal_model_input(question->model)->batch_free &&
         !sal_run_open(&sweep->run, question->model, &options, NULL))
@@ -196,23 +207,92 @@ static enum sal_status make_room(struct sweep *sweep, struct sal_error *err)
     sweep->small = calloc(small, sizeof(*sweep->small));
     sweep->mask = calloc(pixels, sizeof(*sweep->mask));
     sweep->x = calloc(pixels * (size_t)input->channels, (size_t)sweep->batch * sizeof(*sweep->x));
-    sweep->weight = calloc((size_t)sweep->view->layer->channels, sizeof(*sweep->weight));
+    sweep->weight = calloc((size_t)sweep->n, sizeof(*sweep->weight));
     if (sweep->plane && sweep->small && sweep->mask && sweep->x && sweep->weight)
         return SAL_OK;
     return sal_fail(err, SAL_LIMIT, "no memory for %d masked inputs", sweep->batch);
 }
 
+/* All scores of a sweep that is given what it shows. */
+static enum sal_status run(struct sweep *sweep, enum sal_precision precision,
+                           struct sal_map *map, struct sal_error *err)
+{
+    enum sal_status status = open_run(sweep, precision, err);
+    if (!status)
+        status = make_room(sweep, err);
+    if (!status)
+        status = score_all(sweep, err);
+    if (!status)
+        map->forwards += sal_run_forwards(sweep->run);
+    return status;
+}
+
+/* ---- what bf16 changes ---------------------------------------------------------------------- */
+
+/* The scores with those of the greatest, which weigh most, put right, and the others by as
+ * much as these on average. */
+static enum sal_status correct(const struct sweep *sweep, struct sal_probes *probes,
+                               double *scores, struct sal_map *map, struct sal_error *err)
+{
+    sal_probes_choose(probes, SAL_PROBES_GREATEST, sweep->weight, sweep->n);
+    struct sweep again = {.view = sweep->view, .n = probes->n, .at = probes->at};
+    enum sal_status status = run(&again, SAL_F32, map, err);
+    for (int i = 0; i < probes->n && !status; i++)
+        probes->f32[i] = again.weight[i];
+    release(&again);
+    for (int64_t k = 0; k < sweep->n && !status; k++)
+        scores[k] = sweep->weight[k] - sal_probes_mean(probes);
+    for (int i = 0; i < probes->n && !status; i++)
+        scores[probes->at[i]] = probes->f32[i];
+    return status;
+}
+
+/* The largest difference, as a share of the range of a. */
+static double share_changed(const double *a, const double *b, int64_t n)
+{
+    double low = a[0], high = a[0], most = 0;
+    for (int64_t i = 0; i < n; i++) {
+        low = fmin(low, a[i]);
+        high = fmax(high, a[i]);
+        most = fmax(most, fabs(a[i] - b[i]));
+    }
+    return most > 0 ? most / (high - low) : 0;
+}
+
+/* The same as weigh_channels, and what it would be in f32 as far as a few channels tell. */
+static enum sal_status weigh_and_tell(struct sweep *sweep, double *grid, struct sal_map *map,
+                                      struct sal_error *err)
+{
+    int64_t pixels = sweep->view->pixels;
+    double *right = calloc((size_t)(pixels + sweep->n), sizeof(*right));
+    double *scores = right + pixels, *own = sweep->weight;
+    struct sal_probes probes;
+    enum sal_status status = right ? correct(sweep, &probes, scores, map, err)
+                                   : sal_fail(err, SAL_LIMIT, "no memory for a second map");
+    if (!status) {
+        weigh_channels(sweep, grid);
+        sweep->weight = scores;
+        weigh_channels(sweep, right);
+        sweep->weight = own;
+        sal_probes_tell(&probes, sweep->view->question->model,
+                        share_changed(grid, right, pixels), map);
+    }
+    free(right);
+    return status;
+}
+
+/* ---- the map ------------------------------------------------------------------------------ */
+
 static enum sal_status draw(const struct sal_cam_view *view, double *grid,
                             struct sal_map *map, struct sal_error *err)
 {
-    struct sweep sweep = {.view = view};
-    enum sal_status status = open_run(&sweep, err);
-    if (!status)
-        status = make_room(&sweep, err);
-    if (!status)
-        status = score_channels(&sweep, grid, err);
-    if (!status)
-        map->forwards += sal_run_forwards(sweep.run);
+    enum sal_precision precision = view->question->precision;
+    struct sweep sweep = {.view = view, .n = view->layer->channels};
+    enum sal_status status = run(&sweep, precision, map, err);
+    if (!status && precision == SAL_F32)
+        weigh_channels(&sweep, grid);
+    else if (!status)
+        status = weigh_and_tell(&sweep, grid, map, err);
     release(&sweep);
     return status;
 }
@@ -235,7 +315,7 @@ const struct sal_method sal_method_scorecam = {
     .formula = "ReLU(sum_k softmax_k(score(x * M_k)) A_k), M_k = A_k enlarged and scaled to "
                "0..1, bilinear to the input",
     .paper = "Wang et al., CVPR Workshops 2020, arXiv:1910.01279",
-    .needs = SAL_NEEDS_LAYER,
+    .needs = SAL_NEEDS_LAYER | SAL_SWEEPS,
     .params = params,
     .run = scorecam,
 };

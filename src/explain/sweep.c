@@ -15,6 +15,7 @@ struct attempt {
     int batch;
     int64_t elements; /* of one input */
     sal_real *x;      /* batch inputs */
+    double *scores;   /* of all inputs taken; NULL: nobody asks */
 };
 
 /* ---- the batch ---------------------------------------------------------------------- */
@@ -74,6 +75,8 @@ static void take_all(const struct attempt *a, int64_t first, int n)
         a->sweep->take(a->sweep->context, first + i,
                        (double)scores[i * each + a->question->class_index],
                        gradient ? gradient + i * a->elements : NULL);
+    for (int i = 0; i < n && a->scores; i++)
+        a->scores[first + i] = (double)scores[i * each + a->question->class_index];
     a->sweep->done += n;
 }
 
@@ -109,6 +112,7 @@ static enum sal_status open_attempt(struct attempt *a, struct sal_error *err)
                         &(struct sal_run_options){.batch = a->batch,
                                                   .gradient = a->sweep->gradient,
                                                   .exact = a->question->exact,
+                                                  .precision = a->question->precision,
                                                   .pool = a->question->pool},
                         err);
 }
@@ -129,17 +133,75 @@ static enum sal_status try_batch(struct attempt *a, bool *smaller, struct sal_er
     return status;
 }
 
-enum sal_status sal_sweep_run(struct sal_sweep *sweep, const struct sal_question *question,
-                              struct sal_map *map, struct sal_error *err)
+/* With the largest batch that there is memory for. */
+static enum sal_status run_all(struct sal_sweep *sweep, const struct sal_question *question,
+                               double *scores, struct sal_error *err)
 {
     int batch = choose_batch(sweep, question);
     bool smaller = true;
     enum sal_status status = SAL_OK;
     for (sweep->done = 0; smaller; batch /= 2) {
-        struct attempt a = {.sweep = sweep, .question = question, .batch = batch};
+        struct attempt a = {
+            .sweep = sweep, .question = question, .batch = batch, .scores = scores};
         status = try_batch(&a, &smaller, err);
     }
-    map->forwards += sweep->done;
+    return status;
+}
+
+/* ---- probes ---------------------------------------------------------------------------- */
+
+static void make_probe(const void *context, int64_t i, sal_real *x)
+{
+    const struct sal_sweep *sweep = context;
+    sweep->make(sweep->context, sweep->probes.at[i], x);
+}
+
+static void take_probe(void *context, int64_t i, double score, const sal_real *gradient)
+{
+    (void)gradient;
+    struct sal_sweep *sweep = context;
+    sweep->probes.f32[i] = score;
+}
+
+/* Some of the inputs in f32; that is not cancelled. */
+static enum sal_status run_probes(struct sal_sweep *sweep, const struct sal_question *question,
+                                  const double *scores, struct sal_error *err)
+{
+    struct sal_question plain = *question;
+    plain.precision = SAL_F32;
+    plain.job = NULL;
+    sal_probes_choose(&sweep->probes, SAL_PROBES_ENDS, scores, sweep->done);
+    struct sal_sweep again = {.n = sweep->probes.n,
+                              .context = sweep,
+                              .make = make_probe,
+                              .take = take_probe};
+    return again.n ? run_all(&again, &plain, NULL, err) : SAL_OK;
+}
+
+/* A sweep that was stopped is told of, unless its probes fail. */
+static enum sal_status run_narrow(struct sal_sweep *sweep, const struct sal_question *question,
+                                  struct sal_error *err)
+{
+    double *scores = calloc((size_t)sweep->n, sizeof(*scores));
+    if (!scores)
+        return sal_fail(err, SAL_LIMIT, "no memory for %lld scores", (long long)sweep->n);
+    struct sal_error fault;
+    enum sal_status status = run_all(sweep, question, scores, err), probed = SAL_OK;
+    if (!status || status == SAL_CANCELLED)
+        probed = run_probes(sweep, question, scores, &fault);
+    free(scores);
+    return probed ? sal_fail(err, probed, "%s", fault.text) : status;
+}
+
+/* ---- all of it ------------------------------------------------------------------------- */
+
+enum sal_status sal_sweep_run(struct sal_sweep *sweep, const struct sal_question *question,
+                              struct sal_map *map, struct sal_error *err)
+{
+    enum sal_status status = question->precision == SAL_F32
+                                 ? run_all(sweep, question, NULL, err)
+                                 : run_narrow(sweep, question, err);
+    map->forwards += sweep->done + sweep->probes.n;
     map->backwards += sweep->gradient ? sweep->done : 0;
     return status;
 }

@@ -8,7 +8,7 @@
 #ifndef SALISCOPE_EXPLAIN_SWEEP_H
 #define SALISCOPE_EXPLAIN_SWEEP_H
 
-#include "saliscope/explain.h"
+#include "probes.h"
 
 struct sal_sweep {
     int64_t n;     /* inputs */
@@ -19,9 +19,11 @@ struct sal_sweep {
     /* gradient: in the layout of x, NULL where none was asked for; of this call only. */
     void (*take)(void *context, int64_t i, double score, const sal_real *gradient);
     int64_t done; /* inputs taken so far; also after a failure */
+    struct sal_probes probes; /* of a question in bf16 that is answered, in part at least */
 };
 
-/* Runs all n and counts them in map->forwards and backwards. The question's batch is
+/* Runs all n, in the question's precision, and counts them in map->forwards and backwards,
+ * probes too. The question's batch is
  * obeyed as far as the model can be batched and memory allows. SAL_CANCELLED leaves
  * what was taken. */
 enum sal_status sal_sweep_run(struct sal_sweep *sweep, const struct sal_question *question,

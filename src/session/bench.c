@@ -53,6 +53,7 @@ enum sal_status sal_bench_open(struct sal_bench **out, struct sal_session *sessi
     *bench = (struct sal_bench){.session = session, .gradient = gradient};
     struct sal_run_options options = {.batch = batch,
                                       .gradient = gradient,
+                                      .precision = session->options.precision,
                                       .memory = session->options.memory,
                                       .exact = session->options.exact,
                                       .pool = session->pool};

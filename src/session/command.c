@@ -75,6 +75,8 @@ static void put_command(struct sal_buffer *line, const struct sal_session *sessi
     put_option(line, "--seed", own->seed ? seed : NULL);
     if (own->exact)
         sal_quote_word(line, "--exact");
+    if (own->precision != SAL_F32)
+        put_option(line, "--precision", sal_precision_names[own->precision]);
     sal_quote_word(line, "--json");
     sal_buffer_append(line, "", 1);
 }

@@ -218,6 +218,7 @@ static void write_explained(struct sal_json *json, const struct sal_session *ses
     sal_json_int(json, "forward_passes", map->forwards);
     sal_json_int(json, "backward_passes", map->backwards);
     sal_json_bool(json, "partial", map->partial);
+    sal_json_text(json, "precision", sal_precision_names[map->precision]);
     sal_json_real(json, "seconds", explained->seconds);
 }
 

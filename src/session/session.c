@@ -44,7 +44,11 @@ enum sal_status sal_session_open(struct sal_session **out, const char *model,
     struct sal_session *session = calloc(1, sizeof(*session));
     if (!session)
         return sal_fail(err, SAL_LIMIT, "no memory for a session");
-    enum sal_status status = keep_options(session, options, err);
+    enum sal_status status = sal_precision_check(options->precision, err);
+    if (!status && options->exact && options->precision != SAL_F32)
+        status = sal_fail(err, SAL_USAGE, "what is exact is computed in f32, not in bf16");
+    if (!status)
+        status = keep_options(session, options, err);
     if (!status)
         status = sal_pool_open(&session->pool, options->threads, err);
     if (!status)
@@ -172,6 +176,7 @@ enum sal_status sal_step_explain(struct sal_session *session,
         .batch = session->options.batch,
         .seed = session->options.seed,
         .exact = session->options.exact,
+        .precision = session->options.precision,
         .pool = session->pool,
         .job = &session->job,
     };

@@ -1,0 +1,86 @@
+#include "probes.h"
+
+#include <math.h>
+#include <stdio.h>
+
+#include "methods.h"
+
+#define SHARE_MAX 0.01 /* of the map's range, that passes without a word */
+
+static bool chosen(const struct sal_probes *probes, int64_t i)
+{
+    for (int k = 0; k < probes->n; k++)
+        if (probes->at[k] == i)
+            return true;
+    return false;
+}
+
+/* The one with the greatest sign * score that is not there yet; sign 0: any. */
+static void choose_one(struct sal_probes *probes, const double *scores, int64_t n,
+                       int sign)
+{
+    int64_t best = -1;
+    for (int64_t i = 0; i < n; i++)
+        if (!chosen(probes, i) && (best < 0 || sign * scores[i] > sign * scores[best]))
+            best = i;
+    if (best < 0)
+        return;
+    probes->at[probes->n] = best;
+    probes->bf16[probes->n++] = scores[best];
+}
+
+void sal_probes_choose(struct sal_probes *probes, enum sal_probes_kind kind,
+                       const double *scores, int64_t n)
+{
+    static const int signs[SAL_PROBES] = {0, -1, 1, -1, 1, -1, 0, 0};
+    *probes = (struct sal_probes){0};
+    for (int k = 0; k < SAL_PROBES; k++)
+        choose_one(probes, scores, n, kind == SAL_PROBES_GREATEST ? 1 : signs[k]);
+}
+
+static double error_of(const struct sal_probes *probes, int i)
+{
+    return probes->bf16[i] - probes->f32[i];
+}
+
+double sal_probes_worst(const struct sal_probes *probes)
+{
+    double worst = 0;
+    for (int i = 0; i < probes->n; i++)
+        worst = fmax(worst, fabs(error_of(probes, i)));
+    return worst;
+}
+
+double sal_probes_mean(const struct sal_probes *probes)
+{
+    double sum = 0;
+    for (int i = 0; i < probes->n; i++)
+        sum += error_of(probes, i);
+    return probes->n ? sum / probes->n : 0;
+}
+
+double sal_probes_spread(const struct sal_probes *probes)
+{
+    double least = INFINITY, most = -INFINITY;
+    for (int i = 0; i < probes->n; i++) {
+        least = fmin(least, error_of(probes, i));
+        most = fmax(most, error_of(probes, i));
+    }
+    return probes->n ? most - least : 0;
+}
+
+void sal_probes_tell(const struct sal_probes *probes, const struct sal_model *model,
+                     double share, struct sal_map *map)
+{
+    map->precision = SAL_BF16;
+    sal_map_check(map, "bf16_score_error", "bf16: error of scores",
+                  sal_probes_worst(probes), sal_unit_name(model, SAL_UNIT_SCORE));
+    sal_map_check(map, "bf16_map_error_percent", "bf16: error of the map", share * 100,
+                  "% of its range");
+    if (!(share <= SHARE_MAX) && !*map->note)
+        snprintf(
+            map->note, sizeof(map->note),
+            "bf16 changes this map by about %.2g %% of its range: for finer detail "
+            "compute it in f32",
+            share * 100);
+}

@@ -1,0 +1,42 @@
+/*
+ * How far scores in bf16 are from those in f32, on a few inputs of a sweep, which are
+ * computed again in f32 when it is over.
+ */
+#ifndef SALISCOPE_EXPLAIN_PROBES_H
+#define SALISCOPE_EXPLAIN_PROBES_H
+
+#include "saliscope/explain.h"
+
+enum { SAL_PROBES = 8 };
+
+struct sal_probes {
+    int n;
+    int64_t at[SAL_PROBES];  /* numbers of inputs, all different */
+    double bf16[SAL_PROBES]; /* their scores */
+    double f32[SAL_PROBES];
+};
+
+/* Which inputs: the first, which is the image itself, those of the greatest and the
+ * least scores, where a map has its ends, and some more; or those of the greatest
+ * scores. */
+enum sal_probes_kind { SAL_PROBES_ENDS, SAL_PROBES_GREATEST };
+
+/* Chooses from n scores in bf16, as many as there are; f32 is left to be filled in. */
+void sal_probes_choose(struct sal_probes *probes, enum sal_probes_kind kind,
+                       const double *scores, int64_t n);
+
+/* The largest error of a score. */
+double sal_probes_worst(const struct sal_probes *probes);
+
+/* The mean error, and the largest difference between two: what errors have in common is
+ * none of what is made of differences of scores. */
+double sal_probes_mean(const struct sal_probes *probes);
+double sal_probes_spread(const struct sal_probes *probes);
+
+/* Puts into the map, which is complete, that it was computed in bf16 and with what
+ * error: of scores, and `share` (1: all) of the map's range. A large one gets a note,
+ * unless there is another. */
+void sal_probes_tell(const struct sal_probes *probes, const struct sal_model *model,
+                     double share, struct sal_map *map);
+
+#endif
