@@ -16,6 +16,8 @@
     X(eigencam)        \
     X(eigengradcam)    \
     X(scorecam)        \
+    X(ablationcam)     \
+    X(reciprocam)      \
     X(gradient)        \
     X(inputxgradient)  \
     X(ig)              \
