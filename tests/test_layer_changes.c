@@ -19,6 +19,8 @@
 
 #define DIMS(...) (const int64_t[]){__VA_ARGS__}
 
+#define BIAS 0.25f
+
 enum { H = 8, W = 10, MANY_H = 32, MANY_W = 40, CLASSES = 3 };
 
 /* A pointwise convolution, its mean, a head whose weights are those of class: -1, 0, 1.
@@ -43,7 +45,8 @@ static struct sal_model *open_network(int channels, int h, int w, bool around)
     onnx_build_ints(&b, "axes", 3, DIMS(1, 2, 3));
     onnx_build_node(&b, "Mul", "pooled,mean", "product");
     onnx_build_node(&b, "Flatten", around ? "product" : "pooled", "flat");
-    onnx_build_node(&b, "MatMul", "flat,head", "scores");
+    onnx_build_weights(&b, "bias", 1, DIMS(CLASSES), (float[]){-BIAS, 0, BIAS});
+    onnx_build_node(&b, "Gemm", "flat,head,bias", "scores");
     onnx_build_output(&b, "scores", SAL_ONNX_FLOAT, -1, NULL);
     assert_true(onnx_build_save(&b, path));
     if (sal_model_open(&model, path, &(struct sal_model_options){0}, &err))
@@ -124,7 +127,8 @@ static void a_channel_weighs_its_drop(void **state)
     for (int around = 0; around < 2; around++) {
         struct sal_model *model = open_network(C, H, W, around);
         sal_real *x = picture(H, W);
-        double a[C * H * W], mean[C] = {0}, expected[2][H * W] = {{0}}, score = 0;
+        double a[C * H * W], mean[C] = {0}, expected[2][H * W] = {{0}};
+        double score = (double)BIAS;
         double all = features(model, x, a, mean), factor = around ? all : 1;
         for (int k = 0; k < C; k++)
             score += factor * mean[k];
