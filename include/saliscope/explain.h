@@ -18,9 +18,10 @@
 
 /* What is kept from one question to the next, so that maps of another layer of the same
  * image need no pass of their own: the activations of all layers and the gradients of one
- * class for them. Of one model and one thread, `exact` alike; much memory, taken at the first question
- * and within the model's limit. Maps may differ from those made without by rounding: what
- * is to be kept of all layers cannot be computed together with its neighbours. */
+ * class for them. Of one model and one thread, with `exact` alike; much memory, taken at
+ * the first question and within the model's limit. Maps may differ from those made without
+ * by rounding: what is to be kept of all layers cannot be computed together with its
+ * neighbours. */
 struct sal_taps;
 struct sal_taps *sal_taps_open(void); /* NULL: no memory */
 void sal_taps_close(struct sal_taps *taps);
