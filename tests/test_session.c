@@ -152,6 +152,27 @@ static void scores_are_probabilities_of_the_logits(void **state)
     assert_true(scores.seconds >= 0);
 }
 
+/* The first map has its own passes, the second fills what is kept. */
+static void moving_between_layers_needs_no_pass(void **state)
+{
+    struct fixture *f = *state;
+    static const int passes[] = {1, 1, 0, 0};
+    int n, automatic;
+    const struct sal_layer *layers =
+        sal_model_layers(sal_session_model(f->session), &n, &automatic);
+    const struct sal_map *map;
+    struct sal_session_ask ask = gradcam(0);
+    assert_true(n >= 2);
+    assert_int_equal(sal_session_load(f->session, f->bright, NULL), SAL_OK);
+    for (int i = 0; i < 4; i++) {
+        ask.layer = layers[i % 2].value;
+        assert_int_equal(sal_session_explain(f->session, &ask, &map, NULL), SAL_OK);
+        assert_int_equal(map->layer, ask.layer);
+        assert_int_equal(map->forwards, passes[i]);
+        assert_int_equal(map->backwards, passes[i]);
+    }
+}
+
 static void nothing_is_answered_before_an_image_is_loaded(void **state)
 {
     struct fixture *f = *state;
@@ -624,6 +645,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         HERE(scores_are_probabilities_of_the_logits),
+        HERE(moving_between_layers_needs_no_pass),
         HERE(nothing_is_answered_before_an_image_is_loaded),
         HERE(a_failed_load_forgets_the_image_before),
         HERE(a_class_that_does_not_exist_is_refused),

@@ -16,6 +16,16 @@
 #include "saliscope/run.h"
 #include "saliscope/status.h"
 
+/* What is kept from one question to the next, so that maps of another layer of the same
+ * image need no pass of their own: the activations of all layers and the gradients of one
+ * class for them. Of one model and one thread, with `exact` alike; much memory, taken at
+ * the first question and within the model's limit. Maps may differ from those made without
+ * by rounding: what is to be kept of all layers cannot be computed together with its
+ * neighbours. */
+struct sal_taps;
+struct sal_taps *sal_taps_open(void); /* NULL: no memory */
+void sal_taps_close(struct sal_taps *taps);
+
 /* What is to be explained. */
 struct sal_question {
     const struct sal_model *model;
@@ -30,6 +40,7 @@ struct sal_question {
                                      others refuse all but SAL_F32 */
     struct sal_pool *pool;
     struct sal_job *job; /* may be NULL */
+    struct sal_taps *taps; /* for methods that look at a layer; NULL: nothing is kept */
 };
 
 /* What a method found out about its own map. */

@@ -39,6 +39,9 @@ struct sal_run_options {
                        what lies before all of them is computed as if there were no
                        gradient */
     int n_wrt;      /* 0: any kept value or input may be asked for */
+    int from; /* id of the value that a forward starts at, by its own elements; 0: the
+                 model's input, which has this id. Only what leads from there to the logits
+                 is computed, and may be kept */
     size_t memory;    /* most bytes; 0: the model's limit */
     bool exact;       /* no algorithm that rounds more for speed (Winograd's) */
     bool plain;       /* node by node as the model says, nothing fused: slower */
@@ -51,7 +54,15 @@ enum sal_status sal_run_open(struct sal_run **run, const struct sal_model *model
                              struct sal_error *err);
 void sal_run_close(struct sal_run *run);
 
-/* x: batch * input elements. Stops with SAL_CANCELLED between nodes. A logit that
+/* For a run that starts behind the input: takes from image x, an input of its own, what
+ * the logits need of it around the start (the other side of residual connections), for all
+ * images of the following batches. To be called before the first forward and for every
+ * other image; computes nothing where there is no such way around, or where the run starts
+ * at the input. */
+enum sal_status sal_run_around(struct sal_run *run, const sal_real *x, struct sal_job *job,
+                               struct sal_error *err);
+
+/* x: batch * elements of the input, or of options.from at batch 1. Stops with SAL_CANCELLED between nodes. A logit that
  * is not finite is SAL_BAD_INPUT and names the first node that made one. */
 enum sal_status sal_run_forward(struct sal_run *run, const sal_real *x,
                                 struct sal_job *job, struct sal_error *err);

@@ -262,7 +262,8 @@ enum sal_status sal_run_backward(struct sal_run *run, int score, int64_t index,
     if (status)
         return status;
     int64_t count = sal_shape_count(&run->tensors[score].shape);
-    int64_t batch = run->tensors[run->graph->inputs[0]].shape.dim[0];
+    int64_t batch = run->part.model ? run->part.batch
+                                    : run->tensors[run->graph->inputs[0]].shape.dim[0];
     int64_t each = batch ? count / batch : 0;
     if (index < 0 || index >= each)
         return sal_fail(err, SAL_USAGE, "score index %lld is not in 0..%lld",

@@ -230,8 +230,31 @@ enum sal_status sal_run_open(struct sal_run **out, const struct sal_model *model
         status = sal_model_build_graph(model, options->batch, run->pool, &run->own, err);
         run->graph = &run->own;
     }
+    if (!status && options->from != sal_model_input(model)->value)
+        status = sal_run_cut(run, model, options, err);
     if (!status && !options->plain)
         status = lower_graph(run, options, sal_model_packs(model), err);
+    if (status || (status = run_init(run, options, err)))
+        sal_run_close(run);
+    else
+        *out = run;
+    return status;
+}
+
+enum sal_status sal_run_open_on(struct sal_run **out, const struct sal_graph *graph,
+                                struct sal_packs *packs,
+                                const struct sal_run_options *options,
+                                struct sal_error *err)
+{
+    struct sal_run *run = run_new(options, options->memory, -1);
+    if (!run)
+        return sal_fail(err, SAL_LIMIT, "no memory for the run");
+    run->graph = graph;
+    if (!packs)
+        packs = run->packs = sal_packs_open();
+    enum sal_status status = sal_run_precision(options, err);
+    if (!status && !options->plain)
+        status = lower_graph(run, options, packs, err);
     if (status || (status = run_init(run, options, err)))
         sal_run_close(run);
     else
@@ -243,19 +266,7 @@ enum sal_status sal_run_open_graph(struct sal_run **out, const struct sal_graph 
                                    const struct sal_run_options *options,
                                    struct sal_error *err)
 {
-    struct sal_run *run = run_new(options, options->memory, -1);
-    if (!run)
-        return sal_fail(err, SAL_LIMIT, "no memory for the run");
-    run->graph = graph;
-    run->packs = sal_packs_open();
-    enum sal_status status = sal_run_precision(options, err);
-    if (!status && !options->plain)
-        status = lower_graph(run, options, run->packs, err);
-    if (status || (status = run_init(run, options, err)))
-        sal_run_close(run);
-    else
-        *out = run;
-    return status;
+    return sal_run_open_on(out, graph, NULL, options, err);
 }
 
 struct sal_tensor *sal_run_tensor(struct sal_run *run, int value)
@@ -271,6 +282,7 @@ void sal_run_close(struct sal_run *run)
     block_release(&run->scratch);
     sal_graph_release(&run->lowered);
     sal_packs_close(run->packs);
+    sal_graph_release(&run->part.graph);
     sal_graph_release(&run->own);
     sal_arena_release(&run->arena);
     free(run);
@@ -333,9 +345,9 @@ enum sal_status sal_run_forward(struct sal_run *run, const sal_real *x,
                                 struct sal_job *job, struct sal_error *err)
 {
     const struct sal_tensor *input = &run->tensors[run->graph->inputs[0]];
-    memcpy(input->real, x, sal_tensor_bytes(input));
-    enum sal_status status = sal_run_pass(run, job, err);
-    if (status || run->watched < 0 || finite_values(&run->tensors[run->watched]))
+    enum sal_status status = sal_run_start(run, x, err);
+    if (status || (status = sal_run_pass(run, job, err)) || run->watched < 0 ||
+        finite_values(&run->tensors[run->watched]))
         return status;
     run->forward_done = false;
     if (!finite_values(input))

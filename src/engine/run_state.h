@@ -44,6 +44,16 @@ struct sal_run {
         bool *takes_part; /* [n_nodes] */
     } back;
 
+    /* Of a run that starts behind the input. */
+    struct {
+        const struct sal_model *model; /* NULL: it does not */
+        struct sal_graph graph;        /* what is behind its start */
+        int batch;
+        int *axis;     /* [graph.n_inputs + 1] along which images lie, the score's last */
+        bool complete; /* what comes around the start is there */
+        bool exact, plain;
+    } part;
+
     long forwards, backwards;
     struct sal_arena arena;
 };
@@ -74,6 +84,19 @@ enum sal_status sal_run_expect(struct sal_run *run, const int *keep, int n_keep,
 
 /* Points the values' tensors to their places. */
 void sal_run_rest(struct sal_run *run);
+
+/* Makes the run's graph the part of it that leads from options->from to the score. */
+enum sal_status sal_run_cut(struct sal_run *run, const struct sal_model *model,
+                            const struct sal_run_options *options, struct sal_error *err);
+
+/* Puts x where the run starts. */
+enum sal_status sal_run_start(struct sal_run *run, const sal_real *x, struct sal_error *err);
+
+/* A run of a bare graph with others' packs; NULL: its own. */
+enum sal_status sal_run_open_on(struct sal_run **run, const struct sal_graph *graph,
+                                struct sal_packs *packs,
+                                const struct sal_run_options *options,
+                                struct sal_error *err);
 
 /* Calls one node's kernel. */
 void sal_run_node(struct sal_run *run, int i, bool backward);

@@ -150,9 +150,6 @@ static enum sal_status look(const struct sal_cam *cam, const struct sal_question
                             struct sal_run *run, struct sal_map *map, struct sal_error *err)
 {
     const struct sal_model_output *output = sal_model_output(question->model);
-    enum sal_status status = pass(cam, question, run, err);
-    if (status)
-        return status;
     struct sal_cam_view view = {
         .cam = cam,
         .question = question,
@@ -162,16 +159,14 @@ static enum sal_status look(const struct sal_cam *cam, const struct sal_question
     view.pixels = (int64_t)view.layer->height * view.layer->width;
     map->score = (double)sal_run_value(run, output->value, NULL)[question->class_index];
     map->layer = question->layer;
-    map->forwards = sal_run_forwards(run);
-    map->backwards = sal_run_backwards(run);
     map->is_signed = sal_params_get(question->params, cam->params, "evidence") != 0;
     map->unit = cam->unit ? cam->unit : output->unit;
     return draw(&view, map, err);
 }
 
-enum sal_status sal_cam_explain(const struct sal_cam *cam,
-                                const struct sal_question *question, struct sal_map *map,
-                                struct sal_error *err)
+static enum sal_status look_apart(const struct sal_cam *cam,
+                                  const struct sal_question *question, struct sal_map *map,
+                                  struct sal_error *err)
 {
     struct sal_run *run = NULL;
     enum sal_status status = sal_run_open(&run, question->model,
@@ -184,7 +179,23 @@ enum sal_status sal_cam_explain(const struct sal_cam *cam,
                                                                     .pool = question->pool},
                                           err);
     if (!status)
+        status = pass(cam, question, run, err);
+    if (!status) {
+        map->forwards = sal_run_forwards(run);
+        map->backwards = sal_run_backwards(run);
         status = look(cam, question, run, map, err);
+    }
     sal_run_close(run);
     return status;
+}
+
+enum sal_status sal_cam_explain(const struct sal_cam *cam,
+                                const struct sal_question *question, struct sal_map *map,
+                                struct sal_error *err)
+{
+    struct sal_run *kept;
+    enum sal_status status = sal_taps_pass(question, cam->gradient, map, &kept, err);
+    if (status)
+        return status;
+    return kept ? look(cam, question, kept, map, err) : look_apart(cam, question, map, err);
 }

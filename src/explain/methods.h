@@ -16,6 +16,8 @@
     X(eigencam)        \
     X(eigengradcam)    \
     X(scorecam)        \
+    X(ablationcam)     \
+    X(reciprocam)      \
     X(gradient)        \
     X(inputxgradient)  \
     X(ig)              \
@@ -40,6 +42,13 @@ enum sal_status sal_map_from_input(struct sal_map *map, const struct sal_model *
 /* Adds a check; texts are static. */
 void sal_map_check(struct sal_map *map, const char *name, const char *title, double value,
                    const char *unit);
+
+/* The run in which all layers of the question's image can be read, and their gradients if
+ * these are wanted; passes that it took are counted in map. *run is NULL where there is none:
+ * no taps, or no memory or no gradient for all layers at once. */
+enum sal_status sal_taps_pass(const struct sal_question *question, bool gradient,
+                              struct sal_map *map, struct sal_run **run,
+                              struct sal_error *err);
 
 /* "logit per unit input" and the like for what is explained. */
 enum sal_unit { SAL_UNIT_SCORE, SAL_UNIT_SLOPE, SAL_UNIT_SLOPE_SQUARED };

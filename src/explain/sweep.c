@@ -69,7 +69,7 @@ static void take_all(const struct attempt *a, int64_t first, int n)
     struct sal_shape shape;
     const sal_real *scores = sal_run_value(a->run, sal_model_output(model)->value, &shape);
     const sal_real *gradient =
-        a->sweep->gradient ? sal_run_gradient(a->run, sal_model_input(model)->value) : NULL;
+        a->sweep->gradient ? sal_run_gradient(a->run, a->sweep->from) : NULL;
     int64_t each = sal_shape_count(&shape) / a->batch;
     for (int i = 0; i < n; i++)
         a->sweep->take(a->sweep->context, first + i,
@@ -86,12 +86,12 @@ static enum sal_status pass(const struct attempt *a, struct sal_error *err)
     struct making making = {a, a->sweep->done};
     int64_t left = a->sweep->n - a->sweep->done;
     int n = left < a->batch ? (int)left : a->batch;
-    int input = sal_model_input(question->model)->value;
     sal_pool_run(question->pool, n, make_one, &making);
     enum sal_status status = sal_run_forward(a->run, a->x, question->job, err);
     if (!status && a->sweep->gradient)
         status = sal_run_backward(a->run, sal_model_output(question->model)->value,
-                                  question->class_index, &input, 1, question->job, err);
+                                  question->class_index, &a->sweep->from, 1, question->job,
+                                  err);
     if (status)
         return status;
     take_all(a, making.first, n);
@@ -103,25 +103,27 @@ static enum sal_status pass(const struct attempt *a, struct sal_error *err)
 
 static enum sal_status open_attempt(struct attempt *a, struct sal_error *err)
 {
-    const struct sal_model_input *input = sal_model_input(a->question->model);
-    a->elements = (int64_t)input->channels * input->height * input->width;
+    struct sal_model_value from = sal_model_value(a->question->model, a->sweep->from);
+    a->elements = sal_shape_count(&from.shape);
     a->x = calloc((size_t)a->batch * (size_t)a->elements, sizeof(*a->x));
     if (!a->x)
         return sal_fail(err, SAL_LIMIT, "no memory for %d inputs", a->batch);
-    return sal_run_open(&a->run, a->question->model,
-                        &(struct sal_run_options){.batch = a->batch,
-                                                  .gradient = a->sweep->gradient,
-                                                  .exact = a->question->exact,
-                                                  .precision = a->question->precision,
-                                                  .pool = a->question->pool},
-                        err);
+    enum sal_status status = sal_run_open(&a->run, a->question->model,
+                                          &(struct sal_run_options){
+                                              .batch = a->batch,
+                                              .gradient = a->sweep->gradient,
+                                              .from = a->sweep->from,
+                                              .exact = a->question->exact,
+                                              .pool = a->question->pool},
+                                          err);
+    return status ? status : sal_run_around(a->run, a->question->x, a->question->job, err);
 }
 
 /* *smaller: a smaller batch may do better. */
 static enum sal_status try_batch(struct attempt *a, bool *smaller, struct sal_error *err)
 {
     enum sal_status status = open_attempt(a, err);
-    *smaller = status && a->batch > 1;
+    *smaller = status && status != SAL_CANCELLED && a->batch > 1;
     if (!status) {
         sal_job_begin(a->question->job, (unsigned)((a->sweep->n + a->batch - 1) / a->batch));
         while (!status && a->sweep->done < a->sweep->n)

@@ -13,6 +13,8 @@
 struct sal_sweep {
     int64_t n;     /* inputs */
     bool gradient; /* take wants d score / d x */
+    int from;      /* the value that x stands for: passes start there, and what comes
+                      around it is of the question's image; 0: the model's input */
     void *context;
     /* Writes input i; several threads may be in it at once. */
     void (*make)(const void *context, int64_t i, sal_real *x);

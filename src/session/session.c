@@ -69,6 +69,7 @@ void sal_session_close(struct sal_session *session)
     sal_case_release(&session->now);
     if (session->run)
         sal_run_close(session->run);
+    sal_taps_close(session->taps);
     if (session->model)
         sal_model_close(session->model);
     sal_pool_close(session->pool);
@@ -155,6 +156,23 @@ enum sal_status sal_step_classify(struct sal_session *session, struct sal_case *
                            sal_seconds() - begin, err);
 }
 
+/* Whoever looks at a second layer of an image will look at more of them. NULL: a first one;
+ * or no memory, then each layer has its own passes. */
+static struct sal_taps *taps_for(struct sal_session *session,
+                                 const struct sal_session_ask *ask,
+                                 const struct sal_case *held)
+{
+    int n, automatic, wanted = ask->layer;
+    const struct sal_layer *layers = sal_model_layers(session->model, &n, &automatic);
+    if (wanted < 0 && automatic >= 0)
+        wanted = layers[automatic].value;
+    bool moves = held->explained && held->explained->map.layer >= 0 &&
+                 held->explained->map.layer != wanted;
+    if (moves && !session->taps)
+        session->taps = sal_taps_open();
+    return moves ? session->taps : NULL;
+}
+
 enum sal_status sal_step_explain(struct sal_session *session,
                                  const struct sal_session_ask *ask,
                                  struct sal_case *held, struct sal_error *err)
@@ -179,6 +197,7 @@ enum sal_status sal_step_explain(struct sal_session *session,
         .precision = session->options.precision,
         .pool = session->pool,
         .job = &session->job,
+        .taps = taps_for(session, ask, held),
     };
     struct sal_explained *explained;
     status = sal_explained_make(&explained, &question, ask->method, err);

@@ -16,6 +16,7 @@ struct sal_session {
     struct sal_pool *pool;
     struct sal_model *model;
     struct sal_run *run; /* of classify; used by whoever does the work */
+    struct sal_taps *taps; /* of explain, once somebody moves between layers; likewise */
     struct sal_job job;
 
     struct sal_case now;   /* the newest; under the worker's lock, if there is one */

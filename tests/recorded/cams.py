@@ -4,8 +4,13 @@
     python3 tests/recorded/cams.py >tests/recorded/cams_data.h
 
 To be run again when the sample model is another one. Needs what the samples' recipe needs
-and grad-cam (1.5.7 was used). The maps are those of get_cam_image: before the rectification, the min-max scaling and the enlarging. The sign of
-a singular vector is arbitrary; that end is made positive here which reaches farther.
+and grad-cam (1.5.7 was used). The maps are those of get_cam_image: before the rectification,
+the min-max scaling and the enlarging. The sign of a singular vector is arbitrary; that end is
+made positive here which reaches farther. Ablation-CAM is made to set channels to zero, as in
+the paper, where a layer has negative values too: there grad-cam sets them to their minimum
+less 1e7, and lower for each further one of a batch. It has no ReciproCAM: that is OpenVINO
+XAI's formula, score of the layer with one position left or 3 x 3 of them, less the score with
+none.
 """
 import hashlib
 import sys
@@ -17,6 +22,7 @@ import numpy as np
 import torch
 import pytorch_grad_cam as pgc
 from PIL import Image
+from pytorch_grad_cam.ablation_layer import AblationLayer
 from torch import nn
 
 ROOT = Path(__file__).parent.parent.parent
@@ -26,10 +32,19 @@ from network import normalise  # noqa: E402
 
 METHODS = {"gradcam": pgc.GradCAM, "gradcam++": pgc.GradCAMPlusPlus, "hirescam": pgc.HiResCAM,
            "layercam": pgc.LayerCAM, "xgradcam": pgc.XGradCAM, "eigencam": pgc.EigenCAM,
-           "eigengradcam": pgc.EigenGradCAM, "scorecam": pgc.ScoreCAM}
+           "eigengradcam": pgc.EigenGradCAM, "scorecam": pgc.ScoreCAM,
+           "ablationcam": pgc.AblationCAM}
+GAUSSIAN = np.outer([1, 2, 1], [1, 2, 1]) / 16
 # picture, class, layer, the module of network.py that makes it
 CASES = [("nodule-clear.png", 0, "features.relu5", lambda net: net.tap),
          ("two-findings.png", 1, "features.conv4", lambda net: net.net.last.norm[0])]
+
+
+class ZeroLayer(AblationLayer):
+    def __call__(self, x):
+        for values, channel in zip(self.activations, self.indices):
+            values[channel] = 0
+        return self.activations
 
 
 class Tapped(nn.Module):
@@ -59,11 +74,37 @@ def raw_map(make, net, layer, x, target):
             kept.append(super().get_cam_image(*args, **keywords))
             return kept[-1]
 
-    with Keeping(net, [layer]) as cam:
+    extra = {"ablation_layer": ZeroLayer()} if make is pgc.AblationCAM else {}
+    with Keeping(net, [layer], **extra) as cam:
         cam(x, [pgc.utils.model_targets.ClassifierOutputTarget(target)])
     found = np.asarray(kept[0][0], np.float32)
     flip = make in (pgc.EigenCAM, pgc.EigenGradCAM) and -found.min() > found.max()
     return -found if flip else found
+
+
+def score_of(net, layer, x, target, mask):
+    hook = layer.register_forward_hook(lambda module, given, made: made * mask)
+    with torch.no_grad():
+        score = net(x)[0, target].item()
+    hook.remove()
+    return score
+
+
+def recipro_map(net, layer, x, target, gaussian):
+    size = 16
+    filt = GAUSSIAN if gaussian else np.pad([[1]], 1)
+    found = np.zeros((size, size))
+    for i, j in np.ndindex(size, size):
+        mask = np.zeros((size + 2, size + 2))
+        mask[i:i + 3, j:j + 3] = filt
+        found[i, j] = score_of(net, layer, x, target, torch.tensor(mask[1:-1, 1:-1]).float())
+    return found - score_of(net, layer, x, target, 0)
+
+
+def print_map(method, picture, target, name, found):
+    print(f'    {{"{method}", "{picture}", {target}, "{name}",\n     {{', end="")
+    numbers = ", ".join(f"{v:.5g}" for v in found.ravel())
+    print("\n".join(textwrap.wrap(numbers, 98, subsequent_indent="      ")) + "}},")
 
 
 def main():
@@ -77,10 +118,11 @@ def main():
     for picture, target, name, module in CASES:
         x = network_input(picture)
         for method, make in METHODS.items():
-            found = raw_map(make, net, module(net), x, target)
-            print(f'    {{"{method}", "{picture}", {target}, "{name}",\n     {{', end="")
-            numbers = ", ".join(f"{v:.5g}" for v in found.ravel())
-            print("\n".join(textwrap.wrap(numbers, 98, subsequent_indent="      ")) + "}},")
+            print_map(method, picture, target, name,
+                      raw_map(make, net, module(net), x, target))
+        for gaussian in (False, True):
+            print_map("reciprocam gaussian" if gaussian else "reciprocam", picture, target,
+                      name, recipro_map(net, module(net), x, target, gaussian))
     print("};")
 
 
