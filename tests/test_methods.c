@@ -481,6 +481,9 @@ static void what_is_out_of_range_is_refused(void **state)
         {"occlusion", "window=21", "larger than the model's input, 20 x 22"},
         {"occlusion", "window=4 stride=5", "at most 4"},
         {"occlusion", "window=-1", "window"},
+        {"rise", "masks=1", "masks"},
+        {"rise", "cells=1", "cells"},
+        {"rise", "keep=1", "keep"},
         {"inputxgradient", "steps=5", "no parameters"},
     };
     struct sal_model *model = make_network(SMOOTH, NULL);
@@ -521,7 +524,8 @@ static void what_is_stopped_leaves_a_part(void **state)
     static const char *const rows[][2] = {{"ig", "steps=2000"},
                                           {"smoothgrad", "samples=2000"},
                                           {"vargrad", "samples=2000"},
-                                          {"occlusion", "window=3 stride=1"}};
+                                          {"occlusion", "window=3 stride=1"},
+                                          {"rise", "masks=2000"}};
     struct sal_model *model = make_network(SMOOTH, NULL);
     for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
         struct sal_map map = stopped_map(model, rows[i][0], rows[i][1]);
@@ -559,7 +563,8 @@ static const char *short_settings(const char *name)
 {
     static const char *const rows[][2] = {{"ig", "steps=3"},
                                           {"smoothgrad", "samples=2"},
-                                          {"vargrad", "samples=2"}};
+                                          {"vargrad", "samples=2"},
+                                          {"rise", "masks=3"}};
     for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++)
         if (strcmp(rows[i][0], name) == 0)
             return rows[i][1];

@@ -21,7 +21,8 @@
     X(ig)              \
     X(smoothgrad)      \
     X(vargrad)         \
-    X(occlusion)
+    X(occlusion)       \
+    X(rise)
 
 #define X(name) extern const struct sal_method sal_method_##name;
 SAL_METHODS(X)
