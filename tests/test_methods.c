@@ -478,6 +478,8 @@ static void what_is_out_of_range_is_refused(void **state)
         {"smoothgrad", "samples=0", "samples"},
         {"smoothgrad", "noise=-1", "noise"},
         {"vargrad", "samples=1", "samples"},
+        {"gradientshap", "samples=0", "samples"},
+        {"gradientshap", "noise=-1", "noise"},
         {"occlusion", "window=21", "larger than the model's input, 20 x 22"},
         {"occlusion", "window=4 stride=5", "at most 4"},
         {"occlusion", "window=-1", "window"},
@@ -524,6 +526,7 @@ static void what_is_stopped_leaves_a_part(void **state)
     static const char *const rows[][2] = {{"ig", "steps=2000"},
                                           {"smoothgrad", "samples=2000"},
                                           {"vargrad", "samples=2000"},
+                                          {"gradientshap", "samples=2000"},
                                           {"occlusion", "window=3 stride=1"},
                                           {"rise", "masks=2000"}};
     struct sal_model *model = make_network(SMOOTH, NULL);
@@ -564,6 +567,7 @@ static const char *short_settings(const char *name)
     static const char *const rows[][2] = {{"ig", "steps=3"},
                                           {"smoothgrad", "samples=2"},
                                           {"vargrad", "samples=2"},
+                                          {"gradientshap", "samples=2"},
                                           {"rise", "masks=3"}};
     for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++)
         if (strcmp(rows[i][0], name) == 0)
