@@ -26,6 +26,7 @@ static void define(const struct sal_model *model, int samples, uint64_t seed, do
                    bool noise, double *sum)
 {
     struct sal_question question = {.model = model, .seed = seed};
+    const float *image = an_image();
     memset(sum, 0, N * sizeof(*sum));
     for (int i = 0; i < samples; i++) {
         uint64_t key = sal_random_key(seed, (uint64_t)i);
@@ -37,7 +38,7 @@ static void define(const struct sal_model *model, int samples, uint64_t seed, do
         for (int k = 0; k < N; k++) {
             double pair[2];
             sal_random_normals(key, (uint64_t)k / 2, pair);
-            way[k] = an_image()[k] + (float)(sd * pair[k % 2]) - from[k];
+            way[k] = image[k] + (float)(sd * pair[k % 2]) - from[k];
             x[k] = from[k] + alpha * way[k];
         }
         struct sal_map slope = gradient_at(model, x);
@@ -49,10 +50,11 @@ static void define(const struct sal_model *model, int samples, uint64_t seed, do
 
 static double range_of_the_image(void)
 {
+    const float *image = an_image();
     float low = INFINITY, high = -INFINITY;
     for (int k = 0; k < N; k++) {
-        low = fminf(low, an_image()[k]);
-        high = fmaxf(high, an_image()[k]);
+        low = fminf(low, image[k]);
+        high = fmaxf(high, image[k]);
     }
     return (double)high - (double)low;
 }
