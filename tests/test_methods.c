@@ -486,6 +486,10 @@ static void what_is_out_of_range_is_refused(void **state)
         {"rise", "masks=1", "masks"},
         {"rise", "cells=1", "cells"},
         {"rise", "keep=1", "keep"},
+        {"kernelshap", "samples=0", "samples"},
+        {"kernelshap", "segments=quickshift", "slic"},
+        {"kernelshap", "cells=21", "20 x 22"},
+        {"kernelshap", "compactness=0", "compactness"},
         {"inputxgradient", "steps=5", "no parameters"},
     };
     struct sal_model *model = make_network(SMOOTH, NULL);
@@ -528,7 +532,8 @@ static void what_is_stopped_leaves_a_part(void **state)
                                           {"vargrad", "samples=2000"},
                                           {"gradientshap", "samples=2000"},
                                           {"occlusion", "window=3 stride=1"},
-                                          {"rise", "masks=2000"}};
+                                          {"rise", "masks=2000"},
+                                          {"kernelshap", "samples=2000"}};
     struct sal_model *model = make_network(SMOOTH, NULL);
     for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
         struct sal_map map = stopped_map(model, rows[i][0], rows[i][1]);
@@ -568,7 +573,8 @@ static const char *short_settings(const char *name)
                                           {"smoothgrad", "samples=2"},
                                           {"vargrad", "samples=2"},
                                           {"gradientshap", "samples=2"},
-                                          {"rise", "masks=3"}};
+                                          {"rise", "masks=3"},
+                                          {"kernelshap", "samples=3"}};
     for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++)
         if (strcmp(rows[i][0], name) == 0)
             return rows[i][1];

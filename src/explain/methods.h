@@ -23,7 +23,8 @@
     X(vargrad)         \
     X(gradientshap)    \
     X(occlusion)       \
-    X(rise)
+    X(rise)            \
+    X(kernelshap)
 
 #define X(name) extern const struct sal_method sal_method_##name;
 SAL_METHODS(X)

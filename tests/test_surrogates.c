@@ -1,0 +1,235 @@
+/* KernelSHAP against Shapley's own definition and a linear network, whose parts are known. */
+#include <math.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "onnx_build.h"
+#include "small_network.h"
+
+enum { CELLS = 3, PARTS = CELLS * CELLS, SUBSETS = 1 << PARTS };
+
+#define DIMS(...) ((const int64_t[]){__VA_ARGS__})
+
+static int part_of(int pixel, int cells)
+{
+    return pixel / W * cells / H * cells + pixel % W * cells / W;
+}
+
+/* A pixel in the middle of a rectangle. */
+static int middle_of(int part, int cells)
+{
+    return (2 * (part / cells) + 1) * H / (2 * cells) * W +
+           (2 * (part % cells) + 1) * W / (2 * cells);
+}
+
+/* The image with the parts of a set, and 0.25 elsewhere. */
+static void keep_parts(int set, int cells, float *x)
+{
+    const float *image = an_image();
+    for (int i = 0; i < N; i++)
+        x[i] = set >> part_of(i % PIXELS, cells) & 1 ? image[i] : 0.25F;
+}
+
+/* For many scores of one model: opening a run takes longer than a pass. */
+static struct sal_run *open_run(const struct sal_model *model)
+{
+    struct sal_run *run = NULL;
+    must(sal_run_open(&run, model, &(struct sal_run_options){0}, err));
+    return run;
+}
+
+static double score_by(struct sal_run *run, const struct sal_model *model, const float *x)
+{
+    must(sal_run_forward(run, x, NULL, err));
+    return (double)sal_run_value(run, sal_model_output(model)->value, NULL)[1];
+}
+
+/* Shapley's: the mean over all orders of what a part adds when it comes. */
+static void shapley(const struct sal_model *model, int cells, double *value)
+{
+    static double score[SUBSETS];
+    int n = cells * cells;
+    struct sal_run *run = open_run(model);
+    for (int set = 0; set < 1 << n; set++) {
+        float x[N];
+        keep_parts(set, cells, x);
+        score[set] = score_by(run, model, x);
+    }
+    sal_run_close(run);
+    for (int part = 0; part < n; part++) {
+        value[part] = 0;
+        for (int set = 0; set < 1 << n; set++) {
+            int k = __builtin_popcount((unsigned)set);
+            if (set >> part & 1)
+                continue;
+            double orders = tgamma(k + 1) * tgamma(n - k) / tgamma(n + 1);
+            value[part] += orders * (score[set | 1 << part] - score[set]);
+        }
+    }
+}
+
+static double worst_part(const struct sal_map *map, const double *value, int cells)
+{
+    double worst = 0;
+    for (int part = 0; part < cells * cells; part++)
+        worst = fmax(worst, fabs((double)map->values[middle_of(part, cells)] - value[part]));
+    return worst;
+}
+
+#define QUARTER "segments=grid baseline=value value=0.25 "
+
+/* ---- KernelSHAP -------------------------------------------------------------------------- */
+
+static void where_all_samples_fit_values_are_those_of_shapley(void **state)
+{
+    (void)state;
+    static const char *const settings[] = {QUARTER "cells=2 samples=14",
+                                           QUARTER "cells=3 samples=510"};
+    struct sal_model *model = make_network(SMOOTH, NULL);
+    for (int i = 0; i < 2; i++) {
+        double value[PARTS];
+        struct sal_map map =
+            map_of(model, "kernelshap", (struct asking){.settings = settings[i]});
+        shapley(model, i + 2, value);
+        double worst = worst_part(&map, value, i + 2);
+        print_message("%d parts: off by %.1e\n", (i + 2) * (i + 2), worst);
+        assert_true(worst <= 2e-7);
+        assert_int_equal(map.forwards, (i ? 510 : 14) + 2);
+        assert_true(check_of(&map, "standard_error") == 0);
+        sal_map_release(&map);
+    }
+    sal_model_close(model);
+}
+
+/* Whatever the samples, even where they determine nothing. */
+static void values_add_up_to_the_score(void **state)
+{
+    (void)state;
+    static const char *const settings[] = {"", "samples=3", "samples=40 cells=12",
+                                           "baseline=noise samples=99 segments=grid"};
+    struct sal_model *model = make_network(SMOOTH, NULL);
+    for (int i = 0; i < 4; i++) {
+        struct sal_map map =
+            map_of(model, "kernelshap", (struct asking){.settings = settings[i]});
+        assert_true(fabs(check_of(&map, "baseline_score") + check_of(&map, "sum") -
+                         map.score) <= 1e-12);
+        assert_true(fabs(map.score - score_of(model, an_image())) <= 1e-6);
+        assert_true((strstr(map.note, "do not determine") != NULL) == (i == 1 || i == 2));
+        sal_map_release(&map);
+    }
+    sal_model_close(model);
+}
+
+/* The spread about the exact values is the standard error. */
+static void samples_stray_as_far_as_they_say(void **state)
+{
+    (void)state;
+    enum { SEEDS = 60 };
+    struct sal_model *model = make_network(SMOOTH, NULL);
+    double value[PARTS], seen = 0, said = 0, mean[PARTS] = {0}, bias = 0;
+    shapley(model, CELLS, value);
+    for (int seed = 0; seed < SEEDS; seed++) {
+        struct sal_map map = map_of(
+            model, "kernelshap",
+            (struct asking){.settings = QUARTER "cells=3 samples=120", .seed = seed});
+        for (int part = 0; part < PARTS; part++) {
+            double off = (double)map.values[middle_of(part, CELLS)] - value[part];
+            seen += off * off / PARTS / SEEDS;
+            mean[part] += off / SEEDS;
+        }
+        said += pow(check_of(&map, "standard_error"), 2) / SEEDS;
+        sal_map_release(&map);
+    }
+    for (int part = 0; part < PARTS; part++)
+        bias = fmax(bias, fabs(mean[part]));
+    print_message("standard error %.2e, off by %.2e, on the mean by %.1e\n", sqrt(said),
+                  sqrt(seen), bias);
+    assert_true(fabs(sqrt(said / seen) - 1) <= 0.2);
+    assert_true(bias <= 4 * sqrt(seen / SEEDS));
+    sal_model_close(model);
+}
+
+/* The parts a linear network's score is made of, summed over rectangles. */
+static void parts_of(const struct sal_model *model, int cells, double *value)
+{
+    struct sal_map parts = map_of(model, "inputxgradient", (struct asking){0});
+    memset(value, 0, (size_t)(cells * cells) * sizeof(*value));
+    for (int i = 0; i < PIXELS; i++)
+        value[part_of(i, cells)] += (double)parts.values[i];
+    sal_map_release(&parts);
+}
+
+static void of_a_linear_network_values_are_its_parts(void **state)
+{
+    (void)state;
+    struct sal_model *model = make_network(LINEAR, NULL);
+    double value[16];
+    parts_of(model, 4, value);
+    struct sal_map map = map_of(
+        model, "kernelshap", (struct asking){.settings = "segments=grid cells=4 samples=60"});
+    assert_true(worst_part(&map, value, 4) <= 1e-6);
+    assert_true(fabs(check_of(&map, "r_squared") - 1) <= 1e-6);
+    assert_true(check_of(&map, "standard_error") <= 1e-6);
+    sal_map_release(&map);
+    sal_model_close(model);
+}
+
+/* tanh of the mean of all, twice, with weights of 1 and -2. */
+static struct sal_model *symmetric_network(void)
+{
+    struct onnx_build b;
+    char path[ONNX_BUILD_PATH];
+    struct sal_model *model = NULL;
+    static const float weights[C * 2] = {1, -2, 1, -2, 1, -2};
+    onnx_build_init(&b, 13);
+    onnx_build_input(&b, "x", SAL_ONNX_FLOAT, 4, DIMS(-1, C, H, W));
+    onnx_build_node(&b, "ReduceMean", "x", "mean");
+    onnx_build_ints(&b, "axes", 2, DIMS(2, 3));
+    onnx_build_int(&b, "keepdims", 0);
+    onnx_build_node(&b, "Tanh", "mean", "bent");
+    onnx_build_weights(&b, "w", 2, DIMS(C, 2), weights);
+    onnx_build_node(&b, "MatMul", "bent,w", "logits");
+    onnx_build_output(&b, "logits", SAL_ONNX_FLOAT, -1, NULL);
+    assert_true(onnx_build_save(&b, path));
+    must(sal_model_open(&model, path, &(struct sal_model_options){0}, err));
+    unlink(path);
+    return model;
+}
+
+static void like_parts_get_like_values_and_idle_ones_none(void **state)
+{
+    (void)state;
+    struct sal_model *model = symmetric_network();
+    float x[N];
+    for (int i = 0; i < N; i++)
+        x[i] = part_of(i % PIXELS, 2) == 2 ? 0 : 1.5F;
+    struct sal_map map;
+    must(ask(model, x, "kernelshap", (struct asking){.settings = "segments=grid cells=2"},
+             &map, err));
+    double third = (map.score - check_of(&map, "baseline_score")) / 3;
+    assert_true(third < -1);
+    for (int part = 0; part < 4; part++)
+        assert_true(fabs((double)map.values[middle_of(part, 2)] - (part == 2 ? 0 : third)) <=
+                    1e-6);
+    sal_map_release(&map);
+    sal_model_close(model);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(where_all_samples_fit_values_are_those_of_shapley),
+        cmocka_unit_test(values_add_up_to_the_score),
+        cmocka_unit_test(samples_stray_as_far_as_they_say),
+        cmocka_unit_test(of_a_linear_network_values_are_its_parts),
+        cmocka_unit_test(like_parts_get_like_values_and_idle_ones_none),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
