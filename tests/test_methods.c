@@ -490,6 +490,9 @@ static void what_is_out_of_range_is_refused(void **state)
         {"kernelshap", "segments=quickshift", "slic"},
         {"kernelshap", "cells=21", "20 x 22"},
         {"kernelshap", "compactness=0", "compactness"},
+        {"lime", "width=0", "width"},
+        {"lime", "alpha=-1", "alpha"},
+        {"lime", "samples=1", "samples"},
         {"inputxgradient", "steps=5", "no parameters"},
     };
     struct sal_model *model = make_network(SMOOTH, NULL);
@@ -533,7 +536,8 @@ static void what_is_stopped_leaves_a_part(void **state)
                                           {"gradientshap", "samples=2000"},
                                           {"occlusion", "window=3 stride=1"},
                                           {"rise", "masks=2000"},
-                                          {"kernelshap", "samples=2000"}};
+                                          {"kernelshap", "samples=2000"},
+                                          {"lime", "samples=2000 alpha=1e-5"}};
     struct sal_model *model = make_network(SMOOTH, NULL);
     for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
         struct sal_map map = stopped_map(model, rows[i][0], rows[i][1]);
@@ -574,7 +578,8 @@ static const char *short_settings(const char *name)
                                           {"vargrad", "samples=2"},
                                           {"gradientshap", "samples=2"},
                                           {"rise", "masks=3"},
-                                          {"kernelshap", "samples=3"}};
+                                          {"kernelshap", "samples=3"},
+                                          {"lime", "samples=3"}};
     for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++)
         if (strcmp(rows[i][0], name) == 0)
             return rows[i][1];

@@ -1,4 +1,5 @@
-/* KernelSHAP against Shapley's own definition and a linear network, whose parts are known. */
+/* KernelSHAP against Shapley's own definition and LIME against the conditions of its fit,
+ * both against a linear network, whose parts are known. */
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -11,6 +12,7 @@
 #include <cmocka.h>
 
 #include "onnx_build.h"
+#include "saliscope/random.h"
 #include "small_network.h"
 
 enum { CELLS = 3, PARTS = CELLS * CELLS, SUBSETS = 1 << PARTS };
@@ -166,18 +168,28 @@ static void parts_of(const struct sal_model *model, int cells, double *value)
     sal_map_release(&parts);
 }
 
-static void of_a_linear_network_values_are_its_parts(void **state)
+static void of_a_linear_network_both_give_its_parts(void **state)
 {
     (void)state;
+    static const char *const rows[][2] = {
+        {"kernelshap", "segments=grid cells=4 samples=60"},
+        {"lime", "segments=grid cells=4 samples=60 alpha=0"},
+        {"lime", "segments=grid cells=4 samples=60 penalty=ridge alpha=1e-7 width=0.3"},
+        {"lime", "segments=grid cells=4 samples=60 alpha=1e-9 distance=presence"}};
     struct sal_model *model = make_network(LINEAR, NULL);
     double value[16];
     parts_of(model, 4, value);
-    struct sal_map map = map_of(
-        model, "kernelshap", (struct asking){.settings = "segments=grid cells=4 samples=60"});
-    assert_true(worst_part(&map, value, 4) <= 1e-6);
-    assert_true(fabs(check_of(&map, "r_squared") - 1) <= 1e-6);
-    assert_true(check_of(&map, "standard_error") <= 1e-6);
-    sal_map_release(&map);
+    for (int i = 0; i < 4; i++) {
+        struct sal_map map =
+            map_of(model, rows[i][0], (struct asking){.settings = rows[i][1]});
+        assert_true(worst_part(&map, value, 4) <= 1e-6);
+        assert_true(fabs(check_of(&map, "r_squared") - 1) <= 1e-6);
+        if (i)
+            assert_true(fabs(check_of(&map, "local_error")) <= 1e-6);
+        else
+            assert_true(check_of(&map, "standard_error") <= 1e-6);
+        sal_map_release(&map);
+    }
     sal_model_close(model);
 }
 
@@ -222,14 +234,123 @@ static void like_parts_get_like_values_and_idle_ones_none(void **state)
     sal_model_close(model);
 }
 
+/* ---- LIME -------------------------------------------------------------------------------- */
+
+enum { SAMPLES = 80 };
+
+/* From the definition: the cosine distance of sample to image. */
+static double weight_of(const float *x, int set, bool of_images, double width)
+{
+    double xx = 0, xy = 0, yy = 0;
+    const float *image = an_image();
+    for (int i = 0; i < N; i++) {
+        double a = (double)image[i], b = (double)x[i];
+        xx += a * a;
+        xy += a * b;
+        yy += b * b;
+    }
+    double d = of_images ? 1 - xy / sqrt(xx * yy)
+                         : 1 - sqrt(__builtin_popcount((unsigned)set) / (double)PARTS);
+    return exp(-d * d / (2 * width * width));
+}
+
+/* The slopes of the penalised squares must vanish (for the lasso: stay within alpha). */
+static void check_fit(const struct sal_model *model, const struct sal_map *map, uint64_t seed,
+                      bool of_images, double width, bool lasso, double alpha)
+{
+    double slope[PARTS] = {0}, level = 0, total = 0, value[PARTS];
+    struct sal_run *run = open_run(model);
+    for (int part = 0; part < PARTS; part++)
+        value[part] = (double)map->values[middle_of(part, CELLS)];
+    for (int i = 0; i < SAMPLES; i++) {
+        uint64_t key = sal_random_key(seed, (uint64_t)i);
+        int set = 0;
+        float x[N];
+        for (int part = 0; part < PARTS; part++)
+            set |= (sal_random_uniform(key, (uint64_t)part) < 0.5) << part;
+        keep_parts(set, CELLS, x);
+        double left = score_by(run, model, x) - check_of(map, "intercept");
+        double weight = weight_of(x, set, of_images, width);
+        for (int part = 0; part < PARTS; part++)
+            left -= set >> part & 1 ? value[part] : 0;
+        for (int part = 0; part < PARTS; part++)
+            slope[part] += set >> part & 1 ? weight * left : 0;
+        level += weight * left;
+        total += weight;
+    }
+    sal_run_close(run);
+    assert_true(fabs(level) <= 1e-5 * total);
+    for (int part = 0; part < PARTS; part++) {
+        double pull = slope[part] / total, most = alpha + 1e-5;
+        if (!lasso)
+            assert_true(fabs(slope[part] - alpha * value[part]) <= 1e-4);
+        else if (value[part] == 0)
+            assert_true(fabs(pull) <= most);
+        else
+            assert_true(fabs(pull - copysign(alpha, value[part])) <= 1e-5);
+    }
+}
+
+static void a_fit_meets_its_conditions(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *settings;
+        bool of_images;
+        double width;
+        bool lasso;
+        double alpha;
+    } rows[] = {
+        {"alpha=0.003", true, 1, true, 0.003},
+        {"alpha=0.001 distance=presence width=0.25", false, 0.25, true, 0.001},
+        {"penalty=ridge alpha=1 width=0.5", true, 0.5, false, 1},
+        {"penalty=ridge alpha=0 distance=presence", false, 1, false, 0},
+    };
+    struct sal_model *model = make_network(SMOOTH, NULL);
+    for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
+        char settings[160];
+        snprintf(settings, sizeof(settings), QUARTER "cells=%d samples=%d %s", CELLS, SAMPLES,
+                 rows[i].settings);
+        struct sal_map map =
+            map_of(model, "lime", (struct asking){.settings = settings, .seed = i});
+        check_fit(model, &map, i, rows[i].of_images, rows[i].width, rows[i].lasso,
+                  rows[i].alpha);
+        assert_true(check_of(&map, "superpixels") == PARTS);
+        double sum = check_of(&map, "intercept");
+        for (int part = 0; part < PARTS; part++)
+            sum += (double)map.values[middle_of(part, CELLS)];
+        assert_true(fabs(sum - map.score - check_of(&map, "local_error")) <= 1e-6);
+        assert_true(check_of(&map, "r_squared") > 0 && check_of(&map, "r_squared") <= 1);
+        sal_map_release(&map);
+    }
+    sal_model_close(model);
+}
+
+static void a_penalty_that_leaves_nothing_says_so(void **state)
+{
+    (void)state;
+    struct sal_model *model = make_network(SMOOTH, NULL);
+    struct sal_map map =
+        map_of(model, "lime", (struct asking){.settings = "alpha=100 samples=200"});
+    assert_non_null(strstr(map.note, "every coefficient 0"));
+    assert_true(check_of(&map, "superpixels_used") == 0);
+    sal_map_release(&map);
+    map = map_of(model, "lime", (struct asking){.settings = "alpha=1e-4 samples=9"});
+    assert_non_null(strstr(map.note, "9 samples do not determine"));
+    sal_map_release(&map);
+    sal_model_close(model);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(where_all_samples_fit_values_are_those_of_shapley),
         cmocka_unit_test(values_add_up_to_the_score),
         cmocka_unit_test(samples_stray_as_far_as_they_say),
-        cmocka_unit_test(of_a_linear_network_values_are_its_parts),
+        cmocka_unit_test(of_a_linear_network_both_give_its_parts),
         cmocka_unit_test(like_parts_get_like_values_and_idle_ones_none),
+        cmocka_unit_test(a_fit_meets_its_conditions),
+        cmocka_unit_test(a_penalty_that_leaves_nothing_says_so),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -24,7 +24,8 @@
     X(gradientshap)    \
     X(occlusion)       \
     X(rise)            \
-    X(kernelshap)
+    X(kernelshap)      \
+    X(lime)
 
 #define X(name) extern const struct sal_method sal_method_##name;
 SAL_METHODS(X)
