@@ -2,156 +2,24 @@
  * model there is. */
 #include <glob.h>
 #include <math.h>
-#include <pthread.h>
-#include <sched.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include <cmocka.h>
 
 #include "baseline.h"
 #include "data.h"
 #include "methods.h"
-#include "onnx_build.h"
 #include "quadrature.h"
 #include "saliscope/explain.h"
+#include "small_network.h"
 #include "sweep.h"
 
-enum { C = 3, H = 22, W = 20, PIXELS = H * W, N = C * PIXELS, CLASSES = 3, KERNELS = 4 };
-
-#define DIMS(...) ((const int64_t[]){__VA_ARGS__})
-
-#define must(call)                                                                     \
-    do {                                                                               \
-        struct sal_error must_error = {0}, *err = &must_error;                         \
-        if (call)                                                                      \
-            fail_msg("%s", must_error.text);                                           \
-    } while (0)
-
-/* ---- networks -------------------------------------------------------------------- */
-
-enum network { SMOOTH, LINEAR, RELU, SMOOTH_NHWC };
-
-/* conv, activation, conv, sum over space: a score for each class. */
-static struct sal_model *make_network(enum network kind, const char *preset)
-{
-    static const char *const activation[] = {"Tanh", "Identity", "Relu", "Tanh"};
-    bool last = kind == SMOOTH_NHWC;
-    struct onnx_build b;
-    char path[ONNX_BUILD_PATH];
-    struct sal_model *model = NULL;
-    onnx_build_init(&b, 13);
-    onnx_build_input(&b, "x", SAL_ONNX_FLOAT, 4,
-                     last ? DIMS(-1, H, W, C) : DIMS(-1, C, H, W));
-    if (last) {
-        onnx_build_node(&b, "Transpose", "x", "planes");
-        onnx_build_ints(&b, "perm", 4, DIMS(0, 3, 1, 2));
-    }
-    onnx_build_waves(&b, "w", 4, DIMS(KERNELS, C, 3, 3), 0.7F);
-    onnx_build_node(&b, "Conv", last ? "planes,w" : "x,w", "y");
-    onnx_build_ints(&b, "pads", 4, DIMS(1, 1, 1, 1));
-    onnx_build_node(&b, activation[kind], "y", "a");
-    onnx_build_waves(&b, "ww", 4, DIMS(CLASSES, KERNELS, 5, 5), 0.3F);
-    onnx_build_node(&b, "Conv", "a,ww", "z");
-    onnx_build_ints(&b, "strides", 2, DIMS(3, 3));
-    onnx_build_node(&b, "ReduceMean", "z", "logits");
-    onnx_build_ints(&b, "axes", 2, DIMS(2, 3));
-    onnx_build_int(&b, "keepdims", 0);
-    onnx_build_output(&b, "logits", SAL_ONNX_FLOAT, -1, NULL);
-    assert_true(onnx_build_save(&b, path));
-    must(sal_model_open(&model, path, &(struct sal_model_options){.preset = preset}, err));
-    unlink(path);
-    return model;
-}
-
-static const float *an_image(void)
-{
-    static float x[N];
-    for (int i = 0; i < N; i++)
-        x[i] = (float)(1.5 * cos(0.37 * (i + 1)) + 0.3);
-    return x;
-}
-
-/* A question with settings ("steps=5 rule=trapezoid"), and who computes it. */
-struct asking {
-    const char *settings;
-    int batch, threads;
-    uint64_t seed;
-    struct sal_job *job;
-};
-
-static enum sal_status ask(const struct sal_model *model, const float *x, const char *name,
-                           struct asking how, struct sal_map *map, struct sal_error *err)
-{
-    const struct sal_method *method = sal_method_find(name);
-    struct sal_params params;
-    char text[200];
-    sal_params_init(&params, method->params);
-    snprintf(text, sizeof(text), "%s", how.settings ? how.settings : "");
-    enum sal_status status = SAL_OK;
-    for (char *word = strtok(text, " "); word && !status; word = strtok(NULL, " "))
-        status = sal_params_set(&params, method->params, word, name, err);
-    struct sal_pool *pool = NULL;
-    if (!status && how.threads)
-        status = sal_pool_open(&pool, how.threads, err);
-    struct sal_question question = {.model = model,
-                                    .x = x,
-                                    .class_index = sal_model_output(model)->n > 1,
-                                    .layer = -1,
-                                    .params = &params,
-                                    .batch = how.batch,
-                                    .seed = how.seed,
-                                    .pool = pool,
-                                    .job = how.job};
-    if (!status)
-        status = sal_explain(method, &question, map, err);
-    sal_pool_close(pool);
-    return status;
-}
-
-static struct sal_map map_of(const struct sal_model *model, const char *name,
-                             struct asking how)
-{
-    struct sal_map map;
-    must(ask(model, an_image(), name, how, &map, err));
-    return map;
-}
-
-static double check_of(const struct sal_map *map, const char *name)
-{
-    for (int i = 0; i < map->n_checks; i++)
-        if (strcmp(map->checks[i].name, name) == 0)
-            return map->checks[i].value;
-    fail_msg("no check %s", name);
-    return 0;
-}
-
-static double apart(const float *a, const float *b, int64_t n)
-{
-    double d = 0;
-    for (int64_t i = 0; i < n; i++) {
-        double step = fabs((double)a[i] - (double)b[i]);
-        d = step <= d ? d : step;
-    }
-    return d;
-}
-
 /* ---- gradients ---------------------------------------------------------------------- */
-
-static double score_of(const struct sal_model *model, const float *x)
-{
-    struct sal_run *run = NULL;
-    must(sal_run_open(&run, model, &(struct sal_run_options){0}, err));
-    must(sal_run_forward(run, x, NULL, err));
-    double score = (double)sal_run_value(run, sal_model_output(model)->value, NULL)[1];
-    sal_run_close(run);
-    return score;
-}
 
 static void a_gradient_is_what_differences_say(void **state)
 {
@@ -610,9 +478,21 @@ static void what_is_out_of_range_is_refused(void **state)
         {"smoothgrad", "samples=0", "samples"},
         {"smoothgrad", "noise=-1", "noise"},
         {"vargrad", "samples=1", "samples"},
+        {"gradientshap", "samples=0", "samples"},
+        {"gradientshap", "noise=-1", "noise"},
         {"occlusion", "window=21", "larger than the model's input, 20 x 22"},
         {"occlusion", "window=4 stride=5", "at most 4"},
         {"occlusion", "window=-1", "window"},
+        {"rise", "masks=1", "masks"},
+        {"rise", "cells=1", "cells"},
+        {"rise", "keep=1", "keep"},
+        {"kernelshap", "samples=0", "samples"},
+        {"kernelshap", "segments=quickshift", "slic"},
+        {"kernelshap", "cells=21", "20 x 22"},
+        {"kernelshap", "compactness=0", "compactness"},
+        {"lime", "width=0", "width"},
+        {"lime", "alpha=-1", "alpha"},
+        {"lime", "samples=1", "samples"},
         {"inputxgradient", "steps=5", "no parameters"},
     };
     struct sal_model *model = make_network(SMOOTH, NULL);
@@ -647,31 +527,20 @@ static void an_order_is_scattered_and_complete(void **state)
 
 /* ---- stopping --------------------------------------------------------------------------- */
 
-static void *stop_soon(void *argument)
-{
-    struct sal_job *job = argument;
-    while (atomic_load(&job->done) < 3)
-        sched_yield();
-    sal_job_cancel(job);
-    return NULL;
-}
-
 static void what_is_stopped_leaves_a_part(void **state)
 {
     (void)state;
     static const char *const rows[][2] = {{"ig", "steps=2000"},
                                           {"smoothgrad", "samples=2000"},
                                           {"vargrad", "samples=2000"},
-                                          {"occlusion", "window=3 stride=1"}};
+                                          {"gradientshap", "samples=2000"},
+                                          {"occlusion", "window=3 stride=1"},
+                                          {"rise", "masks=2000"},
+                                          {"kernelshap", "samples=2000"},
+                                          {"lime", "samples=2000 alpha=1e-5"}};
     struct sal_model *model = make_network(SMOOTH, NULL);
     for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
-        struct sal_job job = {0};
-        pthread_t thread;
-        assert_int_equal(pthread_create(&thread, NULL, stop_soon, &job), 0);
-        struct sal_map map = map_of(
-            model, rows[i][0],
-            (struct asking){.settings = rows[i][1], .batch = 1, .job = &job});
-        pthread_join(thread, NULL);
+        struct sal_map map = stopped_map(model, rows[i][0], rows[i][1]);
         assert_true(map.partial);
         assert_non_null(strstr(map.note, "stopped after"));
         float most = 0;
@@ -706,7 +575,11 @@ static const char *short_settings(const char *name)
 {
     static const char *const rows[][2] = {{"ig", "steps=3"},
                                           {"smoothgrad", "samples=2"},
-                                          {"vargrad", "samples=2"}};
+                                          {"vargrad", "samples=2"},
+                                          {"gradientshap", "samples=2"},
+                                          {"rise", "masks=3"},
+                                          {"kernelshap", "samples=3"},
+                                          {"lime", "samples=3"}};
     for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++)
         if (strcmp(rows[i][0], name) == 0)
             return rows[i][1];

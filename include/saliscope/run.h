@@ -62,8 +62,9 @@ void sal_run_close(struct sal_run *run);
 enum sal_status sal_run_around(struct sal_run *run, const sal_real *x, struct sal_job *job,
                                struct sal_error *err);
 
-/* x: batch * elements of the input, or of options.from at batch 1. Stops with SAL_CANCELLED between nodes. A logit that
- * is not finite is SAL_BAD_INPUT and names the first node that made one. */
+/* x: batch * elements of the input, or of options.from at batch 1. Stops with
+ * SAL_CANCELLED between nodes. A logit that is not finite is SAL_BAD_INPUT and names the
+ * first node that made one. */
 enum sal_status sal_run_forward(struct sal_run *run, const sal_real *x,
                                 struct sal_job *job, struct sal_error *err);
 

@@ -230,7 +230,7 @@ enum sal_status sal_run_open(struct sal_run **out, const struct sal_model *model
         status = sal_model_build_graph(model, options->batch, run->pool, &run->own, err);
         run->graph = &run->own;
     }
-    if (!status && options->from != sal_model_input(model)->value)
+    if (!status && options->from && options->from != sal_model_input(model)->value)
         status = sal_run_cut(run, model, options, err);
     if (!status && !options->plain)
         status = lower_graph(run, options, sal_model_packs(model), err);

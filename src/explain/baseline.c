@@ -14,6 +14,7 @@ struct making {
     const struct sal_model_input *input;
     const struct sal_preprocessing *spec;
     double value, sigma;
+    uint64_t stream; /* of the noise */
     sal_real *out;
 };
 
@@ -79,7 +80,7 @@ static bool fill_mean(const struct making *m)
 /* What is grey in the image is grey in the noise. */
 static bool fill_noise(const struct making *m)
 {
-    uint64_t key = sal_random_key(m->question->seed, UINT64_MAX);
+    uint64_t key = sal_random_key(m->question->seed, m->stream);
     int64_t n = pixels_of(m);
     bool grey = m->spec->channels == SAL_GRAY || m->spec->channels == SAL_GRAY3;
     for (int c = 0; c < m->input->channels; c++)
@@ -164,6 +165,7 @@ enum sal_status sal_baseline_make(const struct sal_question *question,
                        .spec = sal_model_preprocessing(question->model),
                        .value = sal_params_get(params, list, "value"),
                        .sigma = sal_params_get(params, list, "sigma"),
+                       .stream = UINT64_MAX,
                        .out = calloc(n, sizeof(sal_real))};
     if (m.out && fill[(int)sal_params_get(params, list, "baseline")](&m)) {
         *baseline = m.out;
@@ -171,4 +173,18 @@ enum sal_status sal_baseline_make(const struct sal_question *question,
     }
     free(m.out);
     return sal_fail(err, SAL_LIMIT, "no memory for a baseline");
+}
+
+bool sal_baseline_is_noise(const struct sal_question *question, const struct sal_param *list)
+{
+    return fill[(int)sal_params_get(question->params, list, "baseline")] == fill_noise;
+}
+
+void sal_baseline_noise(const struct sal_question *question, uint64_t number, sal_real *out)
+{
+    fill_noise(&(struct making){.question = question,
+                                .input = sal_model_input(question->model),
+                                .spec = sal_model_preprocessing(question->model),
+                                .stream = UINT64_MAX - number,
+                                .out = out});
 }

@@ -41,4 +41,11 @@ enum sal_status sal_baseline_make(const struct sal_question *question,
                                   const struct sal_param *list, sal_real **baseline,
                                   struct sal_error *err);
 
+/* For methods that draw a baseline anew for each of their samples: whether
+ * baseline=noise is asked for, and noise number 0 (which sal_baseline_make gives), 1 ... */
+bool sal_baseline_is_noise(const struct sal_question *question,
+                           const struct sal_param *list);
+void sal_baseline_noise(const struct sal_question *question, uint64_t number,
+                        sal_real *out);
+
 #endif

@@ -23,7 +23,11 @@
     X(ig)              \
     X(smoothgrad)      \
     X(vargrad)         \
-    X(occlusion)
+    X(gradientshap)    \
+    X(occlusion)       \
+    X(rise)            \
+    X(kernelshap)      \
+    X(lime)
 
 #define X(name) extern const struct sal_method sal_method_##name;
 SAL_METHODS(X)
@@ -56,6 +60,9 @@ const char *sal_unit_name(const struct sal_model *model, enum sal_unit unit);
 
 /* Elements of one input. */
 int64_t sal_input_elements(const struct sal_model *model);
+
+/* max - min of n elements. */
+double sal_input_range(const sal_real *x, int64_t n);
 
 /* Where channel c of pixel i lies in an input. */
 int64_t sal_input_place(const struct sal_model_input *input, int c, int64_t i);

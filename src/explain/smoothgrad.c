@@ -55,16 +55,6 @@ struct cloud {
     double score;          /* without noise */
 };
 
-static double range_of(const sal_real *x, int64_t n)
-{
-    sal_real low = x[0], high = x[0];
-    for (int64_t i = 1; i < n; i++) {
-        low = x[i] < low ? x[i] : low;
-        high = x[i] > high ? x[i] : high;
-    }
-    return (double)high - (double)low;
-}
-
 /* ---- samples ---------------------------------------------------------------------------- */
 
 /* Element k of the noise belongs to channel k / pixels, in whatever layout. */
@@ -163,7 +153,7 @@ static enum sal_status look(const struct sal_question *question,
         return sal_fail(err, SAL_LIMIT, "no memory for a map");
     cloud.squares = cloud.sum + cloud.elements;
     cloud.sd = sal_params_get(question->params, list, "noise") *
-               range_of(question->x, cloud.elements);
+               sal_input_range(question->x, cloud.elements);
     enum sal_status status = sample(&cloud, finish, map, err);
     free(cloud.sum);
     return status;
