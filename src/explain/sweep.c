@@ -13,7 +13,8 @@ struct attempt {
     const struct sal_question *question;
     struct sal_run *run;
     int batch;
-    int64_t elements; /* of one input */
+    int start;        /* the value that inputs are for */
+    int64_t elements; /* of one of them */
     sal_real *x;      /* batch inputs */
     double *scores;   /* of all inputs taken; NULL: nobody asks */
 };
@@ -69,7 +70,7 @@ static void take_all(const struct attempt *a, int64_t first, int n)
     struct sal_shape shape;
     const sal_real *scores = sal_run_value(a->run, sal_model_output(model)->value, &shape);
     const sal_real *gradient =
-        a->sweep->gradient ? sal_run_gradient(a->run, a->sweep->from) : NULL;
+        a->sweep->gradient ? sal_run_gradient(a->run, a->start) : NULL;
     int64_t each = sal_shape_count(&shape) / a->batch;
     for (int i = 0; i < n; i++)
         a->sweep->take(a->sweep->context, first + i,
@@ -90,7 +91,7 @@ static enum sal_status pass(const struct attempt *a, struct sal_error *err)
     enum sal_status status = sal_run_forward(a->run, a->x, question->job, err);
     if (!status && a->sweep->gradient)
         status = sal_run_backward(a->run, sal_model_output(question->model)->value,
-                                  question->class_index, &a->sweep->from, 1, question->job,
+                                  question->class_index, &a->start, 1, question->job,
                                   err);
     if (status)
         return status;
@@ -103,17 +104,20 @@ static enum sal_status pass(const struct attempt *a, struct sal_error *err)
 
 static enum sal_status open_attempt(struct attempt *a, struct sal_error *err)
 {
-    struct sal_model_value from = sal_model_value(a->question->model, a->sweep->from);
-    a->elements = sal_shape_count(&from.shape);
+    const struct sal_model *model = a->question->model;
+    a->start = a->sweep->from ? a->sweep->from : sal_model_input(model)->value;
+    struct sal_model_value start = sal_model_value(model, a->start);
+    a->elements = sal_shape_count(&start.shape);
     a->x = calloc((size_t)a->batch * (size_t)a->elements, sizeof(*a->x));
     if (!a->x)
         return sal_fail(err, SAL_LIMIT, "no memory for %d inputs", a->batch);
-    enum sal_status status = sal_run_open(&a->run, a->question->model,
+    enum sal_status status = sal_run_open(&a->run, model,
                                           &(struct sal_run_options){
                                               .batch = a->batch,
                                               .gradient = a->sweep->gradient,
                                               .from = a->sweep->from,
                                               .exact = a->question->exact,
+                                              .precision = a->question->precision,
                                               .pool = a->question->pool},
                                           err);
     return status ? status : sal_run_around(a->run, a->question->x, a->question->job, err);
