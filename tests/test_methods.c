@@ -548,7 +548,8 @@ static void what_is_stopped_leaves_a_part(void **state)
         for (int k = 0; k < PIXELS; k++)
             most = fmaxf(most, fabsf(map.values[k]));
         int done = atoi(map.note + strlen("stopped after "));
-        if (!(most > 0) && done >= FEW) /* a lasso of a handful of samples is 0 */
+        bool lasso = strcmp(rows[i][0], "lime") == 0; /* a few samples' is 0 */
+        if (!(most > 0) && !(lasso && done < FEW))
             fail_msg("%s leaves nothing: %s", rows[i][0], map.note);
         sal_map_release(&map);
     }
