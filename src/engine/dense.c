@@ -15,6 +15,7 @@ struct job {
     const sal_real *packed;
     sal_real *scratch;
     size_t scratch_stride;
+    int64_t rows;      /* of a piece; flat: pixels */
     int64_t pieces;    /* of one image; flat: of all */
     int strip_parts;   /* strips are cut into so many, */
     int strips;        /* of so many each */
@@ -370,11 +371,11 @@ static void window_item(void *context, int item, int worker)
     int64_t at = item % (d->n * job->pieces), part = item / (d->n * job->pieces);
     struct piece piece = {.job = job,
                           .image = at / job->pieces,
-                          .i0 = at % job->pieces * d->rows,
+                          .i0 = at % job->pieces * job->rows,
                           .strip0 = (int)part * job->strips,
                           .plane = d->plane};
     int64_t rows = d->classes[0].rows; /* no class has more */
-    piece.i1 = sal_least(piece.i0 + d->rows, rows);
+    piece.i1 = sal_least(piece.i0 + job->rows, rows);
     piece.strip1 = (int)sal_least(piece.strip0 + job->strips, d->n_strips);
     sal_real *window = job->scratch + (size_t)worker * job->scratch_stride;
     gather(&piece, window);
@@ -399,13 +400,18 @@ static void gather_pixels(const struct job *job, int64_t p0, int64_t p1, sal_rea
     }
 }
 
+static bool gathers_pixels(const struct job *job)
+{
+    return job->d->bf16 || job->source->mask || (job->before && !job->d->back);
+}
+
 static void flat_item(void *context, int item, int worker)
 {
     const struct job *job = context;
     const struct sal_dense *d = job->d;
     const struct sal_target *target = job->target;
-    int64_t pixels = d->n * d->h * d->w, p0 = item % job->pieces * d->rows;
-    int64_t p1 = sal_least(p0 + d->rows, pixels);
+    int64_t pixels = d->n * d->h * d->w, p0 = item % job->pieces * job->rows;
+    int64_t p1 = sal_least(p0 + job->rows, pixels);
     struct piece piece = {.job = job,
                           .strip0 = (int)(item / job->pieces) * job->strips,
                           .window = job->source->x + p0 * SAL_BLOCK,
@@ -413,7 +419,7 @@ static void flat_item(void *context, int item, int worker)
     piece.strip1 = (int)sal_least(piece.strip0 + job->strips, d->n_strips);
     sal_real *window = job->scratch + (size_t)worker * job->scratch_stride;
     piece.row = window + sal_blocks(d->c) * d->plane;
-    if (d->bf16 || job->source->mask || (job->before && !d->back)) {
+    if (gathers_pixels(job)) {
         gather_pixels(job, p0, p1, window);
         piece.window = window;
         piece.plane = d->plane;
@@ -434,13 +440,26 @@ static void flat_item(void *context, int item, int worker)
     }
 }
 
+/* Pixels that are gathered are cut finer: whoever shares them by strips gathers them
+ * too. */
+static int64_t piece_rows(const struct job *job, int64_t all, int threads)
+{
+    const struct sal_dense *d = job->d;
+    if (!d->flat || threads == 1 || !gathers_pixels(job))
+        return d->rows;
+    int64_t tile = job->lanes->pixels, each = all / (2 * threads) + 1;
+    each = (each + tile - 1) / tile * tile;
+    return sal_least(each < 2 * tile ? 2 * tile : each, d->rows);
+}
+
 /* Enough items for every thread, and as many for each, if strips allow. */
 static void cut_strips(struct job *job, int64_t pieces, int threads)
 {
     const struct sal_dense *d = job->d;
     int most = d->planar && d->back ? 1 : d->n_strips, parts = 1;
+    int enough = d->flat && gathers_pixels(job) ? threads : 4 * threads;
     while (parts < most && threads > 1 &&
-           (pieces * parts < 4 * threads || pieces * parts % threads))
+           (pieces * parts < enough || (pieces * parts < 4 * threads && pieces * parts % threads)))
         parts++;
     job->strips = (d->n_strips + parts - 1) / parts;
     job->strip_parts = (d->n_strips + job->strips - 1) / job->strips;
@@ -465,7 +484,8 @@ void sal_dense_run(const struct sal_dense *d, const struct sal_source *source,
         job.target = &open;
     }
     int64_t rows = d->flat ? d->n * d->h * d->w : d->classes[0].rows;
-    job.pieces = (rows + d->rows - 1) / d->rows;
+    job.rows = piece_rows(&job, rows, sal_pool_threads(pool));
+    job.pieces = (rows + job.rows - 1) / job.rows;
     int64_t pieces = d->flat ? job.pieces : d->n * job.pieces;
     if (pieces == 0)
         return;
