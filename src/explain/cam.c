@@ -5,16 +5,11 @@
 
 #include "saliscope/resample.h"
 
-static const char *const evidence[] = {"positive", "both", NULL};
+const char *const sal_cam_evidence[] = {"positive", "both", NULL};
 
 const struct sal_param sal_cam_params[] = {
-    {.name = "evidence",
-     .type = SAL_PARAM_CHOICE,
-     .fallback = 0,
-     .unit = "",
-     .choices = evidence,
-     .help = "positive keeps evidence for the class (ReLU, as in the paper); both keeps "
-             "evidence against it too, as negative values"},
+    SAL_CAM_EVIDENCE("positive keeps evidence for the class (ReLU, as in the paper); both keeps "
+             "evidence against it too, as negative values"),
     {0},
 };
 

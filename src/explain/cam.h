@@ -56,4 +56,14 @@ enum sal_status sal_cam_weigh(const struct sal_cam_view *view, double *grid,
 void sal_cam_channel(const struct sal_cam_view *view, const sal_real *values, int64_t k,
                      double *plane);
 
+/* Whether a map has negative values too: the parameter of every CAM, in its words. */
+extern const char *const sal_cam_evidence[];
+#define SAL_CAM_EVIDENCE(text)                                                         \
+    {.name = "evidence",                                                               \
+     .type = SAL_PARAM_CHOICE,                                                         \
+     .fallback = 0,                                                                    \
+     .unit = "",                                                                       \
+     .choices = sal_cam_evidence,                                                      \
+     .help = text}
+
 #endif

@@ -197,16 +197,9 @@ static enum sal_status draw(const struct sal_cam_view *view, double *grid,
 
 /* ---- the methods -------------------------------------------------------------------------- */
 
-static const char *const ends[] = {"positive", "both", NULL};
-
 static const struct sal_param params[] = {
-    {.name = "evidence",
-     .type = SAL_PARAM_CHOICE,
-     .fallback = 0,
-     .unit = "",
-     .choices = ends,
-     .help = "positive keeps the end of the direction that reaches farther; both keeps the "
-             "other end too, as negative values"},
+    SAL_CAM_EVIDENCE("positive keeps the end of the direction that reaches farther; both keeps the "
+             "other end too, as negative values"),
     {0},
 };
 

@@ -18,17 +18,11 @@
 
 enum { POSITION = 0, GAUSSIAN = 1 };
 
-static const char *const evidence[] = {"positive", "both", NULL};
 static const char *const masks[] = {"position", "gaussian", NULL};
 
 static const struct sal_param params[] = {
-    {.name = "evidence",
-     .type = SAL_PARAM_CHOICE,
-     .fallback = 0,
-     .unit = "",
-     .choices = evidence,
-     .help = "positive keeps positions that raise the score; both keeps those that lower it "
-             "too, as negative values"},
+    SAL_CAM_EVIDENCE("positive keeps positions that raise the score; both keeps those that lower it "
+             "too, as negative values"),
     {.name = "mask",
      .type = SAL_PARAM_CHOICE,
      .fallback = POSITION,

@@ -14,17 +14,11 @@ enum { BATCH = 8, CENTRES = 0, CORNERS = 1 };
 
 #define EPSILON 1e-8 /* as pytorch-grad-cam */
 
-static const char *const evidence[] = {"positive", "both", NULL};
 static const char *const masks[] = {"centres", "corners", NULL};
 
 static const struct sal_param params[] = {
-    {.name = "evidence",
-     .type = SAL_PARAM_CHOICE,
-     .fallback = 0,
-     .unit = "",
-     .choices = evidence,
-     .help = "positive keeps positive sums (ReLU, as in the paper); both keeps negative ones "
-             "too, which only a layer with negative activations has"},
+    SAL_CAM_EVIDENCE("positive keeps positive sums (ReLU, as in the paper); both keeps negative ones "
+             "too, which only a layer with negative activations has"),
     {.name = "masks",
      .type = SAL_PARAM_CHOICE,
      .fallback = CENTRES,
