@@ -133,6 +133,16 @@ static int64_t out_count(const struct sal_conv_geometry *g, int64_t n)
     return sal_blocks(g->k) * n * g->out[0] * g->out[1] * SAL_BLOCK;
 }
 
+/* Powers of two: their products are exact, so that it does not matter whether a build
+ * rounds them before it adds. */
+static float *powers(int64_t n)
+{
+    float *x = numbers(n);
+    for (int64_t i = 0; i < n; i++)
+        x[i] = ldexpf(draw(0, 1) ? 1 : -1, (int)draw(-2, 1));
+    return x;
+}
+
 static struct layer layer_of(struct sal_conv_geometry g, bool before)
 {
     int64_t cb = sal_blocks(g.c) * SAL_BLOCK;
@@ -143,7 +153,7 @@ static struct layer layer_of(struct sal_conv_geometry g, bool before)
     l.base = numbers(sal_blocks(g.k) * SAL_BLOCK);
     l.add = numbers(out_count(&g, g.n));
     if (before)
-        l.affine = (struct sal_affine){numbers(cb), numbers(cb), -0.25f, 0.75f};
+        l.affine = (struct sal_affine){powers(cb), numbers(cb), -0.25f, 0.75f};
     return l;
 }
 
