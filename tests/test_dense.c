@@ -367,9 +367,31 @@ static void backward_to_an_image_is_the_naive_transpose(void **unused)
     with_every_table(planar_backward_once);
 }
 
+static void masked_once(void)
+{
+    enum { N = 53 };
+    float *x = numbers(N), *mask = numbers(N), *to = numbers(N), *held = numbers(N);
+    struct sal_source from = {x, mask, -0.25f, 0.5f};
+    memcpy(held, to, sizeof(*to) * N);
+    sal_lanes()->add_masked(to, &from, N);
+    for (int i = 0; i < N; i++)
+        assert_true(to[i] == held[i] + (mask[i] > -0.25f && mask[i] < 0.5f ? x[i] : 0));
+    sal_lanes()->mask(to, &from, N);
+    for (int i = 0; i < N; i++)
+        assert_true(to[i] == (mask[i] > -0.25f && mask[i] < 0.5f ? x[i] : 0));
+    free(x), free(mask), free(to), free(held);
+}
+
+static void what_passes_a_clamp_is_added(void **unused)
+{
+    (void)unused;
+    with_every_table(masked_once);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(what_passes_a_clamp_is_added),
         cmocka_unit_test(forward_is_the_naive_convolution),
         cmocka_unit_test(forward_of_an_image_is_the_naive_convolution),
         cmocka_unit_test(backward_is_the_naive_transpose),
