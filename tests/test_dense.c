@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "blocks.h"
 #include "dense.h"
 #include "real.h"
 #include "saliscope/pool.h"
@@ -305,18 +306,19 @@ static void check_backward(const struct sal_conv_geometry *g, bool planar, bool 
 
 /* ---- tests ----------------------------------------------------------------------- */
 
+struct repeated {
+    void (*check)(void);
+};
+
+static void repeat(void *context)
+{
+    for (int j = 0; j < SHAPES; j++)
+        ((const struct repeated *)context)->check();
+}
+
 static void with_every_table(void (*check)(void))
 {
-    int n;
-    const struct sal_lanes *const *all = sal_lanes_all(&n);
-    for (int i = 0; i < n; i++) {
-        if (!sal_lanes_supported(all[i]))
-            continue;
-        sal_lanes_use(all[i]);
-        for (int j = 0; j < SHAPES; j++)
-            check();
-    }
-    sal_lanes_use(NULL);
+    block_each_table(repeat, &(struct repeated){check});
 }
 
 static void forward_once(void)

@@ -11,6 +11,7 @@
 
 #include <cmocka.h>
 
+#include "blocks.h"
 #include "onnx_build.h"
 #include "random.h"
 #include "saliscope/run.h"
@@ -46,22 +47,11 @@ static double error_of(const sal_real *w, int64_t k, int64_t c, bool flipped, in
     return error[0];
 }
 
-static void each_table(void (*test)(void))
-{
-    int n;
-    const struct sal_lanes *const *tables = sal_lanes_all(&n);
-    for (int i = 0; i < n; i++)
-        if (sal_lanes_supported(tables[i])) {
-            sal_lanes_use(tables[i]);
-            test();
-        }
-    sal_lanes_use(NULL);
-}
-
 static const int64_t sizes[][2] = {{16, 16}, {24, 48}, {37, 16}, {130, 33}, {256, 256}};
 
-static void ordinary(void)
+static void ordinary(void *unused)
 {
+    (void)unused;
     for (size_t i = 0; i < sizeof(sizes) / sizeof(*sizes); i++)
         for (int way = 0; way < 4; way++) {
             const int64_t k = sizes[i][0], c = sizes[i][1];
@@ -76,11 +66,12 @@ static void ordinary(void)
 static void ordinary_weights_are_far_from_the_limit(void **state)
 {
     (void)state;
-    each_table(ordinary);
+    block_each_table(ordinary, NULL);
 }
 
-static void uneven(void)
+static void uneven(void *unused)
 {
+    (void)unused;
     const sal_real much = 1000000;
     for (size_t i = 0; i < sizeof(sizes) / sizeof(*sizes); i++)
         for (int64_t odd = 0; odd < 16; odd += 5) {
@@ -101,7 +92,7 @@ static void uneven(void)
 static void an_input_channel_a_million_times_the_others_is_too_much(void **state)
 {
     (void)state;
-    each_table(uneven);
+    block_each_table(uneven, NULL);
 }
 
 static void weights_without_a_result_are_refused(void **state)

@@ -9,6 +9,7 @@
 
 #include <cmocka.h>
 
+#include "blocks.h"
 #include "linear.h"
 #include "random.h"
 #include "saliscope/pool.h"
@@ -171,18 +172,6 @@ static void check_cuts(const struct layer *layer)
     free(all);
 }
 
-static void each_table(void (*test)(void))
-{
-    int n;
-    const struct sal_lanes *const *all = sal_lanes_all(&n);
-    for (int i = 0; i < n; i++)
-        if (sal_lanes_supported(all[i])) {
-            sal_lanes_use(all[i]);
-            test();
-        }
-    sal_lanes_use(NULL);
-}
-
 static void with_layer(int64_t rows, int64_t c, int64_t k, int form,
                        void (*test)(const struct layer *layer))
 {
@@ -196,8 +185,9 @@ static int up_to(int n)
     return 1 + (int)(test_random(&state_of_random) * n);
 }
 
-static void try_sizes(void)
+static void try_sizes(void *unused)
 {
+    (void)unused;
     for (int i = 0; i < 1500; i++)
         with_layer(up_to(40), up_to(70), up_to(70), i % 32, check);
     with_layer(197, 200, 130, 2, check);
@@ -205,14 +195,16 @@ static void try_sizes(void)
     with_layer(3, 5000, 17, 1, check);
 }
 
-static void try_adjoints(void)
+static void try_adjoints(void *unused)
 {
+    (void)unused;
     for (int i = 0; i < 300; i++)
         with_layer(up_to(40), up_to(70), up_to(70), i % 32 & ~14, check_adjoint);
 }
 
-static void try_cuts(void)
+static void try_cuts(void *unused)
 {
+    (void)unused;
     for (int i = 0; i < 60; i++)
         with_layer(up_to(60), up_to(70), up_to(200), i % 32, check_cuts);
     with_layer(197, 768, 96, 15, check_cuts);
@@ -223,19 +215,19 @@ static void try_cuts(void)
 static void layers_are_what_plain_sums_say(void **state)
 {
     (void)state;
-    each_table(try_sizes);
+    block_each_table(try_sizes, NULL);
 }
 
 static void turned_weights_are_the_adjoint(void **state)
 {
     (void)state;
-    each_table(try_adjoints);
+    block_each_table(try_adjoints, NULL);
 }
 
 static void bits_depend_neither_on_threads_nor_on_further_rows(void **state)
 {
     (void)state;
-    each_table(try_cuts);
+    block_each_table(try_cuts, NULL);
 }
 
 int main(void)

@@ -8,6 +8,7 @@
 
 #include <cmocka.h>
 
+#include "blocks.h"
 #include "random.h"
 #include "turn.h"
 
@@ -59,19 +60,17 @@ static void try_one(void)
     }
 }
 
+static void try_all(void *unused)
+{
+    (void)unused;
+    for (int j = 0; j < CASES; j++)
+        try_one();
+}
+
 static void rows_become_columns(void **state)
 {
     (void)state;
-    int n;
-    const struct sal_lanes *const *all = sal_lanes_all(&n);
-    for (int i = 0; i < n; i++) {
-        if (!sal_lanes_supported(all[i]))
-            continue;
-        sal_lanes_use(all[i]);
-        for (int j = 0; j < CASES; j++)
-            try_one();
-    }
-    sal_lanes_use(NULL);
+    block_each_table(try_all, NULL);
 }
 
 int main(void)

@@ -9,6 +9,7 @@
 
 #include <cmocka.h>
 
+#include "blocks.h"
 #include "random.h"
 #include "real.h"
 #include "winograd.h"
@@ -214,20 +215,9 @@ static bool dear(const struct sal_winograd *g)
     return (double)(g->in.n * g->in.c * g->k * g->out_h) * (double)g->out_w > 1e5;
 }
 
-static void each_table(void (*test)(void))
+static void random_shapes(void *unused)
 {
-    int n;
-    const struct sal_lanes *const *tables = sal_lanes_all(&n);
-    for (int i = 0; i < n; i++)
-        if (sal_lanes_supported(tables[i])) {
-            sal_lanes_use(tables[i]);
-            test();
-        }
-    sal_lanes_use(NULL);
-}
-
-static void random_shapes(void)
-{
+    (void)unused;
     worst = 0;
     for (int i = 0; i < 2000;) {
         struct sal_winograd g = shape();
@@ -248,7 +238,7 @@ static void random_shapes(void)
 static void test_shapes(void **state)
 {
     (void)state;
-    each_table(random_shapes);
+    block_each_table(random_shapes, NULL);
 }
 
 /* Image i of a trial as a trial of its own. */
@@ -291,8 +281,9 @@ static void expect_image(const struct trial *t, int64_t i, const sal_real *all)
     free(one.add);
 }
 
-static void same_bits(void)
+static void same_bits(void *unused)
 {
+    (void)unused;
     /* Maps of every kind of cut: chunks per thread, one shared chunk, several. */
     static const int64_t sizes[][5] = {{3, 64, 30, 33, 64},   {2, 32, 56, 56, 32},
                                        {3, 128, 14, 14, 128}, {2, 256, 7, 7, 80},
@@ -323,7 +314,7 @@ static void same_bits(void)
 static void test_same_bits(void **state)
 {
     (void)state;
-    each_table(same_bits);
+    block_each_table(same_bits, NULL);
 }
 
 int main(void)

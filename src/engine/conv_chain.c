@@ -1,7 +1,5 @@
 #include "conv_chain.h"
 
-#include <string.h>
-
 #include "kernel.h"
 #include "real.h"
 
@@ -10,11 +8,6 @@
 static const struct sal_node *node_at(const struct sal_lowering *l, int i)
 {
     return &l->from->nodes[i];
-}
-
-static bool is(const struct sal_lowering *l, int i, const char *name)
-{
-    return i >= 0 && strcmp(node_at(l, i)->op->name, name) == 0;
 }
 
 static bool all_constant(const struct sal_lowering *l, const struct sal_node *node)
@@ -27,7 +20,7 @@ static bool all_constant(const struct sal_lowering *l, const struct sal_node *no
 
 static bool is_norm(const struct sal_lowering *l, int i)
 {
-    return is(l, i, "BatchNormalization") && all_constant(l, node_at(l, i)) &&
+    return sal_lower_is(l, i, "BatchNormalization") && all_constant(l, node_at(l, i)) &&
            sal_lower_blockable(l, node_at(l, i)->in[0]);
 }
 
@@ -61,7 +54,7 @@ static void take_norm(const struct sal_lowering *l, struct sal_conv_chain *chain
 static void take_sum(const struct sal_lowering *l, struct sal_conv_chain *chain)
 {
     int next = sal_lower_next(l, last_of(chain)), made = made_by(l, chain);
-    if (!is(l, next, "Add") || sal_conv_is_depthwise(&chain->g))
+    if (!sal_lower_is(l, next, "Add") || sal_conv_is_depthwise(&chain->g))
         return;
     const struct sal_node *node = node_at(l, next);
     const struct sal_shape *out = &sal_lower_tensor(l, node->out[0])->shape;
@@ -105,7 +98,7 @@ static void take_map(const struct sal_lowering *l, struct sal_conv_chain *chain)
     } maps[] = {{"Sigmoid", sal_lanes()->sigmoid}, {"HardSwish", sal_lanes()->hard_swish}};
     int next = sal_lower_next(l, last_of(chain));
     for (size_t i = 0; i < sizeof(maps) / sizeof(*maps) && !chain->after; i++)
-        if (is(l, next, maps[i].name)) {
+        if (sal_lower_is(l, next, maps[i].name)) {
             chain->after = maps[i].map;
             take(chain, next);
         }
@@ -145,7 +138,7 @@ bool sal_conv_chain_find(const struct sal_lowering *l, int head, struct sal_conv
 {
     *chain = (struct sal_conv_chain){.before = -1, .norm = -1, .added = -1};
     chain->conv = take_before(l, head, chain);
-    if (!is(l, chain->conv, "Conv"))
+    if (!sal_lower_is(l, chain->conv, "Conv"))
         return false;
     const struct sal_node *conv = node_at(l, chain->conv);
     if (!sal_lower_blockable(l, conv->in[0]) || !all_constant(l, conv) ||

@@ -27,6 +27,11 @@ enum sal_status sal_lower_no_memory(struct sal_lowering *l)
 
 /* ---- looking ----------------------------------------------------------------------- */
 
+bool sal_lower_is(const struct sal_lowering *l, int i, const char *name)
+{
+    return i >= 0 && strcmp(l->from->nodes[i].op->name, name) == 0;
+}
+
 int sal_lower_next(const struct sal_lowering *l, int i)
 {
     const struct sal_node *node = &l->from->nodes[i];
@@ -34,7 +39,7 @@ int sal_lower_next(const struct sal_lowering *l, int i)
     if (out < 0 || l->uses[out] != 1 || l->options->kept[out])
         return -1;
     int next = l->user[out], chain = l->owner[i] < 0 ? i : l->owner[i];
-    return l->owner[next] < 0 || l->owner[next] == chain ? next : -1;
+    return sal_lower_is_free(l, next, chain) ? next : -1;
 }
 
 const struct sal_tensor *sal_lower_constant(const struct sal_lowering *l, int v)
@@ -79,6 +84,16 @@ int sal_lower_value(struct sal_lowering *l, const char *name, const struct sal_s
         .live = true,
     };
     return to->n_values++;
+}
+
+enum sal_status sal_lower_data(struct sal_lowering *l, const char *name,
+                               const struct sal_shape *shape, const sal_real *data, int *id)
+{
+    *id = sal_lower_value(l, name, shape);
+    if (*id < 0)
+        return sal_lower_no_memory(l);
+    l->to->values[*id].tensor.real = (sal_real *)(uintptr_t)data;
+    return SAL_OK;
 }
 
 static struct sal_node *new_node(struct sal_lowering *l)

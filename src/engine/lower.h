@@ -62,6 +62,15 @@ enum sal_status sal_lower_no_memory(struct sal_lowering *l);
  * chain has it; -1. */
 int sal_lower_next(const struct sal_lowering *l, int i);
 
+/* Whether node i (-1: none) is an operator of that name. */
+bool sal_lower_is(const struct sal_lowering *l, int i, const char *name);
+
+/* Whether node i may go into a chain: no other has it. */
+static inline bool sal_lower_is_free(const struct sal_lowering *l, int i, int chain)
+{
+    return l->owner[i] < 0 || l->owner[i] == chain;
+}
+
 /* Value v of from. */
 static inline const struct sal_tensor *sal_lower_tensor(const struct sal_lowering *l, int v)
 {
@@ -92,6 +101,10 @@ static inline bool sal_lower_is_blocked(const struct sal_lowering *l, int v)
 
 /* A new value of the lowered graph, -1 where there is no memory. */
 int sal_lower_value(struct sal_lowering *l, const char *name, const struct sal_shape *shape);
+
+/* A new constant of the lowered graph, which nobody writes; data lies as long as it does. */
+enum sal_status sal_lower_data(struct sal_lowering *l, const char *name,
+                               const struct sal_shape *shape, const sal_real *data, int *id);
 
 /* Emits a node. name is for messages. in and out are ids of the lowered graph. */
 enum sal_status sal_lower_emit(struct sal_lowering *l, const struct sal_op *op,

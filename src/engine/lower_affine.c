@@ -29,13 +29,8 @@ static enum sal_status vectors(struct sal_lowering *l, const struct sal_node *no
     if (!data)
         return sal_lower_no_memory(l);
     sal_batch_norm_affine(node, in, data, data + n);
-    for (int i = 0; i < 2; i++) {
-        id[i] = sal_lower_value(l, node->name, &shape);
-        if (id[i] < 0)
-            return sal_lower_no_memory(l);
-        l->to->values[id[i]].tensor.real = data + i * n;
-    }
-    return SAL_OK;
+    enum sal_status status = sal_lower_data(l, node->name, &shape, data, &id[0]);
+    return status ? status : sal_lower_data(l, node->name, &shape, data + n, &id[1]);
 }
 
 static enum sal_status lower_affine(struct sal_lowering *l, int head, int i, bool *taken)

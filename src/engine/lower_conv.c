@@ -44,16 +44,6 @@ static enum sal_status emit_dense(struct sal_lowering *l, const struct sal_conv_
 
 /* ---- depthwise ------------------------------------------------------------------------ */
 
-static enum sal_status constant(struct sal_lowering *l, const char *name,
-                                const struct sal_shape *shape, const sal_real *data, int *id)
-{
-    *id = sal_lower_value(l, name, shape);
-    if (*id < 0)
-        return sal_lower_no_memory(l);
-    l->to->values[*id].tensor.real = (sal_real *)(uintptr_t)data; /* nobody writes it */
-    return SAL_OK;
-}
-
 static enum sal_status depthwise_weights(struct sal_lowering *l,
                                          const struct sal_conv_chain *chain, int *weights,
                                          int *base)
@@ -71,8 +61,8 @@ static enum sal_status depthwise_weights(struct sal_lowering *l,
     sal_stored_let_go(source);
     struct sal_shape w = {.rank = 4, .dim = {blocks, g->kernel[0], g->kernel[1], SAL_BLOCK}};
     struct sal_shape b = {.rank = 1, .dim = {blocks * SAL_BLOCK}};
-    status = constant(l, node->name, &w, packed, weights);
-    return status ? status : constant(l, node->name, &b, sum, base);
+    status = sal_lower_data(l, node->name, &w, packed, weights);
+    return status ? status : sal_lower_data(l, node->name, &b, sum, base);
 }
 
 static enum sal_status emit_depthwise(struct sal_lowering *l,

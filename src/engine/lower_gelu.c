@@ -12,17 +12,6 @@ struct search {
     int chain;
 };
 
-static bool is(const struct search *s, int i, const char *name)
-{
-    return strcmp(s->l->from->nodes[i].op->name, name) == 0;
-}
-
-/* Node i is free to go into this chain. */
-static bool is_free(const struct search *s, int i)
-{
-    return s->l->owner[i] < 0 || s->l->owner[i] == s->chain;
-}
-
 static bool is_number(const struct search *s, int v, double number)
 {
     const struct sal_tensor *t = sal_lower_constant(s->l, v);
@@ -36,7 +25,7 @@ static bool is_by_number(const struct search *s, int i, const char *name, int v,
                          double number)
 {
     const struct sal_node *node = &s->l->from->nodes[i];
-    if (!is(s, i, name) || node->n_in != 2)
+    if (!sal_lower_is(s->l, i, name) || node->n_in != 2)
         return false;
     return (node->in[0] == v && is_number(s, node->in[1], number)) ||
            (strcmp(name, "Div") != 0 && node->in[1] == v &&
@@ -53,7 +42,8 @@ static int take(struct search *s, int i)
 /* The one user of a value that nobody keeps; -1. */
 static int only_user(const struct search *s, int v)
 {
-    if (v < 0 || s->l->uses[v] != 1 || s->l->options->kept[v] || !is_free(s, s->l->user[v]))
+    if (v < 0 || s->l->uses[v] != 1 || s->l->options->kept[v] ||
+        !sal_lower_is_free(s->l, s->l->user[v], s->chain))
         return -1;
     return s->l->user[v];
 }
@@ -61,7 +51,7 @@ static int only_user(const struct search *s, int v)
 static bool is_product(const struct search *s, int i, int a, int b)
 {
     const struct sal_node *node = &s->l->from->nodes[i];
-    return is(s, i, "Mul") && node->n_in == 2 &&
+    return sal_lower_is(s->l, i, "Mul") && node->n_in == 2 &&
            ((node->in[0] == a && node->in[1] == b) ||
             (node->in[0] == b && node->in[1] == a));
 }
@@ -88,7 +78,7 @@ bool sal_lower_gelu_at(const struct sal_lowering *l, int first, int chain,
 {
     struct search s = {l, gelu, chain};
     const struct sal_node *node = &l->from->nodes[first];
-    if (node->n_in != 2 || node->out[0] < 0 || !is_free(&s, first))
+    if (node->n_in != 2 || node->out[0] < 0 || !sal_lower_is_free(l, first, chain))
         return false;
     int x = sal_lower_constant(l, node->in[0]) ? node->in[1] : node->in[0];
     *gelu = (struct sal_gelu_nodes){.x = x, .y = -1};
@@ -96,7 +86,7 @@ bool sal_lower_gelu_at(const struct sal_lowering *l, int first, int chain,
         !is_by_number(&s, first, "Mul", x, sqrt(0.5)))
         return false;
     int next = only_user(&s, take(&s, first));
-    if (next < 0 || !is(&s, next, "Erf"))
+    if (next < 0 || !sal_lower_is(l, next, "Erf"))
         return false;
     int erf = take(&s, next);
     next = only_user(&s, erf);

@@ -1,8 +1,6 @@
 /* MatMul or Gemm with constant weights, and behind it a bias, and a sum or a gelu, as one
  * inner linear layer. Where it is turned to channels first, a scale per channel goes into
  * the weights, and the sum is left to the turning. */
-#include <string.h>
-
 #include "inner_linear.h"
 #include "inner_rows.h"
 #include "kernel.h"
@@ -20,11 +18,6 @@ struct chain {
     bool turned;
     int64_t c, k;
 };
-
-static bool is(const struct sal_lowering *l, int node, const char *name)
-{
-    return node >= 0 && strcmp(l->from->nodes[node].op->name, name) == 0;
-}
 
 /* One number per output. */
 static bool is_bias(const struct sal_lowering *l, int v, int64_t k)
@@ -49,8 +42,8 @@ static bool has_rows(const struct sal_lowering *l, const struct sal_shape *x)
 static bool take_product(const struct sal_lowering *l, int i, struct chain *chain)
 {
     const struct sal_node *node = &l->from->nodes[i];
-    bool gemm = is(l, i, "Gemm");
-    if ((!gemm && !is(l, i, "MatMul")) || node->out[0] < 0)
+    bool gemm = sal_lower_is(l, i, "Gemm");
+    if ((!gemm && !sal_lower_is(l, i, "MatMul")) || node->out[0] < 0)
         return false;
     if (gemm && !sal_gemm_is_plain(node, &chain->turned))
         return false;
@@ -83,7 +76,7 @@ static bool same_shape(const struct sal_lowering *l, int a, int b)
 static void take_bias(const struct sal_lowering *l, struct chain *chain)
 {
     int next = sal_lower_next(l, chain->last), made = l->from->nodes[chain->last].out[0];
-    if (chain->base >= 0 || !is(l, next, "Add"))
+    if (chain->base >= 0 || !sal_lower_is(l, next, "Add"))
         return;
     int other = other_input(l, next, made);
     if (!is_bias(l, other, chain->k) || !same_shape(l, made, l->from->nodes[next].out[0]))
@@ -95,7 +88,7 @@ static void take_bias(const struct sal_lowering *l, struct chain *chain)
 static void take_sum(const struct sal_lowering *l, struct chain *chain)
 {
     int next = sal_lower_next(l, chain->last), made = l->from->nodes[chain->last].out[0];
-    if (!is(l, next, "Add"))
+    if (!sal_lower_is(l, next, "Add"))
         return;
     int other = other_input(l, next, made), out = l->from->nodes[next].out[0];
     const struct sal_tensor *t = sal_lower_tensor(l, other);
@@ -123,7 +116,7 @@ static void take_turn(const struct sal_lowering *l, struct chain *chain)
     chain->turn = chain->last = next;
     int made = l->from->nodes[next].out[0];
     next = sal_lower_next(l, next);
-    if (!is(l, next, "Mul") || !is_scale(l, other_input(l, next, made), chain->k) ||
+    if (!sal_lower_is(l, next, "Mul") || !is_scale(l, other_input(l, next, made), chain->k) ||
         !same_shape(l, made, l->from->nodes[next].out[0]))
         return;
     chain->scale = other_input(l, next, made);

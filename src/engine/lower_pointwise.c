@@ -52,17 +52,15 @@ static bool takes(const struct sal_lowering *l, const struct sal_node *node)
     return any;
 }
 
-static int per_channel(struct sal_lowering *l, int v, int64_t channels)
+static enum sal_status per_channel(struct sal_lowering *l, int v, int64_t channels, int *id)
 {
     struct sal_blocked one = {1, channels, 1, 1};
     struct sal_shape shape = sal_blocked_shape(&one);
-    int id = sal_lower_value(l, l->from->values[v].name, &shape);
     sal_real *data = sal_new(&l->to->arena, sal_real, sal_shape_count(&shape));
-    if (id < 0 || !data)
-        return -1;
+    if (!data)
+        return sal_lower_no_memory(l);
     memcpy(data, sal_lower_reals(l, v), sizeof(*data) * (size_t)channels);
-    l->to->values[id].tensor.real = data;
-    return id;
+    return sal_lower_data(l, l->from->values[v].name, &shape, data, id);
 }
 
 static enum sal_status take_input(struct sal_lowering *l, int v, int64_t channels, int *id)
@@ -70,10 +68,8 @@ static enum sal_status take_input(struct sal_lowering *l, int v, int64_t channel
     *id = v;
     if (v < 0 || is_scalar(l, v))
         return SAL_OK;
-    if (!is_per_channel(l, v, channels))
-        return sal_lower_blocked(l, v, id);
-    *id = per_channel(l, v, channels);
-    return *id < 0 ? sal_lower_no_memory(l) : SAL_OK;
+    return is_per_channel(l, v, channels) ? per_channel(l, v, channels, id)
+                                          : sal_lower_blocked(l, v, id);
 }
 
 static enum sal_status lower_pointwise(struct sal_lowering *l, int head, int i, bool *taken)

@@ -1,17 +1,5 @@
 /* x * sigmoid(x), in two nodes as exporters write it, as one Swish. */
-#include <string.h>
-
 #include "lower.h"
-
-static bool is_free(const struct sal_lowering *l, int i, int chain)
-{
-    return l->owner[i] < 0 || l->owner[i] == chain;
-}
-
-static bool is(const struct sal_lowering *l, int i, const char *name)
-{
-    return i >= 0 && strcmp(l->from->nodes[i].op->name, name) == 0;
-}
 
 bool sal_lower_swish_of(const struct sal_lowering *l, int x, int chain, int *sigmoid,
                         int *product)
@@ -19,12 +7,12 @@ bool sal_lower_swish_of(const struct sal_lowering *l, int x, int chain, int *sig
     if (x < 0 || l->uses[x] != 2 || l->options->kept[x])
         return false;
     *product = l->user[x]; /* the later of both */
-    if (!is(l, *product, "Mul") || !is_free(l, *product, chain))
+    if (!sal_lower_is(l, *product, "Mul") || !sal_lower_is_free(l, *product, chain))
         return false;
     const int *in = l->from->nodes[*product].in;
     int gate = in[0] == x ? in[1] : in[0];
     *sigmoid = gate < 0 ? -1 : l->from->values[gate].producer;
-    return gate != x && is(l, *sigmoid, "Sigmoid") && is_free(l, *sigmoid, chain) &&
+    return gate != x && sal_lower_is(l, *sigmoid, "Sigmoid") && sal_lower_is_free(l, *sigmoid, chain) &&
            l->from->nodes[*sigmoid].in[0] == x && l->uses[gate] == 1 &&
            !l->options->kept[gate];
 }
@@ -32,7 +20,7 @@ bool sal_lower_swish_of(const struct sal_lowering *l, int x, int chain, int *sig
 static enum sal_status lower_swish(struct sal_lowering *l, int head, int i, bool *taken)
 {
     int nodes[2];
-    if (!is(l, head, "Sigmoid") ||
+    if (!sal_lower_is(l, head, "Sigmoid") ||
         !sal_lower_swish_of(l, l->from->nodes[head].in[0], head, &nodes[0], &nodes[1]) ||
         nodes[0] != head)
         return SAL_OK;

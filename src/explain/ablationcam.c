@@ -21,8 +21,8 @@ enum { SIZE = 0, SCORE = 1 };
 static const char *const divisors[] = {"size", "score", NULL};
 
 static const struct sal_param params[] = {
-    SAL_CAM_EVIDENCE("positive keeps evidence for the class (ReLU, as in the paper); both keeps "
-             "evidence against it too, as negative values"),
+    SAL_CAM_EVIDENCE("positive keeps evidence for the class (ReLU, as in the paper); both "
+                     "keeps evidence against it too, as negative values"),
     {.name = "divisor",
      .type = SAL_PARAM_CHOICE,
      .fallback = SIZE,

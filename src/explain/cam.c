@@ -8,8 +8,8 @@
 const char *const sal_cam_evidence[] = {"positive", "both", NULL};
 
 const struct sal_param sal_cam_params[] = {
-    SAL_CAM_EVIDENCE("positive keeps evidence for the class (ReLU, as in the paper); both keeps "
-             "evidence against it too, as negative values"),
+    SAL_CAM_EVIDENCE("positive keeps evidence for the class (ReLU, as in the paper); both "
+                     "keeps evidence against it too, as negative values"),
     {0},
 };
 

@@ -198,8 +198,8 @@ static enum sal_status draw(const struct sal_cam_view *view, double *grid,
 /* ---- the methods -------------------------------------------------------------------------- */
 
 static const struct sal_param params[] = {
-    SAL_CAM_EVIDENCE("positive keeps the end of the direction that reaches farther; both keeps the "
-             "other end too, as negative values"),
+    SAL_CAM_EVIDENCE("positive keeps the end of the direction that reaches farther; both "
+                     "keeps the other end too, as negative values"),
     {0},
 };
 

@@ -21,8 +21,8 @@ enum { POSITION = 0, GAUSSIAN = 1 };
 static const char *const masks[] = {"position", "gaussian", NULL};
 
 static const struct sal_param params[] = {
-    SAL_CAM_EVIDENCE("positive keeps positions that raise the score; both keeps those that lower it "
-             "too, as negative values"),
+    SAL_CAM_EVIDENCE("positive keeps positions that raise the score; both keeps those that "
+                     "lower it too, as negative values"),
     {.name = "mask",
      .type = SAL_PARAM_CHOICE,
      .fallback = POSITION,

@@ -17,8 +17,8 @@ enum { BATCH = 8, CENTRES = 0, CORNERS = 1 };
 static const char *const masks[] = {"centres", "corners", NULL};
 
 static const struct sal_param params[] = {
-    SAL_CAM_EVIDENCE("positive keeps positive sums (ReLU, as in the paper); both keeps negative ones "
-             "too, which only a layer with negative activations has"),
+    SAL_CAM_EVIDENCE("positive keeps positive sums (ReLU, as in the paper); both keeps "
+                     "negative ones too, which only a layer with negative activations has"),
     {.name = "masks",
      .type = SAL_PARAM_CHOICE,
      .fallback = CENTRES,
