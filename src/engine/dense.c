@@ -1,4 +1,4 @@
-#include "dense.h"
+#include "dense_strip.h"
 
 #include <string.h>
 
@@ -31,10 +31,6 @@ struct piece {
     sal_real *row;   /* behind the window: results on their way through `before` */
 };
 
-static bool is_image(const struct sal_dense *d)
-{
-    return d->planar && !d->back;
-}
 
 /* ---- the window ---------------------------------------------------------------- */
 
@@ -85,7 +81,7 @@ static void gather_row(const struct job *job, int64_t p, const struct sal_source
 {
     const struct sal_dense *d = job->d;
     size_t unit = (size_t)d->unit;
-    int64_t step = d->step[1], pixel = is_image(d) ? 1 : SAL_BLOCK;
+    int64_t step = d->step[1], pixel = sal_dense_is_image(d) ? 1 : SAL_BLOCK;
     for (int64_t r = 0; r < step; r++, to += d->parity * (int64_t)unit) {
         int64_t first = d->low[1] + r; /* columns first + i * step */
         int64_t lo = first < 0 ? sal_least((-first + step - 1) / step, d->parity) : 0;
@@ -122,8 +118,8 @@ static void gather(const struct piece *piece, sal_real *window)
 {
     const struct sal_dense *d = piece->job->d;
     const struct sal_source *source = piece->job->source;
-    int64_t pixel = is_image(d) ? 1 : SAL_BLOCK;
-    int64_t planes = is_image(d) ? d->c : sal_blocks(d->c);
+    int64_t pixel = sal_dense_is_image(d) ? 1 : SAL_BLOCK;
+    int64_t planes = sal_dense_is_image(d) ? d->c : sal_blocks(d->c);
     int64_t first = piece->i0 * d->step[0] + d->low[0];
     int64_t rows = (piece->i1 - piece->i0 - 1) * d->step[0] + d->high[0] - d->low[0] + 1;
     for (int64_t p = 0; p < planes; p++)
@@ -136,7 +132,7 @@ static void gather(const struct piece *piece, sal_real *window)
                 memset(to, 0, sizeof(*to) * (size_t)d->row);
                 continue;
             }
-            int64_t plane = is_image(d) ? piece->image * d->c + p : p * d->n + piece->image;
+            int64_t plane = sal_dense_is_image(d) ? piece->image * d->c + p : p * d->n + piece->image;
             ptrdiff_t at = (ptrdiff_t)((plane * d->h + y) * d->w * pixel);
             struct sal_source row = *source;
             row.x += at;
@@ -147,88 +143,36 @@ static void gather(const struct piece *piece, sal_real *window)
 
 /* ---- strips -------------------------------------------------------------------- */
 
-/* What all tiles of a strip of a class share. */
-struct strip {
-    struct sal_tile tile;
-    int width, pixels; /* blocks and pixels of a tile, the latter at most */
-    int unit;          /* of sal_dense */
-    const sal_real *soon, *soon_end;
-    void (*run)(const struct sal_tile *tile, int rows, int pixels, int width);
-};
-
-static void run_tile(struct strip *s, int rows, int pixels)
-{
-    s->tile.soon = s->soon < s->soon_end ? s->soon : NULL;
-    s->soon += s->tile.blocks * s->tile.n_taps * SAL_BLOCK * s->unit;
-    s->run(&s->tile, rows, pixels, s->width);
-}
-
-/* `pixels` in a row, in tiles of about the same size. */
-static void run_row(struct strip *s, int64_t pixels, int rows)
-{
-    int64_t most = s->pixels / rows, tiles = (pixels + most - 1) / most;
-    for (int64_t i = 0; i < tiles; i++) {
-        int64_t n = pixels / tiles + (i < pixels % tiles);
-        run_tile(s, rows, (int)n);
-        s->tile.in += n * s->unit;
-        s->tile.out += n * s->tile.out_pixel;
-        if (s->tile.add)
-            s->tile.add += n * s->tile.out_pixel;
-    }
-}
-
 /* The activation of a row that has just been written, its pixels side by side. */
-static void finish_row(const struct job *job, const struct strip *s, sal_real *row,
+static void finish_row(const struct job *job, const struct sal_strip *s, sal_real *row,
                        int64_t pixels)
 {
-    for (int b = 0; b < s->width && job->target->after; b++)
-        job->target->after(row + b * s->tile.out_block, row + b * s->tile.out_block,
-                           pixels * SAL_BLOCK);
+    sal_strip_finish(s, job->target->after, row, pixels);
 }
 
 /* Everything but the places of its pixels. */
-static struct strip strip_of(const struct piece *piece, const struct sal_dense_class *class,
-                             int index)
+static struct sal_strip strip_of(const struct piece *piece, const struct sal_dense_class *class,
+                                 int index)
 {
     const struct job *job = piece->job;
-    const struct sal_dense *d = job->d;
-    const struct sal_dense_strip *strip = &d->strips[index];
-    const struct sal_target *target = job->target;
-    const struct sal_lanes *lanes = job->lanes;
-    struct strip s = {.width = strip->width, .pixels = lanes->pixels, .unit = d->unit};
-    s.run = is_image(d) ? lanes->planar : d->bf16 ? lanes->tile_bf16 : lanes->tile;
-    s.tile = (struct sal_tile){
-        .taps = class->offsets,
-        .n_taps = class->n_taps * (int)(is_image(d) ? d->c : 1),
-        .blocks = (int)(strip->to - strip->from),
-        .lanes = d->unit,
-        .in_block = piece->plane,
-        .w = job->packed + class->weights[index],
-        .base = target->base ? target->base + strip->block * SAL_BLOCK : NULL,
-        .low = target->low,
-        .high = target->high,
-    };
-    if (!is_image(d) && strip->to == sal_blocks(d->c)) {
-        int rest = (int)(d->c - (strip->to - 1) * SAL_BLOCK);
-        s.tile.lanes = d->bf16 ? (rest + 1) / 2 : rest;
-    }
-    if (index + 1 < piece->strip1) {
-        s.soon = job->packed + class->weights[index + 1];
-        s.soon_end = s.soon + (class->weights[index + 1] - class->weights[index]);
-    }
+    struct sal_strip s = sal_strip_of(job->d, class, index, job->packed, job->target);
+    s.tile.taps = class->offsets;
+    s.tile.in_block = piece->plane;
+    if (index + 1 >= piece->strip1)
+        s.soon = s.soon_end = NULL;
     return s;
 }
 
 /* ---- rows of windows ------------------------------------------------------------- */
 
-static void aim(struct strip *s, const struct piece *piece,
+static void aim(struct sal_strip *s, const struct piece *piece,
                 const struct sal_dense_class *class, int index, int64_t i)
 {
     const struct sal_dense *d = piece->job->d;
     const struct sal_target *target = piece->job->target;
     const struct sal_dense_strip *strip = &d->strips[index];
     s->tile.in = piece->window + (i - piece->i0) * d->step[0] * d->row +
-                 (is_image(d) ? 0 : strip->from * piece->plane);
+                 (sal_dense_is_image(d) ? 0 : strip->from * piece->plane);
     int64_t y = class->y + i * d->spread[0];
     int64_t row = (strip->block * d->n + piece->image) * d->out_h + y;
     ptrdiff_t at = (ptrdiff_t)(row * d->out_w + class->x) * SAL_BLOCK;
@@ -255,7 +199,7 @@ static void pull_back(const struct job *job, const struct sal_dense_strip *strip
 }
 
 /* One row of a strip with something before it, through a row of scratch. */
-static void run_row_through(const struct piece *piece, struct strip *s, int index,
+static void run_row_through(const struct piece *piece, struct sal_strip *s, int index,
                             int64_t columns)
 {
     const struct job *job = piece->job;
@@ -264,7 +208,7 @@ static void run_row_through(const struct piece *piece, struct strip *s, int inde
     s->tile.out = piece->row;
     s->tile.out_pixel = SAL_BLOCK;
     s->tile.out_block = (ptrdiff_t)(columns * SAL_BLOCK);
-    run_row(s, columns, 1);
+    sal_strip_row(s, columns, 1);
     pull_back(job, &job->d->strips[index], piece->row, s->tile.out_block, at, out_block,
               out_pixel, columns);
     s->tile.out_pixel = out_pixel;
@@ -280,7 +224,7 @@ static void run_strip(const struct piece *piece, const struct sal_dense_class *c
                       int index)
 {
     const struct sal_dense *d = piece->job->d;
-    struct strip s = strip_of(piece, class, index);
+    struct sal_strip s = strip_of(piece, class, index);
     s.tile.in_row = d->step[0] * d->row;
     s.tile.out_pixel = (ptrdiff_t)(d->spread[1] * SAL_BLOCK);
     s.tile.out_row = (ptrdiff_t)(d->spread[0] * d->out_w * SAL_BLOCK);
@@ -294,7 +238,7 @@ static void run_strip(const struct piece *piece, const struct sal_dense_class *c
         if (goes_through(piece->job))
             run_row_through(piece, &s, index, class->columns);
         else
-            run_row(&s, class->columns, rows);
+            sal_strip_row(&s, class->columns, rows);
         finish_row(piece->job, &s, target_row, rows * class->columns);
         i += rows;
     }
@@ -351,12 +295,12 @@ static void run_squares(const struct piece *piece, sal_real *row)
     const struct sal_dense *d = piece->job->d;
     for (int64_t i = piece->i0; i < piece->i1; i++) {
         for (int j = 0; j < d->n_strips; j++) {
-            struct strip s = strip_of(piece, d->classes, j);
+            struct sal_strip s = strip_of(piece, d->classes, j);
             s.tile.in = piece->window + (i - piece->i0) * d->row;
             s.tile.out_pixel = SAL_BLOCK;
             s.tile.out_block = (ptrdiff_t)(d->out_w * SAL_BLOCK);
             s.tile.out = row + d->strips[j].block * s.tile.out_block;
-            run_row(&s, d->out_w, 1);
+            sal_strip_row(&s, d->out_w, 1);
         }
         spread_squares(piece, i, row);
     }
@@ -425,7 +369,7 @@ static void flat_item(void *context, int item, int worker)
         piece.plane = d->plane;
     }
     for (int i = piece.strip0; i < piece.strip1; i++) {
-        struct strip s = strip_of(&piece, d->classes, i);
+        struct sal_strip s = strip_of(&piece, d->classes, i);
         ptrdiff_t at = (ptrdiff_t)((d->strips[i].block * pixels + p0) * SAL_BLOCK);
         s.tile.in = piece.window + d->strips[i].from * piece.plane;
         s.tile.out_pixel = SAL_BLOCK;
@@ -435,7 +379,7 @@ static void flat_item(void *context, int item, int worker)
         if (goes_through(job))
             run_row_through(&piece, &s, i, p1 - p0);
         else
-            run_row(&s, p1 - p0, 1);
+            sal_strip_row(&s, p1 - p0, 1);
         finish_row(job, &s, target->y + at, p1 - p0);
     }
 }
@@ -495,7 +439,7 @@ void sal_dense_run(const struct sal_dense *d, const struct sal_source *source,
 
 size_t sal_dense_scratch(const struct sal_dense *d, bool before)
 {
-    size_t planes = (size_t)(is_image(d) ? d->c : sal_blocks(d->c));
+    size_t planes = (size_t)(sal_dense_is_image(d) ? d->c : sal_blocks(d->c));
     size_t window = planes * (size_t)d->plane, row = 0;
     if (d->flat && !d->back && !before && !d->bf16)
         return 0;
