@@ -205,7 +205,7 @@ $(filter $B/tests/test_gradient% $B/tests/test_attention $B/tests/test_einsum,$(
     $(call obj,$(wildcard tests/twin/*.c tests/gradient/*.c))
 
 # Where a model's time goes.
-$B/tests/bench/nodes: $B/tests/bench/nodes.o $B/libsaliscope.a
+$(addprefix $B/tests/bench/,nodes regions): %: %.o $B/libsaliscope.a
 	$(CC) $(ALL_LDFLAGS) -o $@ $^ $(PKG_LIBS)
 
 # Refusals are told in the same words as gradient cases.

@@ -3,6 +3,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+enum { ALL = -1, NOWHERE = -2 }; /* instead of where the cut is */
+
 struct cut {
     const struct sal_graph *whole;
     struct sal_graph *part;
@@ -64,7 +66,8 @@ static bool is_input(const struct cut *cut, int at, int v)
 static void list_inputs(struct cut *cut, int at)
 {
     struct sal_graph *part = cut->part;
-    part->inputs[part->n_inputs++] = at;
+    if (at >= 0)
+        part->inputs[part->n_inputs++] = at;
     for (int v = 0; v < cut->whole->n_values; v++)
         if (is_input(cut, at, v))
             part->inputs[part->n_inputs++] = v;
@@ -97,7 +100,7 @@ static void fill(struct cut *cut, int at, const int *to, int n_to)
         value->producer = -1;
     }
     take_nodes(cut);
-    if (at >= 0) {
+    if (at != ALL) {
         list_inputs(cut, at);
     } else {
         part->n_inputs = whole->n_inputs;
@@ -125,6 +128,17 @@ static bool make_room(struct cut *cut, int n_to)
            cut->needed && cut->stays;
 }
 
+static enum sal_status close_cut(struct cut *cut, bool room, struct sal_error *err)
+{
+    free(cut->follows);
+    free(cut->needed);
+    free(cut->stays);
+    if (room)
+        return SAL_OK;
+    sal_graph_release(cut->part);
+    return sal_fail(err, SAL_LIMIT, "no memory for a part of the model");
+}
+
 enum sal_status sal_graph_cut(struct sal_graph *part, const struct sal_graph *whole, int at,
                               const int *to, int n_to, struct sal_error *err)
 {
@@ -136,13 +150,26 @@ enum sal_status sal_graph_cut(struct sal_graph *part, const struct sal_graph *wh
         mark_needed(&cut, at, to, n_to);
         fill(&cut, at, to, n_to);
     }
-    free(cut.follows);
-    free(cut.needed);
-    free(cut.stays);
+    return close_cut(&cut, room, err);
+}
+
+enum sal_status sal_graph_part(struct sal_graph *part, const struct sal_graph *whole,
+                               const bool *stays, const int *to, int n_to,
+                               struct sal_error *err)
+{
+    struct cut cut = {.whole = whole, .part = part};
+    *part = (struct sal_graph){0};
+    bool room = make_room(&cut, n_to);
+    for (int i = 0; room && i < whole->n_nodes; i++) {
+        cut.stays[i] = stays[i];
+        if (!stays[i])
+            continue;
+        set(whole->nodes[i].in, whole->nodes[i].n_in, cut.needed);
+        set(whole->nodes[i].out, whole->nodes[i].n_out, cut.follows);
+    }
     if (room)
-        return SAL_OK;
-    sal_graph_release(part);
-    return sal_fail(err, SAL_LIMIT, "no memory for a part of the model");
+        fill(&cut, NOWHERE, to, n_to);
+    return close_cut(&cut, room, err);
 }
 
 enum sal_status sal_graph_depends(const struct sal_graph *graph, int of, int at,

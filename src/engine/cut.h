@@ -14,6 +14,13 @@
 enum sal_status sal_graph_cut(struct sal_graph *part, const struct sal_graph *whole, int at,
                               const int *to, int n_to, struct sal_error *err);
 
+/* Fills *part with the nodes of `whole` that are flagged in stays[n_nodes]; its inputs are,
+ * in the order of ids, what these read that neither they make nor is constant; its outputs
+ * are to[n_to]. Otherwise as above. */
+enum sal_status sal_graph_part(struct sal_graph *part, const struct sal_graph *whole,
+                               const bool *stays, const int *to, int n_to,
+                               struct sal_error *err);
+
 /* Whether value `of` depends on value `at`, or is it. *depends is left alone on failure:
  * no memory. */
 enum sal_status sal_graph_depends(const struct sal_graph *graph, int of, int at,

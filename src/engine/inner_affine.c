@@ -3,6 +3,7 @@
 #include <assert.h>
 
 #include "blocked.h"
+#include "boxes.h"
 #include "kernel.h"
 
 enum { X, SCALE, SHIFT };
@@ -90,6 +91,7 @@ const struct sal_op sal_inner_affine = {
     .infer = infer,
     .forward = forward,
     .backward = backward,
+    .region = &sal_region_pixels,
     .frugal = true,
     .reads = {{.in = 1U << X}},
     .no_gradient = 1U << SCALE | 1U << SHIFT,

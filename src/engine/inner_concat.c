@@ -3,6 +3,7 @@
 #include <assert.h>
 
 #include "blocked.h"
+#include "boxes.h"
 #include "kernel.h"
 
 static const sal_real zeros[SAL_BLOCK];
@@ -147,5 +148,6 @@ const struct sal_op sal_inner_concat = {
     .infer = infer,
     .forward = forward,
     .backward = backward,
+    .region = &sal_region_pixels,
     .frugal = true,
 };

@@ -3,6 +3,8 @@
 #include <string.h>
 
 #include "bf16.h"
+#include "boxes.h"
+#include "dense_boxes.h"
 #include "kernel.h"
 #include "real.h"
 #include "saliscope/pool.h"
@@ -246,6 +248,72 @@ static double macs(const struct sal_kernel *k)
            (double)(g->kernel[0] * g->kernel[1]);
 }
 
+/* ---- boxes ----------------------------------------------------------------------------- */
+
+static bool region_reach(const struct sal_node *node, const struct sal_tensor *const *in,
+                         int input, struct sal_reach *reach)
+{
+    const struct sal_conv_way *way = &((const struct sal_inner_conv *)node->attr)->forward;
+    const struct sal_winograd *w = &way->winograd;
+    *reach = sal_reach_same();
+    if (node->n_in > 1 && in[1]->data) /* what is added is gathered from a field */
+        return false;
+    if (input == 0 && way->tile)
+        *reach = (struct sal_reach){
+            {1, 1}, {-w->pad_top, -w->pad_left}, {2 - w->pad_top, 2 - w->pad_left}};
+    else if (input == 0)
+        for (int i = 0; i < 2; i++) {
+            reach->step[i] = way->dense.step[i];
+            reach->low[i] = way->dense.low[i];
+            reach->high[i] = way->dense.high[i];
+        }
+    return true;
+}
+
+static size_t region_scratch(const struct sal_region_kernel *k)
+{
+    const struct sal_conv_way *way = &((const struct sal_inner_conv *)k->node->attr)->forward;
+    return way->tile ? sal_winograd_boxes_scratch(&way->winograd)
+                     : sal_dense_boxes_scratch(&way->dense);
+}
+
+/* What is added, laid out like the result; where it lies otherwise, it is put there. */
+static const sal_real *region_added(const struct sal_region_kernel *k)
+{
+    const struct sal_field *added = k->node->n_in > 1 ? k->fields[1] : NULL;
+    if (!added || sal_field_like(added, k->to))
+        return added ? added->data : NULL;
+    sal_field_gather(added, k->to, k->to->data, k->pool);
+    return k->to->data;
+}
+
+static bool region_forward(const struct sal_region_kernel *k)
+{
+    const struct sal_inner_conv *conv = k->node->attr;
+    const struct sal_conv_way *way = &conv->forward;
+    struct filling filling = {conv, way, k->pool};
+    const sal_real *packed = sal_pack_data(way->pack, fill, &filling);
+    struct sal_target target = {.base = conv->base,
+                                .add = region_added(k),
+                                .low = conv->low,
+                                .high = conv->high,
+                                .after = conv->after};
+    if (!way->tile)
+        return sal_dense_boxes_run(&way->dense, k->fields[0], conv->before, packed, &target, k);
+    if (!sal_winograd_boxes_run(&way->winograd, k->fields[0], packed, &target, k))
+        return false;
+    struct sal_tensor out = {.real = k->to->data};
+    const struct sal_tensor *const outs[1] = {&out};
+    const struct sal_kernel finished = {.node = k->node, .out = outs, .pool = k->pool};
+    if (conv->after)
+        sal_split(k->pool, k->to->planes * sal_field_pixels(k->to) * SAL_BLOCK, SAL_TILE,
+                  finish_pieces, &finished);
+    return true;
+}
+
+static const struct sal_region_op region = {
+    .reach = region_reach, .scratch = region_scratch, .forward = region_forward};
+
 #define ROW(reads_in, reads_out)                                                       \
     {                                                                                  \
         .name = "Conv",                                                                \
@@ -255,6 +323,7 @@ static double macs(const struct sal_kernel *k)
         .forward = forward,                                                            \
         .backward = backward,                                                          \
         .begins = true,                                                                \
+        .region = &region,                                                             \
         .scratch = scratch,                                                            \
         .macs = macs,                                                                  \
         .in_place = 1u << 1, /* what is added; backward adds in place, too */          \

@@ -3,6 +3,7 @@
 #include <assert.h>
 
 #include "blocked.h"
+#include "boxes.h"
 #include "kernel.h"
 #include "real.h"
 
@@ -195,6 +196,65 @@ static double macs(const struct sal_kernel *k)
     return (double)sal_shape_count(&k->out[0]->shape) * (double)taps_of(&d);
 }
 
+/* ---- boxes ---------------------------------------------------------------------- */
+
+static bool region_reach(const struct sal_node *node, const struct sal_tensor *const *in,
+                         int input, struct sal_reach *reach)
+{
+    (void)input;
+    const struct sal_inner_depthwise_attr *attr = node->attr;
+    return sal_reach_of_window(node, &attr->window, in[X]->shape.dim + 2, reach);
+}
+
+static size_t region_scratch(const struct sal_region_kernel *k)
+{
+    return (size_t)sal_region_slab(k);
+}
+
+struct region_work {
+    const struct sal_region_kernel *k;
+    struct sal_kernel kernel; /* for one image: weights and geometry */
+};
+
+/* One plane of one image's box, from a slab that has what lies in the map. */
+static void region_box(void *context, int tile, int worker)
+{
+    const struct region_work *work = context;
+    const struct sal_region_kernel *k = work->k;
+    const struct sal_inner_depthwise_attr *attr = k->node->attr;
+    const int image = tile % k->to->n;
+    const int64_t plane = tile / k->to->n;
+    struct sal_depthwise d = depthwise_of(&work->kernel);
+    const struct sal_window_box box = sal_region_window_box(k, image);
+    for (int i = 0; i < 2; i++) {
+        d.in[i] = box.in[i];
+        d.out[i] = box.out[i];
+        d.pad[i] = box.pad[i];
+    }
+    if (!d.out[0])
+        return;
+    d.w += plane * taps_of(&d) * SAL_BLOCK;
+    if (d.base)
+        d.base += plane * SAL_BLOCK;
+    sal_real *slab = k->scratch + (size_t)worker * k->scratch_stride;
+    sal_real *y = k->to->data +
+                  (plane * sal_field_pixels(k->to) + k->to->first[image]) * SAL_BLOCK;
+    sal_field_box(k->fields[X], plane, image, &box.read, slab);
+    sal_lanes()->depthwise(&d, slab, y, 0, d.out[0]);
+    if (attr->after)
+        attr->after(y, y, d.out[0] * d.out[1] * SAL_BLOCK);
+}
+
+static bool region_forward(const struct sal_region_kernel *k)
+{
+    struct region_work work = {k, {.node = k->node, .in = k->in}};
+    sal_pool_run(k->pool, (int)k->to->planes * k->to->n, region_box, &work);
+    return true;
+}
+
+static const struct sal_region_op region = {
+    .reach = region_reach, .scratch = region_scratch, .forward = region_forward};
+
 #define ROW(reads_out)                                                                 \
     {                                                                                  \
         .name = "Conv",                                                                \
@@ -205,6 +265,7 @@ static double macs(const struct sal_kernel *k)
         .forward = forward,                                                            \
         .backward = backward,                                                          \
         .carry = sal_carry_in_order,                                                   \
+        .region = &region,                                                             \
         .scratch = scratch,                                                            \
         .macs = macs,                                                                  \
         .frugal = true,                                                                \

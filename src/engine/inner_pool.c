@@ -3,6 +3,7 @@
 #include <assert.h>
 
 #include "blocked.h"
+#include "region_pool.h"
 
 static enum sal_status infer(const struct sal_infer *infer, struct sal_error *err)
 {
@@ -116,7 +117,39 @@ static void average_backward_plane(const struct sal_kernel *k,
 
 PASS(average_backward, k->in[0])
 
-#define ROW(variable, label, the_forward, the_backward, reads_values)                  \
+/* ---- boxes ---------------------------------------------------------------------- */
+
+static void max_box(const struct sal_planes *g, bool include_pad, const sal_real *x,
+                    sal_real *y)
+{
+    (void)include_pad;
+    sal_lanes()->max_pool(g, x, y, 0, g->out[SAL_H]);
+}
+
+static void average_box(const struct sal_planes *g, bool include_pad, const sal_real *x,
+                        sal_real *y)
+{
+    sal_lanes()->average_pool(g, include_pad, x, y, 0, g->out[SAL_H]);
+}
+
+static bool region_max(const struct sal_region_kernel *k)
+{
+    const struct sal_kernel kernel = {.node = k->node, .in = k->in};
+    const struct sal_planes whole = planes_of(&kernel);
+    return sal_region_pool(k, &whole, max_box);
+}
+
+static bool region_average(const struct sal_region_kernel *k)
+{
+    const struct sal_kernel kernel = {.node = k->node, .in = k->in};
+    const struct sal_planes whole = planes_of(&kernel);
+    return sal_region_pool(k, &whole, average_box);
+}
+
+static const struct sal_region_op max_region = SAL_REGION_POOL(region_max);
+static const struct sal_region_op average_region = SAL_REGION_POOL(region_average);
+
+#define ROW(variable, label, the_forward, the_backward, the_region, reads_values)      \
     const struct sal_op variable = {                                                   \
         .name = label,                                                                 \
         .since = 1,                                                                    \
@@ -128,6 +161,7 @@ PASS(average_backward, k->in[0])
         .forward = the_forward,                                                        \
         .backward = the_backward,                                                      \
         .carry = sal_carry_in_order,                                                   \
+        .region = &the_region,                                                         \
         .frugal = true,                                                                \
         .reads = {{.in = reads_values, .out = reads_values}},                          \
     };
@@ -144,8 +178,9 @@ static void average_back(const struct sal_kernel *k)
         average_backward(k);
 }
 
-ROW(sal_inner_max_pool, "inner max pool", max_forward, max_back, 1)
-ROW(sal_inner_average_pool, "inner average pool", average_forward, average_back, 0)
+ROW(sal_inner_max_pool, "inner max pool", max_forward, max_back, max_region, 1)
+ROW(sal_inner_average_pool, "inner average pool", average_forward, average_back,
+    average_region, 0)
 
 /* ---- the whole plane ------------------------------------------------------------ */
 

@@ -1,5 +1,6 @@
 #include "inner_reorder.h"
 
+#include "boxes.h"
 #include "kernel.h"
 
 enum { PIXELS = 256 }; /* of a piece: both sides of it lie in the first cache */
@@ -105,6 +106,29 @@ static void unblock_back(const struct sal_kernel *k)
         sal_split(k->pool, pieces_of(k->node->attr), 4, unblock_gradient, k);
 }
 
+/* ---- boxes -------------------------------------------------------------------------- */
+
+/* Of one row that has all pixels. */
+static bool region_forward(const struct sal_region_kernel *k)
+{
+    struct sal_blocked row = *(const struct sal_blocked *)k->node->attr;
+    struct sal_node node = *k->node;
+    row.n = row.h = 1;
+    row.w = sal_field_pixels(k->to);
+    node.attr = &row;
+    return sal_region_pixels_run(k, &node);
+}
+
+static bool region_reach(const struct sal_node *node, const struct sal_tensor *const *in,
+                         int input, struct sal_reach *reach)
+{
+    (void)in, (void)input;
+    *reach = sal_reach_same();
+    return ((const struct sal_blocked *)node->attr)->n == 1;
+}
+
+static const struct sal_region_op region = {.reach = region_reach, .forward = region_forward};
+
 const struct sal_op sal_inner_block = {
     .name = "Block",
     .min_in = 1,
@@ -112,6 +136,7 @@ const struct sal_op sal_inner_block = {
     .max_out = 1,
     .forward = block,
     .backward = block_back,
+    .region = &region,
     .frugal = true,
 };
 
@@ -122,5 +147,6 @@ const struct sal_op sal_inner_unblock = {
     .max_out = 1,
     .forward = unblock,
     .backward = unblock_back,
+    .region = &region,
     .frugal = true,
 };

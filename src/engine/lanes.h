@@ -128,7 +128,7 @@ struct sal_winograd_out {
     const sal_real *add;  /* [h][w][16], may be y; NULL: nothing */
     sal_real low, high;
     int64_t h, w;
-    int64_t top, left; /* of the first tile in y */
+    int64_t top, left; /* of the first tile in y; may be negative: it begins before y */
     sal_real *y;       /* [h][w][16] */
 };
 

@@ -177,19 +177,21 @@ void SAL_NAMED(sal_winograd_in)(const struct sal_winograd_in *p)
 
 /* ---- out of positions --------------------------------------------------------- */
 
-/* Where a tile's pixels go: so many rows and columns of it lie in the image. */
+/* Where a tile's pixels go: those before these rows and columns of it lie in the image,
+ * from the first ones on. */
 struct outlet {
     const sal_real *base, *add;
     sal_real *y;
     ptrdiff_t row;
-    int64_t rows, columns;
+    int64_t first_row, first_column, rows, columns;
     sal_real low, high;
 };
 
 SAL_INLINE void put(const struct outlet *o, sal_vec sum, const int row,
                     const int column)
 {
-    if (row >= o->rows || column >= o->columns)
+    if (row >= o->rows || column >= o->columns || row < o->first_row ||
+        column < o->first_column)
         return;
     const ptrdiff_t at = row * o->row + column * SAL_BLOCK;
     if (o->base)
@@ -256,11 +258,13 @@ static __attribute__((noinline)) void out_2(const sal_real *v, const struct outl
 void SAL_NAMED(sal_winograd_out)(const struct sal_winograd_out *t)
 {
     struct outlet o = {
-        .row = t->w * SAL_BLOCK, .rows = t->h - t->top, .low = t->low, .high = t->high};
+        .row = t->w * SAL_BLOCK, .first_row = -t->top, .rows = t->h - t->top, .low = t->low,
+        .high = t->high};
     const int positions = (t->tile + 2) * (t->tile + 2);
     for (int i = 0; i < t->n; i++) {
         const int64_t left = t->left + (int64_t)i * t->tile;
         const ptrdiff_t at = (t->top * t->w + left) * SAL_BLOCK;
+        o.first_column = -left;
         o.columns = t->w - left;
         for (int q = 0; q < SAL_BLOCK; q += SAL_LANES) {
             const sal_real *v = t->v + i * positions * SAL_BLOCK + q;

@@ -20,6 +20,8 @@
 
 enum { SAL_OPSET_MAX = 27 };
 
+struct sal_region_op;
+
 struct sal_node {
     const struct sal_op *op;
     const char *name; /* the node's, or its first output's where it has none */
@@ -135,6 +137,9 @@ struct sal_op {
     bool pointwise;  /* the first output has an element for each, or each broadcast, of the
                         inputs, made of that alone, wherever it lies */
     bool passes;     /* the first output is the first input, perhaps reshaped */
+    const struct sal_region_op *region; /* how it follows changes of boxes (boxes.h); NULL:
+                                           pixel by pixel where `pointwise`, else all of
+                                           the result changes */
     bool mixes;      /* combines channels, or weighs positions where all is computed:
                         Conv, Gemm, MatMul, Einsum, Attention */
 };

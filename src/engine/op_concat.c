@@ -1,6 +1,7 @@
 #include <inttypes.h>
 #include <string.h>
 
+#include "boxes.h"
 #include "kernel.h"
 #include "lower.h"
 
@@ -171,6 +172,17 @@ const void *sal_concat_attr(struct sal_arena *arena, int axis)
     return concat;
 }
 
+static bool joins_planes(const struct sal_node *node, const struct sal_tensor *const *in,
+                         int input, struct sal_reach *reach)
+{
+    int rank = in[input]->shape.rank;
+    *reach = sal_reach_same();
+    return (rank == 5 && sal_concat_axis(node, rank) == 0) ||
+           (rank == 4 && sal_concat_axis(node, rank) == 1);
+}
+
+static const struct sal_region_op region = {.joins = true, .reach = joins_planes};
+
 const struct sal_op sal_op_Concat = {
     .name = "Concat",
     .since = 1,
@@ -183,6 +195,7 @@ const struct sal_op sal_op_Concat = {
     .forward = concat_forward,
     .backward = concat_backward,
     .joins = concat_joins,
+    .region = &region,
     .frugal = true,
     .carry = concat_carry,
     .takes_quantised = true,

@@ -1,5 +1,6 @@
 #include <inttypes.h>
 
+#include "boxes.h"
 #include "kernel.h"
 #include "real.h"
 
@@ -183,4 +184,5 @@ const struct sal_op sal_op_LRN = {
     .frugal = true,
     .reads = {{.in = 1u << 0, .out = 1u << 0}},
     .scratch = scratch,
+    .region = &sal_region_pixels, /* over channels */
 };

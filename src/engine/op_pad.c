@@ -1,6 +1,7 @@
 #include <inttypes.h>
 #include <string.h>
 
+#include "boxes.h"
 #include "kernel.h"
 
 enum mode { CONSTANT, REFLECT, EDGE, WRAP, MODES };
@@ -261,6 +262,53 @@ static void backward(const struct sal_kernel *k)
         value_backward(k);
 }
 
+/* ---- boxes --------------------------------------------------------------------- */
+
+/* Of a map whose rows and columns alone are padded, with a constant: what is there may not
+ * change. */
+static bool region_reach(const struct sal_node *node, const struct sal_tensor *const *in,
+                         int input, struct sal_reach *reach)
+{
+    const struct sal_kernel kernel = {.node = node, .in = in};
+    struct frame frame;
+    for (int i = 1; i < node->n_in; i++)
+        if (node->in[i] >= 0 && !in[i]->data)
+            return false;
+    if (input != 0 || ((const struct pad *)node->attr)->mode != CONSTANT ||
+        in[0]->shape.rank != 4)
+        return false;
+    read_kernel_frame(&kernel, &frame);
+    *reach = sal_reach_same();
+    for (int i = 0; i < 4; i++)
+        if (i < 2 ? frame.begin[i] || frame.end[i] : false)
+            return false;
+    for (int i = 0; i < 2; i++)
+        reach->low[i] = reach->high[i] = -frame.begin[i + 2];
+    return true;
+}
+
+static void region_box(void *context, int tile, int worker)
+{
+    (void)worker;
+    const struct sal_region_kernel *k = context;
+    const struct sal_field *to = k->to;
+    int image = tile % to->n;
+    int64_t plane = tile / to->n;
+    struct sal_reach reach;
+    region_reach(k->node, k->in, 0, &reach);
+    struct sal_box read = sal_box_read(&to->box[image], &reach);
+    int64_t at = plane * sal_field_pixels(to) + to->first[image];
+    sal_field_box(k->fields[0], plane, image, &read, to->data + at * to->unit);
+}
+
+static bool region_forward(const struct sal_region_kernel *k)
+{
+    sal_pool_run(k->pool, (int)k->to->planes * k->to->n, region_box, (void *)(uintptr_t)k);
+    return true;
+}
+
+static const struct sal_region_op region = {.reach = region_reach, .forward = region_forward};
+
 const struct sal_op sal_op_Pad = {
     .name = "Pad",
     .since = 2,
@@ -272,6 +320,7 @@ const struct sal_op sal_op_Pad = {
     .infer = infer,
     .forward = forward,
     .backward = backward,
+    .region = &region,
     .frugal = true,
     .carry = sal_carry_in_order,
     .takes_quantised = true,

@@ -1,5 +1,5 @@
-#include "planes.h"
 #include "real.h"
+#include "region_pool.h"
 
 /* ---- attributes and shapes --------------------------------------------------- */
 
@@ -116,21 +116,25 @@ static void max_gradient(const struct sal_kernel *k, int64_t from, int64_t to, i
 
 /* ---- AveragePool --------------------------------------------------------------- */
 
+static void average_plane(const struct sal_planes *g, bool include_pad, const sal_real *x,
+                          sal_real *y)
+{
+    SAL_EACH_WINDOW(g, {
+        sal_real sum = 0;
+        SAL_EACH_TAP(g, d, h, w, sum += x[i])
+        y[o] = sum / sal_planes_divisor(include_pad, d, h, w);
+    })
+}
+
 static void average_planes(const struct sal_kernel *k, int64_t from, int64_t to,
                            int worker)
 {
     (void)worker;
     const struct sal_pool_attr *pool = k->node->attr;
     const struct sal_planes planes = planes_of(k), *g = &planes;
-    for (int64_t plane = from; plane < to; plane++) {
-        const sal_real *x = k->in[0]->real + plane * g->in_plane;
-        sal_real *y = k->out[0]->real + plane * g->out_plane;
-        SAL_EACH_WINDOW(g, {
-            sal_real sum = 0;
-            SAL_EACH_TAP(g, d, h, w, sum += x[i])
-            y[o] = sum / sal_planes_divisor(pool->include_pad, d, h, w);
-        })
-    }
+    for (int64_t plane = from; plane < to; plane++)
+        average_plane(g, pool->include_pad, k->in[0]->real + plane * g->in_plane,
+                      k->out[0]->real + plane * g->out_plane);
 }
 
 static void average_gradient(const struct sal_kernel *k, int64_t from, int64_t to,
@@ -148,6 +152,39 @@ static void average_gradient(const struct sal_kernel *k, int64_t from, int64_t t
         })
     }
 }
+
+/* ---- boxes --------------------------------------------------------------------- */
+
+static void max_plane(const struct sal_planes *g, bool include_pad, const sal_real *x,
+                      sal_real *y)
+{
+    (void)include_pad;
+    SAL_EACH_WINDOW(g, {
+        int64_t best = real_max_at(g, x, d, h, w);
+        y[o] = best < 0 ? -SAL_INFINITY : x[best];
+    })
+}
+
+static bool region_pool(const struct sal_region_kernel *k, sal_pool_plane *plane)
+{
+    const struct sal_tensor *const out[1] = {k->out};
+    const struct sal_kernel kernel = {.node = k->node, .in = k->in, .out = out};
+    const struct sal_planes whole = planes_of(&kernel);
+    return sal_region_pool(k, &whole, plane);
+}
+
+static bool region_max(const struct sal_region_kernel *k)
+{
+    return region_pool(k, max_plane);
+}
+
+static bool region_average(const struct sal_region_kernel *k)
+{
+    return region_pool(k, average_plane);
+}
+
+static const struct sal_region_op max_region = SAL_REGION_POOL(region_max);
+static const struct sal_region_op average_region = SAL_REGION_POOL(region_average);
 
 /* ---- rows ---------------------------------------------------------------------- */
 
@@ -192,6 +229,7 @@ const struct sal_op sal_op_MaxPool = {
     .infer = max_infer,
     .forward = max_forward,
     .backward = max_backward,
+    .region = &max_region,
     .frugal = true,
     .reads = {{.in = 1u << 0}},
     .carry = sal_carry_in_order,
@@ -209,6 +247,7 @@ const struct sal_op sal_op_AveragePool = {
     .infer = average_infer,
     .forward = average_forward,
     .backward = average_backward,
+    .region = &average_region,
     .frugal = true,
     .carry = sal_carry_in_order,
 };

@@ -1,5 +1,8 @@
 #include "winograd.h"
 
+#include <string.h>
+
+#include "boxes.h"
 #include "kernel.h"
 #include "real.h"
 
@@ -53,7 +56,12 @@ size_t sal_winograd_packed(const struct sal_winograd *g)
                     SAL_BLOCK);
 }
 
-static struct cut cut_of(const struct sal_winograd *g, int threads)
+static int64_t tiles_of(const struct sal_winograd *g)
+{
+    return g->in.n * ratio_up(g->out_h, g->tile) * ratio_up(g->out_w, g->tile);
+}
+
+static struct cut cut_of(const struct sal_winograd *g, int64_t tiles, int threads)
 {
     const struct sal_lanes *lanes = sal_lanes();
     struct cut c = {.positions = (g->tile + 2) * (g->tile + 2),
@@ -62,7 +70,7 @@ static struct cut cut_of(const struct sal_winograd *g, int threads)
                     .c_blocks = sal_blocks(g->in.c),
                     .k_blocks = sal_blocks(g->k),
                     .width = lanes->width};
-    c.tiles = g->in.n * c.rows * c.columns;
+    c.tiles = tiles;
     c.groups = ratio_up(c.k_blocks, c.width);
     cut_jobs(&c, threads, lanes->pixels);
     c.step = c.chunk | 1;
@@ -71,6 +79,19 @@ static struct cut cut_of(const struct sal_winograd *g, int threads)
 
 /* ---- a chunk ------------------------------------------------------------------ */
 
+/* The tiles of an image that reach into its box: those of the whole map's grid, so that
+ * what they compute is what the whole map's do. */
+struct patch {
+    int64_t row, column, columns; /* the first one, and how many beside each other */
+    int64_t first;                /* tiles of the images before */
+};
+
+/* What a convolution of boxes (boxes.h) reads and writes. */
+struct regions {
+    const struct sal_field *in, *out;
+    const struct patch *patches; /* [out->n] */
+};
+
 struct convolution {
     const struct sal_winograd *g;
     const struct sal_source *from;
@@ -78,6 +99,7 @@ struct convolution {
     const sal_real *packed;
     const struct sal_lanes *lanes;
     struct cut cut;
+    const struct regions *regions; /* NULL: whole maps */
     sal_real *scratch;
     size_t scratch_stride;
 };
@@ -87,9 +109,31 @@ struct stretch {
     int64_t image, row, column, n;
 };
 
-/* The longest from tile t on that ends before `end`. */
-static struct stretch stretch_at(const struct cut *c, int64_t t, int64_t end)
+/* The last image with tiles that begin no later than t. */
+static int64_t image_of(const struct regions *r, int64_t t)
 {
+    int64_t low = 0, high = r->out->n - 1;
+    while (low < high) {
+        int64_t middle = (low + high + 1) / 2;
+        if (r->patches[middle].first <= t)
+            low = middle;
+        else
+            high = middle - 1;
+    }
+    return low;
+}
+
+/* The longest from tile t on that ends before `end`. */
+static struct stretch stretch_at(const struct convolution *f, int64_t t, int64_t end)
+{
+    const struct cut *c = &f->cut;
+    if (f->regions) {
+        int64_t image = image_of(f->regions, t);
+        const struct patch *p = &f->regions->patches[image];
+        int64_t at = t - p->first, column = at % p->columns;
+        return (struct stretch){image, p->row + at / p->columns, p->column + column,
+                                sal_least(p->columns - column, end - t)};
+    }
     struct stretch s = {.image = t / (c->rows * c->columns),
                         .row = t / c->columns % c->rows,
                         .column = t % c->columns};
@@ -97,9 +141,36 @@ static struct stretch stretch_at(const struct cut *c, int64_t t, int64_t end)
     return s;
 }
 
-/* Block b of tiles first..end-1, into v. */
+/* The pixels that a stretch's patches of block b read, side by side; zeros outside of the
+ * map. */
+static void gather_patches(const struct convolution *f, int64_t b, const struct stretch *s,
+                           struct sal_winograd_in *in, sal_real *to)
+{
+    const struct sal_winograd *g = f->g;
+    int64_t top = s->row * g->tile - g->pad_top, left = s->column * g->tile - g->pad_left;
+    in->x = to;
+    in->mask = NULL;
+    in->h = g->tile + 2;
+    in->w = s->n * g->tile + 2;
+    in->top = in->left = 0;
+    int64_t lo = sal_least(left < 0 ? -left : 0, in->w);
+    int64_t hi = sal_least(g->in.w - left, in->w);
+    hi = hi < lo ? lo : hi;
+    for (int64_t y = top; y < top + in->h; y++, to += in->w * SAL_BLOCK) {
+        if (y < 0 || y >= g->in.h) {
+            memset(to, 0, sizeof(*to) * (size_t)(in->w * SAL_BLOCK));
+            continue;
+        }
+        memset(to, 0, sizeof(*to) * (size_t)(lo * SAL_BLOCK));
+        sal_field_row(f->regions->in, b, (int)s->image, y, left + lo, hi - lo,
+                      to + lo * SAL_BLOCK);
+        memset(to + hi * SAL_BLOCK, 0, sizeof(*to) * (size_t)((in->w - hi) * SAL_BLOCK));
+    }
+}
+
+/* Block b of tiles first..end-1, into v; `line` has room for a stretch of boxes. */
 static void transform_in(const struct convolution *f, int64_t b, int64_t first,
-                         int64_t end, sal_real *v)
+                         int64_t end, sal_real *v, sal_real *line)
 {
     const struct sal_winograd *g = f->g;
     const int64_t plane = g->in.h * g->in.w * SAL_BLOCK;
@@ -110,16 +181,32 @@ static void transform_in(const struct convolution *f, int64_t b, int64_t first,
                                  .tile = g->tile,
                                  .position = f->cut.step * SAL_BLOCK};
     for (int64_t t = first; t < end; t += in.n) {
-        const struct stretch s = stretch_at(&f->cut, t, end);
+        const struct stretch s = stretch_at(f, t, end);
         const int64_t at = (b * g->in.n + s.image) * plane;
-        in.x = f->from->x + at;
-        in.mask = f->from->mask ? f->from->mask + at : NULL;
-        in.top = s.row * g->tile - g->pad_top;
-        in.left = s.column * g->tile - g->pad_left;
+        if (f->regions) {
+            gather_patches(f, b, &s, &in, line);
+        } else {
+            in.x = f->from->x + at;
+            in.mask = f->from->mask ? f->from->mask + at : NULL;
+            in.top = s.row * g->tile - g->pad_top;
+            in.left = s.column * g->tile - g->pad_left;
+        }
         in.n = (int)s.n;
         in.v = v + (t - first) * SAL_BLOCK;
         f->lanes->winograd_in(&in);
     }
+}
+
+/* Takes an image's box for its map; where in the data it begins. */
+static int64_t aim_at_box(const struct sal_field *field, int64_t b, int image,
+                          struct sal_winograd_out *out)
+{
+    const struct sal_box *box = &field->box[image];
+    out->h = sal_box_rows(box);
+    out->w = sal_box_columns(box);
+    out->top -= box->at[0];
+    out->left -= box->at[1];
+    return (b * sal_field_pixels(field) + field->first[image]) * SAL_BLOCK;
 }
 
 /* Output block b of tiles first..end-1, from m. */
@@ -136,13 +223,15 @@ static void transform_out(const struct convolution *f, int64_t b, int64_t first,
                                    .h = g->out_h,
                                    .w = g->out_w};
     for (int64_t t = first; t < end; t += out.n) {
-        const struct stretch s = stretch_at(&f->cut, t, end);
-        const int64_t at = (b * g->in.n + s.image) * plane;
+        const struct stretch s = stretch_at(f, t, end);
+        int64_t at = (b * g->in.n + s.image) * plane;
+        out.top = s.row * g->tile;
+        out.left = s.column * g->tile;
+        if (f->regions)
+            at = aim_at_box(f->regions->out, b, (int)s.image, &out);
         out.v = m + (t - first) * f->cut.positions * SAL_BLOCK;
         out.add = f->to->add ? f->to->add + at : NULL;
         out.y = f->to->y + at;
-        out.top = s.row * g->tile;
-        out.left = s.column * g->tile;
         out.n = (int)s.n;
         f->lanes->winograd_out(&out);
     }
@@ -209,9 +298,9 @@ static void do_job(void *context, int job, int worker)
     const int64_t patches = c->positions * c->step * SAL_BLOCK;
     const int64_t sums = c->positions * c->chunk * SAL_BLOCK;
     sal_real *v = aligned(f->scratch + (size_t)worker * f->scratch_stride);
-    sal_real *m = v + c->c_blocks * patches;
+    sal_real *m = v + c->c_blocks * patches, *line = m + c->width * sums;
     for (int64_t b = 0; b < c->c_blocks; b++)
-        transform_in(f, b, first, end, v + b * patches);
+        transform_in(f, b, first, end, v + b * patches, line);
     for (int64_t group = c->groups * part / c->parts; group < stop; group++) {
         for (int64_t p = 0; p < c->positions; p++) {
             const sal_real *soon = p + 1 < c->positions ? panel_at(f, p + 1, group)
@@ -224,12 +313,16 @@ static void do_job(void *context, int job, int worker)
     }
 }
 
+static size_t scratch_of(const struct cut *c)
+{
+    return (size_t)(c->positions * SAL_BLOCK * (c->c_blocks * c->step + c->width * c->chunk) +
+                    SAL_BLOCK);
+}
+
 size_t sal_winograd_scratch(const struct sal_winograd *g, int threads)
 {
-    const struct cut c = cut_of(g, threads);
-    return (size_t)(c.positions * SAL_BLOCK *
-                        (c.c_blocks * c.step + c.width * c.chunk) +
-                    SAL_BLOCK);
+    const struct cut c = cut_of(g, tiles_of(g), threads);
+    return scratch_of(&c);
 }
 
 void sal_winograd_run(const struct sal_winograd *g, const struct sal_source *from,
@@ -241,8 +334,61 @@ void sal_winograd_run(const struct sal_winograd *g, const struct sal_source *fro
                             .to = to,
                             .packed = packed,
                             .lanes = sal_lanes(),
-                            .cut = cut_of(g, sal_pool_threads(pool)),
+                            .cut = cut_of(g, tiles_of(g), sal_pool_threads(pool)),
                             .scratch = scratch,
                             .scratch_stride = scratch_stride};
     sal_pool_run(pool, (int)(f.cut.chunks * f.cut.parts), do_job, &f);
+}
+
+/* ---- boxes ---------------------------------------------------------------------- */
+
+/* Whatever the tiles are: a chunk has no more than CHUNK of them, about. */
+size_t sal_winograd_boxes_scratch(const struct sal_winograd *g)
+{
+    struct cut c = cut_of(g, 1 << 20, 1);
+    c.chunk = c.chunk > CHUNK ? c.chunk : CHUNK;
+    c.step = c.chunk | 1;
+    const int64_t line = (ratio_up(g->out_w, g->tile) * g->tile + 2) * (g->tile + 2);
+    return scratch_of(&c) + (size_t)(line * SAL_BLOCK);
+}
+
+static int64_t find_patches(const struct sal_winograd *g, const struct sal_field *out,
+                            struct patch *patches)
+{
+    int64_t tiles = 0;
+    for (int i = 0; i < out->n; i++) {
+        const struct sal_box *box = &out->box[i];
+        struct patch *p = &patches[i];
+        *p = (struct patch){box->at[0] / g->tile, box->at[1] / g->tile, 0, tiles};
+        if (sal_box_empty(box))
+            continue;
+        p->columns = ratio_up(box->end[1], g->tile) - p->column;
+        tiles += p->columns * (ratio_up(box->end[0], g->tile) - p->row);
+    }
+    return tiles;
+}
+
+bool sal_winograd_boxes_run(const struct sal_winograd *g, const struct sal_field *in,
+                            const sal_real *packed, const struct sal_target *to,
+                            const struct sal_region_kernel *k)
+{
+    struct patch *patches = sal_new(k->arena, struct patch, k->to->n);
+    int64_t tiles = patches ? find_patches(g, k->to, patches) : 0;
+    const struct regions regions = {in, k->to, patches};
+    struct sal_target target = *to;
+    target.y = k->to->data;
+    const struct sal_source nothing = {0};
+    struct convolution f = {.g = g,
+                            .from = &nothing,
+                            .to = &target,
+                            .packed = packed,
+                            .lanes = sal_lanes(),
+                            .regions = &regions,
+                            .scratch = k->scratch,
+                            .scratch_stride = k->scratch_stride};
+    if (tiles) {
+        f.cut = cut_of(g, tiles, sal_pool_threads(k->pool));
+        sal_pool_run(k->pool, (int)(f.cut.chunks * f.cut.parts), do_job, &f);
+    }
+    return patches;
 }

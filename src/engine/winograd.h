@@ -45,4 +45,15 @@ void sal_winograd_run(const struct sal_winograd *g, const struct sal_source *fro
                       const sal_real *packed, const struct sal_target *to,
                       struct sal_pool *pool, sal_real *scratch, size_t scratch_stride);
 
+/* The same for boxes (boxes.h): what may have changed of each image of a batch, by the
+ * tiles of the whole map's grid that reach into it, hence the same bits. g is for a whole
+ * map, its in.n is not looked at; to->add is NULL or laid out like k->to, its y is not looked
+ * at. False: no memory. */
+struct sal_field;
+struct sal_region_kernel;
+size_t sal_winograd_boxes_scratch(const struct sal_winograd *g);
+bool sal_winograd_boxes_run(const struct sal_winograd *g, const struct sal_field *in,
+                            const sal_real *packed, const struct sal_target *to,
+                            const struct sal_region_kernel *k);
+
 #endif
