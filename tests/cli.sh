@@ -132,6 +132,12 @@ json "abs(d['checks']['completeness_error']) < 1 and d['backward_passes'] == 22"
 json "d['parameters']['baseline'] == 'mean' and d['parameters']['steps'] == 20"
 run 0 explain -q --json -m $model $image -M occlusion -P window=32 -P stride=16
 json "d['checks']['windows'] == 49 and d['map']['signed'] and d['map']['unit'] == 'logit'"
+json "0 < d['checks']['computed_percent'] < 50 and d['parameters']['trim'] == 0"
+run 0 explain -q --json -m $model $image -M occlusion -P window=32 -P stride=16 -P whole=yes
+json "'computed_percent' not in d['checks'] and d['parameters']['whole'] is True"
+run 0 explain -q --json -m $model $image -M occlusion -P window=32 -P stride=16 -P trim=0.05
+json "d['checks']['trim_map_error_percent'] >= 0 and d['checks']['trim_score_error'] >= 0"
+run 2 explain -m $model $image -M occlusion -P trim=2; one_line; err 'trim'
 run 0 explain -q -m $model $image -M gradient --channels keep -o "$dir/kept.npy"
 grep -q "'shape': (1, 128, 128)" "$dir/kept.npy" || fault "channels are not kept"
 run 2 explain -m $model $image -M gradient --channels keep --at image; err 'leave --at'

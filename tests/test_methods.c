@@ -535,7 +535,7 @@ static void what_is_stopped_leaves_a_part(void **state)
                                           {"smoothgrad", "samples=2000"},
                                           {"vargrad", "samples=2000"},
                                           {"gradientshap", "samples=2000"},
-                                          {"occlusion", "window=3 stride=1"},
+                                          {"occlusion", "window=3 stride=1 whole=yes"},
                                           {"rise", "masks=2000"},
                                           {"kernelshap", "samples=2000"},
                                           {"lime", "samples=2000 alpha=1e-5"}};

@@ -12,7 +12,7 @@
 #include "sweep.h"
 
 enum { SIDE_MAX = 4096, AUTOMATIC = 7 /* windows beside each other */ };
-enum { WINDOW, STRIDE }; /* rows of the parameters */
+enum { WINDOW, STRIDE, TRIM, WHOLE }; /* rows of the parameters */
 
 static const struct sal_param params[] = {
     [WINDOW] = {.name = "window",
@@ -28,6 +28,19 @@ static const struct sal_param params[] = {
                 .max = SIDE_MAX,
                 .unit = "px",
                 .help = "from one square to the next, at most its side; 0: half of it"},
+    [TRIM] = {.name = "trim",
+              .type = SAL_PARAM_REAL,
+              .fallback = 0,
+              .max = 1,
+              .unit = "",
+              .help = "changes of activations up to this share of their root mean square "
+                      "end at the edge of a box: faster, and how exact is measured; 0: exact"},
+    [WHOLE] = {.name = "whole",
+               .type = SAL_PARAM_BOOL,
+               .fallback = 0,
+               .max = 1,
+               .unit = "",
+               .help = "compute all of every forward, not only what a window can change"},
     SAL_BASELINE_PARAMS,
     {0},
 };
@@ -169,25 +182,36 @@ static enum sal_status allocate(struct patches *p, struct sal_error *err)
 
 /* ---- the map ------------------------------------------------------------------------------ */
 
-/* Scores are compared with that of input 0, so that their errors' difference counts. */
-static void tell_precision(const struct patches *p, const struct sal_probes *probes,
-                           struct sal_map *map)
+static double range_of(const struct sal_map *map)
 {
-    double low = 0, high = 0;
-    if (p->question->precision == SAL_F32)
-        return;
-    map->score = probes->f32[0];
-    for (int64_t i = 0; i < (int64_t)map->width * map->height; i++) {
-        low = i ? fmin(low, (double)map->values[i]) : (double)map->values[i];
-        high = i ? fmax(high, (double)map->values[i]) : (double)map->values[i];
+    double low = (double)map->values[0], high = low;
+    for (int64_t i = 1; i < (int64_t)map->width * map->height; i++) {
+        low = fmin(low, (double)map->values[i]);
+        high = fmax(high, (double)map->values[i]);
     }
-    double spread = sal_probes_spread(probes);
-    sal_probes_tell(probes, p->question->model, spread > 0 ? spread / (high - low) : 0, map);
+    return high - low;
 }
 
-static enum sal_status finish(const struct patches *p, int64_t done, struct sal_map *map,
-                              struct sal_error *err)
+/* Scores are compared with that of input 0, so that their errors' difference counts. */
+static void tell_error(const struct patches *p, const struct sal_sweep *sweep,
+                       struct sal_map *map)
 {
+    const struct sal_probes *probes = &sweep->probes;
+    if (!probes->n)
+        return;
+    double spread = sal_probes_spread(probes);
+    double share = spread > 0 ? spread / range_of(map) : 0;
+    map->score = probes->f32[0];
+    if (p->question->precision != SAL_F32)
+        sal_probes_tell(probes, p->question->model, share, map);
+    else
+        sal_probes_tell_trim(probes, p->question->model, share, map);
+}
+
+static enum sal_status finish(const struct patches *p, const struct sal_sweep *sweep,
+                              struct sal_map *map, struct sal_error *err)
+{
+    int64_t done = sweep->done - 1;
     int width = p->input->width, height = p->input->height;
     int64_t windows = (int64_t)p->rows * p->columns;
     enum sal_status status = sal_map_init(map, width, height, width, height, err);
@@ -203,6 +227,9 @@ static enum sal_status finish(const struct patches *p, int64_t done, struct sal_
     sal_map_check(map, "windows", "windows", (double)windows, "");
     sal_map_check(map, "windows_skipped", "that change nothing",
                   (double)(windows - p->n_changing), "");
+    if (sweep->local && p->n_changing)
+        sal_map_check(map, "computed_percent", "computed", 100 * sweep->share,
+                      "% of whole forwards");
     if (map->partial)
         snprintf(map->note, sizeof(map->note),
                  "stopped after %lld of %lld windows; 0 where there was none yet",
@@ -216,15 +243,20 @@ static enum sal_status finish(const struct patches *p, int64_t done, struct sal_
 static enum sal_status cover(struct patches *p, struct sal_map *map, struct sal_error *err)
 {
     sort_out(p);
-    struct sal_sweep sweep = {
-        .n = p->n_changing + 1, .context = p, .make = make, .take = take};
+    const double *value = p->question->params->value;
+    struct sal_sweep sweep = {.n = p->n_changing + 1,
+                              .context = p,
+                              .make = make,
+                              .take = take,
+                              .local = value[WHOLE] == 0,
+                              .trim = value[TRIM]};
     enum sal_status status = sal_sweep_run(&sweep, p->question, map, err);
     if (status == SAL_CANCELLED && sweep.done > 1)
         status = SAL_OK;
     if (!status)
-        status = finish(p, sweep.done - 1, map, err);
+        status = finish(p, &sweep, map, err);
     if (!status)
-        tell_precision(p, &sweep.probes, map);
+        tell_error(p, &sweep, map);
     return status;
 }
 

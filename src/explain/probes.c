@@ -33,9 +33,10 @@ void sal_probes_choose(struct sal_probes *probes, enum sal_probes_kind kind,
                        const double *scores, int64_t n)
 {
     static const int signs[SAL_PROBES] = {0, -1, 1, -1, 1, -1, 0, 0};
+    int most = kind == SAL_PROBES_MANY ? SAL_PROBES_MOST : SAL_PROBES;
     *probes = (struct sal_probes){0};
-    for (int k = 0; k < SAL_PROBES; k++)
-        choose_one(probes, scores, n, kind == SAL_PROBES_GREATEST ? 1 : signs[k]);
+    for (int k = 0; k < most; k++)
+        choose_one(probes, scores, n, kind == SAL_PROBES_GREATEST ? 1 : signs[k % SAL_PROBES]);
 }
 
 static double error_of(const struct sal_probes *probes, int i)
@@ -83,4 +84,18 @@ void sal_probes_tell(const struct sal_probes *probes, const struct sal_model *mo
             "bf16 changes this map by about %.2g %% of its range: for finer detail "
             "compute it in f32",
             share * 100);
+}
+
+void sal_probes_tell_trim(const struct sal_probes *probes, const struct sal_model *model,
+                          double share, struct sal_map *map)
+{
+    sal_map_check(map, "trim_score_error", "trim: error of scores",
+                  sal_probes_worst(probes), sal_unit_name(model, SAL_UNIT_SCORE));
+    sal_map_check(map, "trim_map_error_percent", "trim: error of the map", share * 100,
+                  "% of its range");
+    if (!(share <= SHARE_MAX) && !*map->note)
+        snprintf(map->note, sizeof(map->note),
+                 "trim changes this map by about %.2g %% of its range: for finer detail "
+                 "make it smaller",
+                 share * 100);
 }

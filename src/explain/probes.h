@@ -1,25 +1,25 @@
 /*
- * How far scores in bf16 are from those in f32, on a few inputs of a sweep, which are
- * computed again in f32 when it is over.
+ * How far the scores of a sweep in bf16, or one that trims boxes, are from those in f32 that
+ * trim nothing: on a few inputs, which are computed again when it is over.
  */
 #ifndef SALISCOPE_EXPLAIN_PROBES_H
 #define SALISCOPE_EXPLAIN_PROBES_H
 
 #include "saliscope/explain.h"
 
-enum { SAL_PROBES = 8 };
+enum { SAL_PROBES = 8, SAL_PROBES_MOST = 24 };
 
 struct sal_probes {
     int n;
-    int64_t at[SAL_PROBES];  /* numbers of inputs, all different */
-    double bf16[SAL_PROBES]; /* their scores */
-    double f32[SAL_PROBES];
+    int64_t at[SAL_PROBES_MOST];  /* numbers of inputs, all different */
+    double bf16[SAL_PROBES_MOST]; /* their scores, trimmed or in bf16 */
+    double f32[SAL_PROBES_MOST];
 };
 
 /* Which inputs: the first, which is the image itself, those of the greatest and the
  * least scores, where a map has its ends, and some more; or those of the greatest
- * scores. */
-enum sal_probes_kind { SAL_PROBES_ENDS, SAL_PROBES_GREATEST };
+ * scores; or three times as many of the first kind. */
+enum sal_probes_kind { SAL_PROBES_ENDS, SAL_PROBES_GREATEST, SAL_PROBES_MANY };
 
 /* Chooses from n scores in bf16, as many as there are; f32 is left to be filled in. */
 void sal_probes_choose(struct sal_probes *probes, enum sal_probes_kind kind,
@@ -38,5 +38,9 @@ double sal_probes_spread(const struct sal_probes *probes);
  * unless there is another. */
 void sal_probes_tell(const struct sal_probes *probes, const struct sal_model *model,
                      double share, struct sal_map *map);
+
+/* The same for boxes that were trimmed (sal_region_options), in f32. */
+void sal_probes_tell_trim(const struct sal_probes *probes, const struct sal_model *model,
+                          double share, struct sal_map *map);
 
 #endif

@@ -4,14 +4,21 @@
 #include <string.h>
 
 #include "methods.h"
+#include "saliscope/region.h"
 
 enum { BATCH_MIN = 4, BATCH_MAX = 8 };
+enum { BOXES_MIN = 12, BOXES_MAX = 16, EXAMPLES = 64 }; /* batches of boxes; what they are like */
+
+/* Boxes that leave more than this to be computed are not worth it. */
+#define SHARE_MAX 0.9
 
 /* One attempt at a sweep with a certain batch. */
 struct attempt {
     struct sal_sweep *sweep;
     const struct sal_question *question;
     struct sal_run *run;
+    struct sal_region *region; /* one of both */
+    bool boxes;                /* which */
     int batch;
     int start;        /* the value that inputs are for */
     int64_t elements; /* of one of them */
@@ -32,18 +39,21 @@ static bool shares_scales(const struct sal_model *model)
 }
 
 /* The one that leaves the fewest places of the last batch empty. */
-static int fitting_batch(int64_t n)
+static int fitting_batch(int64_t n, int least, int most)
 {
-    int best = BATCH_MAX;
-    for (int b = BATCH_MAX - 1; b >= BATCH_MIN; b--)
+    int best = most;
+    for (int b = most - 1; b >= least; b--)
         if ((n + b - 1) / b * b < (n + best - 1) / best * best)
             best = b;
     return best;
 }
 
-static int choose_batch(const struct sal_sweep *sweep, const struct sal_question *question)
+static int choose_batch(const struct sal_sweep *sweep, const struct sal_question *question,
+                        bool boxes)
 {
-    int batch = question->batch > 0 ? question->batch : fitting_batch(sweep->n);
+    int batch = question->batch > 0 ? question->batch
+                : boxes             ? fitting_batch(sweep->n, BOXES_MIN, BOXES_MAX)
+                                    : fitting_batch(sweep->n, BATCH_MIN, BATCH_MAX);
     if (batch > sweep->n)
         batch = (int)sweep->n;
     return shares_scales(question->model) ? 1 : batch;
@@ -68,7 +78,9 @@ static void take_all(const struct attempt *a, int64_t first, int n)
 {
     const struct sal_model *model = a->question->model;
     struct sal_shape shape;
-    const sal_real *scores = sal_run_value(a->run, sal_model_output(model)->value, &shape);
+    const sal_real *scores =
+        a->boxes ? sal_region_scores(a->region, &shape)
+                 : sal_run_value(a->run, sal_model_output(model)->value, &shape);
     const sal_real *gradient =
         a->sweep->gradient ? sal_run_gradient(a->run, a->start) : NULL;
     int64_t each = sal_shape_count(&shape) / a->batch;
@@ -88,7 +100,9 @@ static enum sal_status pass(const struct attempt *a, struct sal_error *err)
     int64_t left = a->sweep->n - a->sweep->done;
     int n = left < a->batch ? (int)left : a->batch;
     sal_pool_run(question->pool, n, make_one, &making);
-    enum sal_status status = sal_run_forward(a->run, a->x, question->job, err);
+    enum sal_status status =
+        a->boxes ? sal_region_forward(a->region, a->x, n, question->job, err)
+                 : sal_run_forward(a->run, a->x, question->job, err);
     if (!status && a->sweep->gradient)
         status = sal_run_backward(a->run, sal_model_output(question->model)->value,
                                   question->class_index, &a->start, 1, question->job,
@@ -102,16 +116,9 @@ static enum sal_status pass(const struct attempt *a, struct sal_error *err)
 
 /* ---- the sweep ------------------------------------------------------------------------- */
 
-static enum sal_status open_attempt(struct attempt *a, struct sal_error *err)
+static enum sal_status open_run(struct attempt *a, struct sal_error *err)
 {
-    const struct sal_model *model = a->question->model;
-    a->start = a->sweep->from ? a->sweep->from : sal_model_input(model)->value;
-    struct sal_model_value start = sal_model_value(model, a->start);
-    a->elements = sal_shape_count(&start.shape);
-    a->x = calloc((size_t)a->batch * (size_t)a->elements, sizeof(*a->x));
-    if (!a->x)
-        return sal_fail(err, SAL_LIMIT, "no memory for %d inputs", a->batch);
-    enum sal_status status = sal_run_open(&a->run, model,
+    enum sal_status status = sal_run_open(&a->run, a->question->model,
                                           &(struct sal_run_options){
                                               .batch = a->batch,
                                               .gradient = a->sweep->gradient,
@@ -121,6 +128,48 @@ static enum sal_status open_attempt(struct attempt *a, struct sal_error *err)
                                               .pool = a->question->pool},
                                           err);
     return status ? status : sal_run_around(a->run, a->question->x, a->question->job, err);
+}
+
+/* What changes in the first inputs, which stand for the others. */
+static int look_at_examples(const struct attempt *a, struct sal_box *box)
+{
+    const struct sal_sweep *sweep = a->sweep;
+    int n = sweep->n < EXAMPLES ? (int)sweep->n : EXAMPLES;
+    for (int i = 0; i < n; i++) {
+        sweep->make(sweep->context, i, a->x);
+        box[i] = sal_box_of_change(a->question->model, a->question->x, a->x);
+    }
+    return n;
+}
+
+static enum sal_status open_region(struct attempt *a, struct sal_error *err)
+{
+    struct sal_box box[EXAMPLES];
+    int n = look_at_examples(a, box);
+    return sal_region_open(&a->region, a->question->model,
+                           &(struct sal_region_options){.batch = a->batch,
+                                                        .exact = a->question->exact,
+                                                        .precision = a->question->precision,
+                                                        .pool = a->question->pool,
+                                                        .examples = box,
+                                                        .n_examples = n,
+                                                        .trim = a->sweep->trim,
+                                                        .share_max = SHARE_MAX},
+                           a->question->x, a->question->job, err);
+}
+
+static enum sal_status open_attempt(struct attempt *a, struct sal_error *err)
+{
+    const struct sal_model *model = a->question->model;
+    a->start = a->sweep->from ? a->sweep->from : sal_model_input(model)->value;
+    struct sal_model_value start = sal_model_value(model, a->start);
+    a->elements = sal_shape_count(&start.shape);
+    a->x = calloc((size_t)a->batch * (size_t)a->elements, sizeof(*a->x));
+    if (!a->x)
+        return sal_fail(err, SAL_LIMIT, "no memory for %d inputs", a->batch);
+    enum sal_status status = a->boxes ? open_region(a, err) : open_run(a, err);
+    a->sweep->share = !status && a->boxes ? sal_region_share(a->region) : 1;
+    return status;
 }
 
 /* *smaller: a smaller batch may do better. */
@@ -134,24 +183,46 @@ static enum sal_status try_batch(struct attempt *a, bool *smaller, struct sal_er
             status = pass(a, err);
         *smaller = status == SAL_LIMIT && a->batch > 1 && a->sweep->done == 0;
     }
+    if (a->region)
+        a->sweep->share = sal_region_share(a->region);
     sal_run_close(a->run);
+    sal_region_close(a->region);
     free(a->x);
     return status;
 }
 
 /* With the largest batch that there is memory for. */
-static enum sal_status run_all(struct sal_sweep *sweep, const struct sal_question *question,
-                               double *scores, struct sal_error *err)
+static enum sal_status run_batches(struct sal_sweep *sweep,
+                                   const struct sal_question *question, bool boxes,
+                                   double *scores, struct sal_error *err)
 {
-    int batch = choose_batch(sweep, question);
+    int batch = choose_batch(sweep, question, boxes);
     bool smaller = true;
     enum sal_status status = SAL_OK;
     for (sweep->done = 0; smaller; batch /= 2) {
-        struct attempt a = {
-            .sweep = sweep, .question = question, .batch = batch, .scores = scores};
+        struct attempt a = {.sweep = sweep,
+                            .question = question,
+                            .boxes = boxes,
+                            .batch = batch,
+                            .scores = scores};
         status = try_batch(&a, &smaller, err);
     }
     return status;
+}
+
+/* In boxes, or else, where these save nothing or cannot be had, by whole forwards. What is
+ * not finite is told by these. */
+static enum sal_status run_all(struct sal_sweep *sweep, const struct sal_question *question,
+                               double *scores, struct sal_error *err)
+{
+    bool boxes = sweep->local && !sweep->gradient && !sweep->from &&
+                 !shares_scales(question->model);
+    struct sal_error fault;
+    enum sal_status status =
+        boxes ? run_batches(sweep, question, true, scores, &fault) : SAL_UNSUPPORTED;
+    if (!status || status == SAL_CANCELLED || sweep->done)
+        return status ? sal_fail(err, status, "%s", fault.text) : SAL_OK;
+    return run_batches(sweep, question, false, scores, err);
 }
 
 /* ---- probes ---------------------------------------------------------------------------- */
@@ -169,23 +240,25 @@ static void take_probe(void *context, int64_t i, double score, const sal_real *g
     sweep->probes.f32[i] = score;
 }
 
-/* Some of the inputs in f32; that is not cancelled. */
+/* Some of the inputs in f32, untrimmed; that is not cancelled. */
 static enum sal_status run_probes(struct sal_sweep *sweep, const struct sal_question *question,
                                   const double *scores, struct sal_error *err)
 {
     struct sal_question plain = *question;
     plain.precision = SAL_F32;
     plain.job = NULL;
-    sal_probes_choose(&sweep->probes, SAL_PROBES_ENDS, scores, sweep->done);
+    sal_probes_choose(&sweep->probes, sweep->trim > 0 ? SAL_PROBES_MANY : SAL_PROBES_ENDS,
+                      scores, sweep->done);
     struct sal_sweep again = {.n = sweep->probes.n,
                               .context = sweep,
                               .make = make_probe,
-                              .take = take_probe};
+                              .take = take_probe,
+                              .local = sweep->local};
     return again.n ? run_all(&again, &plain, NULL, err) : SAL_OK;
 }
 
 /* A sweep that was stopped is told of, unless its probes fail. */
-static enum sal_status run_narrow(struct sal_sweep *sweep, const struct sal_question *question,
+static enum sal_status run_probed(struct sal_sweep *sweep, const struct sal_question *question,
                                   struct sal_error *err)
 {
     double *scores = calloc((size_t)sweep->n, sizeof(*scores));
@@ -204,9 +277,9 @@ static enum sal_status run_narrow(struct sal_sweep *sweep, const struct sal_ques
 enum sal_status sal_sweep_run(struct sal_sweep *sweep, const struct sal_question *question,
                               struct sal_map *map, struct sal_error *err)
 {
-    enum sal_status status = question->precision == SAL_F32
-                                 ? run_all(sweep, question, NULL, err)
-                                 : run_narrow(sweep, question, err);
+    bool exact = question->precision == SAL_F32 && !(sweep->trim > 0);
+    enum sal_status status = exact ? run_all(sweep, question, NULL, err)
+                                   : run_probed(sweep, question, err);
     map->forwards += sweep->done + sweep->probes.n;
     map->backwards += sweep->gradient ? sweep->done : 0;
     return status;

@@ -13,6 +13,10 @@
 struct sal_sweep {
     int64_t n;     /* inputs */
     bool gradient; /* take wants d score / d x */
+    bool local;    /* inputs differ from the question's image in small places: they are
+                      computed in boxes (region.h) where that saves anything. Not with
+                      gradient or from */
+    double trim;   /* of boxes, see sal_region_options; then there are probes */
     int from;      /* the value that x stands for: passes start there, and what comes
                       around it is of the question's image; 0: the model's input */
     void *context;
@@ -21,7 +25,10 @@ struct sal_sweep {
     /* gradient: in the layout of x, NULL where none was asked for; of this call only. */
     void (*take)(void *context, int64_t i, double score, const sal_real *gradient);
     int64_t done; /* inputs taken so far; also after a failure */
-    struct sal_probes probes; /* of a question in bf16 that is answered, in part at least */
+    double share; /* multiply-adds of an input's pass as part of a whole one's; 1 but where it
+                     was computed in boxes */
+    struct sal_probes probes; /* of a question in bf16, or with trim, that is answered, in part
+                                 at least: some inputs in f32, untrimmed */
 };
 
 /* Runs all n, in the question's precision, and counts them in map->forwards and backwards,
