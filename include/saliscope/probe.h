@@ -82,12 +82,16 @@ struct sal_distance {
     int64_t changed; /* pixels */
 };
 
-/* The altered picture rounded to levels 0..white, as a file would keep it. */
+/* The altered picture rounded to levels 0..white, as a file would keep it, read back and
+ * decided again. Where rounding undoes the flip, the change is made a little larger, by
+ * steps, until it does not. */
 struct sal_saved {
-    unsigned white;
-    bool flipped; /* and still decided the other way when read back */
-    double f;     /* see sal_probe_answer; NAN: not looked at */
-    struct sal_distance distance; /* from the picture as it was given */
+    unsigned white; /* 0: not looked at */
+    bool survives;  /* the flip outlives rounding as it is */
+    bool flipped;   /* or with the change this many times as large: */
+    double scale;   /* 1 where it survives; the last that was tried where nothing flips */
+    double f;       /* of that picture, see sal_probe_answer */
+    struct sal_distance distance; /* of that, from the picture as it was given */
 };
 
 /* Noise of a certain norm, for comparison. */
@@ -166,11 +170,12 @@ enum sal_status sal_probe_run(const struct sal_probe *probe,
                               struct sal_probe_answer *answer, struct sal_error *err);
 void sal_probe_answer_release(struct sal_probe_answer *answer);
 
-/* The picture as an image of levels 0..white, grey where it has one plane, else in the
- * order red, green, blue; NULL memory is SAL_LIMIT. */
+/* The picture with its change times scale, as an image of levels 0..white, grey where it
+ * has one plane, else in the order red, green, blue. sal_image_release() it. */
 enum sal_status sal_probe_picture(const struct sal_probe_answer *answer,
                                   const struct sal_model *model, unsigned white,
-                                  struct sal_image *image, struct sal_error *err);
+                                  double scale, struct sal_image *image,
+                                  struct sal_error *err);
 
 /* The series of that name; NULL: none. */
 const struct sal_series *sal_probe_series(const struct sal_probe_answer *answer,

@@ -135,37 +135,6 @@ static enum sal_status nothing_found(struct sal_search *s, float *p)
     return SAL_OK;
 }
 
-static enum sal_status look_saved(struct sal_search *s, unsigned white, struct sal_saved *saved,
-                                  struct sal_error *err)
-{
-    struct sal_probe_answer *a = s->answer;
-    struct sal_image image;
-    sal_real *x = calloc((size_t)sal_input_elements(s->question->model), sizeof(*x));
-    sal_real *logits = calloc((size_t)a->n_logits, sizeof(*logits));
-    float *p = NULL;
-    *saved = (struct sal_saved){.white = white, .f = (double)NAN};
-    enum sal_status status = x && logits ? SAL_OK : sal_fail(err, SAL_LIMIT, "no memory");
-    if (!status)
-        p = sal_search_vector(s, &status, err);
-    if (!status && !(status = sal_probe_picture(a, s->question->model, white, &image, err))) {
-        status = sal_model_prepare(s->question->model, &image, x, err);
-        sal_image_release(&image);
-    }
-    if (!status && !(status = sal_search_classify(s, x, logits, NULL, err))) {
-        saved->f = sal_decision_f(&s->decision, logits);
-        saved->flipped = sal_decision_reached(&s->decision, logits);
-        for (int64_t i = 0; i < s->space.n; i++) {
-            double level = round((double)a->picture[i] * white);
-            p[i] = (float)(level < 0 ? 0 : level > white ? 1 : level / white);
-        }
-        saved->distance = sal_space_distance(&s->space, p);
-    }
-    free(x);
-    free(logits);
-    free(p);
-    return status;
-}
-
 static void describe(struct sal_search *s, const float *p)
 {
     struct sal_probe_answer *a = s->answer;
@@ -209,12 +178,8 @@ static enum sal_status finish(struct sal_search *s, struct sal_error *err)
     if (!status)
         describe(s, p);
     free(p);
-    unsigned white = s->question->white ? s->question->white : 255;
-    if (!status && a->flipped && !a->already) {
-        status = look_saved(s, white, &a->stored, err);
-        if (!status)
-            status = look_saved(s, 65535, &a->deep, err);
-    }
+    if (!status && a->flipped && !a->already)
+        status = sal_save_answer(s, err);
     return status;
 }
 
@@ -270,28 +235,4 @@ enum sal_status sal_probe_run(const struct sal_probe *probe,
     if (status)
         sal_probe_answer_release(answer);
     return status;
-}
-
-/* ---- the picture ------------------------------------------------------------------------------------ */
-
-enum sal_status sal_probe_picture(const struct sal_probe_answer *a,
-                                  const struct sal_model *model, unsigned white,
-                                  struct sal_image *image, struct sal_error *err)
-{
-    bool reversed = sal_model_preprocessing(model)->channels == SAL_BGR;
-    int channels = a->planes >= 3 ? 3 : 1, bits = white > 255 ? 16 : 8;
-    size_t pixels = (size_t)a->width * (size_t)a->height;
-    enum sal_status status = sal_image_init(image, a->width, a->height, channels, bits, err);
-    if (status)
-        return status;
-    image->max = white;
-    for (int c = 0; c < channels; c++) {
-        const float *plane = a->picture + (reversed ? channels - 1 - c : c) * pixels;
-        for (size_t i = 0; i < pixels; i++) {
-            double level = round((double)plane[i] * white);
-            level = level < 0 ? 0 : level > white ? white : level;
-            image->samples[i * (size_t)channels + (size_t)c] = (uint16_t)level;
-        }
-    }
-    return SAL_OK;
 }

@@ -87,6 +87,9 @@ double sal_search_score(struct sal_search *search, const sal_real *logits);
 /* The points of the curve, ascending; from now on every point counts for it. */
 void sal_search_watch(struct sal_search *search, const double *eps, int n);
 
+/* What rounding to levels does to the answer's picture, into stored and deep. */
+enum sal_status sal_save_answer(struct sal_search *search, struct sal_error *err);
+
 /* ---- for attacks ------------------------------------------------------------------------ */
 
 /* The value of a parameter, of the probe that runs. */
