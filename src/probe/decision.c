@@ -118,11 +118,24 @@ double sal_decision_margin(const struct sal_decision *d, const sal_real *logits)
 
 /* ---- losses ------------------------------------------------------------------------------------ */
 
+/* The rivals' slopes, those nearly as high as the highest among them. */
+static void put_blend(const struct sal_decision *d, const sal_real *logits, sal_real *slope)
+{
+    double top = (double)logits[rival_of(d, logits)], sum = 0;
+    for (int i = 0; i < d->n; i++)
+        sum += i == d->c ? 0 : exp(((double)logits[i] - top) / d->blend);
+    for (int i = 0; i < d->n; i++)
+        if (i != d->c)
+            slope[i] += (sal_real)(exp(((double)logits[i] - top) / d->blend) / sum);
+}
+
 static double margin_loss(const struct sal_decision *d, const sal_real *logits, sal_real *slope)
 {
     const sal_real sign = d->create ? -1 : 1;
     slope[d->c] += sign;
-    if (!d->labels)
+    if (!d->labels && d->create && d->blend > 0)
+        put_blend(d, logits, slope);
+    else if (!d->labels)
         slope[rival_of(d, logits)] -= sign;
     return sal_decision_margin(d, logits);
 }
@@ -200,4 +213,24 @@ double sal_decision_loss(const struct sal_decision *d, enum sal_loss loss,
         break;
     }
     return margin_loss(d, logits, slope);
+}
+
+int sal_decision_rivals(const struct sal_decision *d, const sal_real *logits, int most,
+                        int *rivals)
+{
+    int n = 0;
+    if (d->labels)
+        return 0;
+    for (; n < most && n < d->n - 1; n++) {
+        int best = -1;
+        for (int i = 0; i < d->n; i++) {
+            bool taken = i == d->c;
+            for (int k = 0; k < n; k++)
+                taken |= rivals[k] == i;
+            if (!taken && (best < 0 || logits[i] > logits[best]))
+                best = i;
+        }
+        rivals[n] = best;
+    }
+    return n;
 }

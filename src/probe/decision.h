@@ -21,6 +21,9 @@ struct sal_decision {
     bool labels;        /* decided by itself, by its threshold */
     double threshold;   /* of labels: the least logit at which the class is called */
     double temperature; /* of cross-entropy */
+    double blend;       /* logits this near to the highest other count with it in the slope of
+                           the margin, where a class is to overtake all others at once: else
+                           an attack zigzags between those it pushes down. 0: one counts */
     bool create;        /* the goal; to be set once the logits of the image are known */
 };
 
@@ -43,5 +46,10 @@ double sal_decision_margin(const struct sal_decision *decision, const sal_real *
 /* The loss, and d loss / d logits [n]. */
 double sal_decision_loss(const struct sal_decision *decision, enum sal_loss loss,
                          const sal_real *logits, sal_real *slope);
+
+/* The `most` highest others, whose boundaries with the class count: to hide it one of them is
+ * enough, to create it all must be crossed. Returns how many; of labels none. */
+int sal_decision_rivals(const struct sal_decision *decision, const sal_real *logits, int most,
+                        int *rivals);
 
 #endif

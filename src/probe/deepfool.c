@@ -12,6 +12,7 @@ enum { CLASSES_MAX = 64 };
 
 struct fool {
     struct sal_search *s;
+    bool apart; /* there are several boundaries */
     int n_rivals;
     int rivals[CLASSES_MAX]; /* those whose boundary with the class may be the nearest */
     sal_real *slopes;        /* [n_rivals][classes]; NULL: the margin alone */
@@ -24,23 +25,10 @@ struct fool {
 /* Hiding a class among several: each of the others has a boundary of its own. */
 static void choose_rivals(struct fool *f, int classes)
 {
-    const struct sal_decision *d = &f->s->decision;
-    const sal_real *logits = f->s->answer->before;
-    f->n_rivals = 1;
-    if (d->labels || d->create)
-        return;
     int most = classes - 1 < CLASSES_MAX ? classes - 1 : CLASSES_MAX;
-    for (f->n_rivals = 0; f->n_rivals < most && f->n_rivals < d->n - 1; f->n_rivals++) {
-        int best = -1;
-        for (int i = 0; i < d->n; i++) {
-            bool taken = i == d->c;
-            for (int k = 0; k < f->n_rivals; k++)
-                taken |= f->rivals[k] == i;
-            if (!taken && (best < 0 || logits[i] > logits[best]))
-                best = i;
-        }
-        f->rivals[f->n_rivals] = best;
-    }
+    f->n_rivals = sal_decision_rivals(&f->s->decision, f->s->answer->before, most, f->rivals);
+    f->apart = f->n_rivals > 0 && !f->s->decision.create;
+    f->n_rivals = f->apart ? f->n_rivals : 1;
 }
 
 static enum sal_status make_room(struct fool *f, struct sal_error *err)
@@ -55,7 +43,7 @@ static enum sal_status make_room(struct fool *f, struct sal_error *err)
     if (!f->g || !f->total || !f->looks || !f->logits || !f->slopes)
         return sal_fail(err, SAL_LIMIT, "no memory for the gradients of %d classes",
                         f->n_rivals);
-    for (int i = 0; !d->labels && !d->create && i < f->n_rivals; i++) {
+    for (int i = 0; f->apart && i < f->n_rivals; i++) {
         f->slopes[(size_t)i * classes + (size_t)d->c] = 1;
         f->slopes[(size_t)i * classes + (size_t)f->rivals[i]] = -1;
     }
@@ -66,12 +54,11 @@ static enum sal_status make_room(struct fool *f, struct sal_error *err)
 static enum sal_status look(struct fool *f, const float *p, struct sal_error *err)
 {
     const struct sal_decision *d = &f->s->decision;
-    bool apart = !d->labels && !d->create;
     for (int i = 0; i < f->n_rivals; i++)
         f->looks[i] = (struct sal_look){
             .p = p,
             .gradient = f->g + i * f->s->space.n,
-            .slope = apart ? f->slopes + (int64_t)i * d->n : NULL,
+            .slope = f->apart ? f->slopes + (int64_t)i * d->n : NULL,
             .logits = i ? NULL : f->logits,
         };
     return sal_search_look(f->s, f->looks, f->n_rivals, err);
@@ -82,7 +69,7 @@ static double distance_to(const struct fool *f, int i)
 {
     const struct sal_decision *d = &f->s->decision;
     double margin = f->looks[i].margin;
-    if (!d->labels && !d->create)
+    if (f->apart)
         margin = (double)f->logits[d->c] - (double)f->logits[f->rivals[i]];
     double slope = sal_vector_dual(f->s->ball.norm, f->g + i * f->s->space.n, f->s->space.n);
     return slope > 0 ? fabs(margin) / slope : (double)INFINITY;

@@ -31,6 +31,12 @@ static const struct effort efforts[] = {
     {6000, 50, 10, 300, 200, 12, 10, 100, 2, 1500, 400, 9, 40, 20, 16},
 };
 
+/* A ball that holds half the range of every pixel. */
+static double half_range(const struct sal_search *s)
+{
+    return s->ball.norm == SAL_LINF ? 0.5 : 0.5 * sqrt((double)s->space.n);
+}
+
 /* ---- several attacks --------------------------------------------------------------------------- */
 
 static enum sal_status attack_all(struct sal_search *s, const struct effort *e, float *last,
@@ -48,6 +54,30 @@ static enum sal_status attack_all(struct sal_search *s, const struct effort *e, 
         status = sal_fmn(s, e->fmn, 1, 0.05, last, err);
     if (!status)
         status = sal_polish(s, last, e->polish, err);
+    return status;
+}
+
+/* Where every attack found nothing: PGD in balls of several sizes, then from random points of
+ * half the range and all of it, as where a gradient of zero leads nowhere. */
+static enum sal_status start_elsewhere(struct sal_search *s, const struct effort *e,
+                                       struct sal_error *err)
+{
+    const enum sal_norm norm = s->ball.norm;
+    double eps[3] = {half_range(s) / 64, half_range(s) / 16, half_range(s) / 4};
+    struct sal_pgd how = {.steps = 10, .starts = 3, .eps = eps, .stop = true};
+    enum sal_status status = SAL_OK;
+    if (s->decision.create && !s->decision.labels)
+        how.loss = SAL_LOSS_CE; /* all others are pushed down at once */
+    const double balls[] = {eps[2], half_range(s), 2 * half_range(s)};
+    for (int i = 0; i < 3 && !isfinite(s->nearest) && !status; i++) {
+        sal_search_aim(s, (struct sal_ball){norm, balls[i]});
+        status = sal_pgd(s, &how, err);
+        sal_search_aim(s, (struct sal_ball){norm, INFINITY});
+        how.eps = NULL;
+        how.starts = 5;
+        if (!status && isfinite(s->nearest))
+            status = sal_polish(s, NULL, e->polish, err);
+    }
     return status;
 }
 
@@ -109,7 +139,7 @@ static enum sal_status check_half_range(struct sal_search *s, const struct effor
                                         struct sal_error *err)
 {
     const enum sal_norm norm = s->ball.norm;
-    double half = norm == SAL_LINF ? 0.5 : 0.5 * sqrt((double)s->space.n);
+    const double half = half_range(s);
     struct sal_pgd how = {.steps = 10, .starts = 1, .stop = true};
     if (!e->square)
         return SAL_OK;
@@ -145,6 +175,8 @@ static enum sal_status search_all(struct sal_search *s, const struct effort *e, 
                                   struct sal_error *err)
 {
     enum sal_status status = attack_all(s, e, last, err);
+    if (!status)
+        status = start_elsewhere(s, e, err);
     if (!status)
         status = descend(s, e, last, err);
     if (!status)

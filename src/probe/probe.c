@@ -88,6 +88,7 @@ static enum sal_status look_before(struct sal_search *s, struct sal_error *err)
     a->goal = d->create ? SAL_GOAL_CREATE : SAL_GOAL_HIDE;
     a->already = called == d->create;
     a->f_before = sal_decision_f(d, a->before);
+    d->blend = d->create ? 0.1 * fabs(a->f_before) : 0;
     s->margin0 = s->best = a->best_margin = sal_decision_margin(d, a->before);
     status = sal_search_series(s, "trajectory", "best so far over the passes", 0, NULL, NULL,
                                err);
