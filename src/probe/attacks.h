@@ -155,9 +155,9 @@ enum sal_status sal_estimate(struct sal_search *search, float *out, struct sal_e
 
 /* What is found is made nearer: where nothing is, further along the ray through `last` (NULL:
  * none); then `rounds` times the nearest point of the plane that touches the boundary at
- * what is found; then bisection along the ray, whose ends go to answer->bracket. */
+ * what is found; then (bisect) bisection along the ray, whose ends go to answer->bracket. */
 enum sal_status sal_polish(struct sal_search *search, const float *last, int rounds,
-                           struct sal_error *err);
+                           bool bisect, struct sal_error *err);
 
 /* Noise of the ball's norm. */
 enum sal_status sal_noise(struct sal_search *search, struct sal_ball ball, int samples,

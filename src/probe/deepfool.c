@@ -142,7 +142,7 @@ static enum sal_status run(struct sal_search *s, struct sal_error *err)
     if (!status)
         status = sal_deepfool(s, steps, classes, sal_search_param(s, "overshoot"), last, err);
     if (!status && sal_search_param(s, "polish") != 0)
-        status = sal_polish(s, last, 10, err);
+        status = sal_polish(s, last, 10, true, err);
     free(last);
     return status;
 }

@@ -16,7 +16,7 @@ static const char *const effort_names[] = {"quick", "standard", "thorough", NULL
 struct effort {
     long passes;
     int deepfool, rivals;   /* steps, classes */
-    int fmn, ddn;           /* steps */
+    int fmn, fmns, ddn;     /* steps, of each; how many of FMN */
     int polish;             /* rounds, after each */
     int descents;           /* smaller balls tried */
     int steps, starts;      /* of PGD in them */
@@ -26,9 +26,9 @@ struct effort {
 };
 
 static const struct effort efforts[] = {
-    {150, 4, 4, 20, 0, 5, 0, 10, 1, 0, 16, 0, 0, 0, 6},
-    {1000, 10, 6, 60, 40, 8, 3, 40, 1, 150, 60, 7, 10, 5, 10},
-    {6000, 50, 10, 300, 200, 12, 10, 100, 2, 1500, 400, 9, 40, 20, 16},
+    {150, 3, 4, 16, 1, 10, 2, 1, 8, 1, 0, 8, 0, 0, 0, 6},
+    {1000, 10, 6, 50, 2, 40, 6, 3, 40, 1, 150, 60, 7, 10, 5, 10},
+    {6000, 50, 10, 250, 2, 200, 12, 10, 100, 2, 1500, 400, 9, 40, 20, 16},
 };
 
 /* A ball that holds half the range of every pixel. */
@@ -39,22 +39,32 @@ static double half_range(const struct sal_search *s)
 
 /* ---- several attacks --------------------------------------------------------------------------- */
 
+/* FMN in large steps and in small ones: they end in different places. */
+static enum sal_status attack_fmn(struct sal_search *s, const struct effort *e, float *last,
+                                  struct sal_error *err)
+{
+    const double alphas[] = {1, s->ball.norm == SAL_LINF ? 0.12 : 10};
+    enum sal_status status = SAL_OK;
+    for (int i = 0; i < e->fmns && !status; i++) {
+        status = sal_fmn(s, e->fmn, alphas[i], 0.05, last, err);
+        if (!status)
+            status = sal_polish(s, last, e->polish, false, err);
+    }
+    return status;
+}
+
 static enum sal_status attack_all(struct sal_search *s, const struct effort *e, float *last,
                                   struct sal_error *err)
 {
     enum sal_status status = sal_deepfool(s, e->deepfool, e->rivals, 0.02, last, err);
     if (!status)
-        status = sal_polish(s, last, e->polish, err);
+        status = sal_polish(s, last, e->polish, false, err);
     if (!status && e->ddn && s->ball.norm == SAL_L2) {
         status = sal_ddn(s, e->ddn, 0.05, last, err);
         if (!status)
-            status = sal_polish(s, last, e->polish, err);
+            status = sal_polish(s, last, e->polish, false, err);
     }
-    if (!status)
-        status = sal_fmn(s, e->fmn, 1, 0.05, last, err);
-    if (!status)
-        status = sal_polish(s, last, e->polish, err);
-    return status;
+    return status ? status : attack_fmn(s, e, last, err);
 }
 
 /* Where every attack found nothing: PGD in balls of several sizes, then from random points of
@@ -76,7 +86,7 @@ static enum sal_status start_elsewhere(struct sal_search *s, const struct effort
         how.eps = NULL;
         how.starts = 5;
         if (!status && isfinite(s->nearest))
-            status = sal_polish(s, NULL, e->polish, err);
+            status = sal_polish(s, NULL, e->polish, false, err);
     }
     return status;
 }
@@ -96,7 +106,7 @@ static enum sal_status descend(struct sal_search *s, const struct effort *e, flo
         enum sal_status status = sal_pgd(s, &how, err);
         sal_search_aim(s, (struct sal_ball){norm, INFINITY});
         if (!status && s->nearest < before)
-            status = sal_polish(s, NULL, 3, err);
+            status = sal_polish(s, NULL, 3, false, err);
         if (status)
             return status;
         if (s->nearest >= before * 0.999) {
@@ -179,6 +189,8 @@ static enum sal_status search_all(struct sal_search *s, const struct effort *e, 
         status = start_elsewhere(s, e, err);
     if (!status)
         status = descend(s, e, last, err);
+    if (!status)
+        status = sal_polish(s, NULL, e->polish, true, err);
     if (!status)
         status = compare_square(s, e, err);
     if (!status)

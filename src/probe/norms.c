@@ -46,7 +46,7 @@ static void onto_sphere(const struct sal_search *s, double eps, float *p)
 static enum sal_status walk_sphere(struct sal_search *s, int steps, double gamma, float *p,
                                    float *g, struct sal_error *err)
 {
-    double first = 1.5 * first_radius(s), eps = first;
+    double first = 1.5 * first_radius(s), eps = 5 * first_radius(s);
     memcpy(p, s->space.p0, (size_t)s->space.n * sizeof(*p));
     for (int k = 0; k < steps; k++) {
         struct sal_look here = {.p = p, .gradient = g};
@@ -84,7 +84,7 @@ static enum sal_status walk_ball(struct sal_search *s, int steps, double alpha, 
     const struct sal_space *space = &s->space;
     const enum sal_norm norm = s->ball.norm;
     double best = INFINITY, eps = INFINITY;
-    double unit = first_radius(s) * (norm == SAL_LINF ? sqrt((double)space->n) : 1);
+    double unit = first_radius(s) * (norm == SAL_LINF ? 8 * sqrt((double)space->n) : 0.3);
     memcpy(p, space->p0, (size_t)space->n * sizeof(*p));
     for (int k = 0; k < steps; k++) {
         struct sal_look here = {.p = p, .gradient = g};
@@ -141,7 +141,7 @@ static enum sal_status run_either(struct sal_search *s, bool ddn, struct sal_err
         status = ddn ? sal_ddn(s, steps, gamma, last, err)
                      : sal_fmn(s, steps, sal_search_param(s, "alpha"), gamma, last, err);
     if (!status && sal_search_param(s, "polish") != 0)
-        status = sal_polish(s, last, ROUNDS, err);
+        status = sal_polish(s, last, ROUNDS, true, err);
     free(last);
     return status;
 }
@@ -178,7 +178,8 @@ static const struct sal_param fmn_params[] = {
      .min = 0,
      .max = 1e4,
      .unit = "",
-     .help = "first step, in first-order distances; the last is a hundredth of it"},
+     .help = "first step, the last is a hundredth of it; 1: 0.3 first-order distances in l2, "
+             "in linf 8 for each pixel"},
     SAL_PARAM_GAMMA,
     SAL_PARAM_GOAL,
     SAL_PARAM_POLISH,

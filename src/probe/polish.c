@@ -198,8 +198,9 @@ static enum sal_status pull(struct sal_search *s, float *at, float *spare,
     return SAL_OK;
 }
 
-static enum sal_status go_nearer(struct sal_search *s, int rounds, struct planes *planes,
-                                 float *at, float *to, float *spare, struct sal_error *err)
+static enum sal_status go_nearer(struct sal_search *s, int rounds, bool bisect,
+                                 struct planes *planes, float *at, float *to, float *spare,
+                                 struct sal_error *err)
 {
     int idle = 0;
     for (int i = 0; i < rounds && idle < 2; i++) {
@@ -211,7 +212,7 @@ static enum sal_status go_nearer(struct sal_search *s, int rounds, struct planes
             return status;
         idle = s->nearest < before * (1 - 1e-4) ? 0 : idle + 1;
     }
-    return halve(s, at, spare, err);
+    return bisect ? halve(s, at, spare, err) : SAL_OK;
 }
 
 static enum sal_status make_planes(struct sal_search *s, struct planes *planes,
@@ -246,7 +247,7 @@ static void release_planes(struct planes *planes)
     free(planes->mixed);
 }
 
-enum sal_status sal_polish(struct sal_search *s, const float *last, int rounds,
+enum sal_status sal_polish(struct sal_search *s, const float *last, int rounds, bool bisect,
                            struct sal_error *err)
 {
     static const double ways[] = {1.01, 1.03, 1.1, 1.3, 2, 4};
@@ -258,7 +259,7 @@ enum sal_status sal_polish(struct sal_search *s, const float *last, int rounds,
     if (!status && last && !isfinite(s->nearest))
         status = extend(s, last, ways, WAYS, spare, err);
     if (!status && isfinite(s->nearest))
-        status = go_nearer(s, rounds, &planes, at, to, spare, err);
+        status = go_nearer(s, rounds, bisect, &planes, at, to, spare, err);
     free(at);
     free(to);
     free(spare);
