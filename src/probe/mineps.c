@@ -26,7 +26,7 @@ struct effort {
 };
 
 static const struct effort efforts[] = {
-    {150, 3, 4, 16, 1, 10, 2, 1, 8, 1, 0, 8, 0, 0, 0, 6},
+    {150, 0, 0, 50, 1, 0, 3, 0, 10, 1, 0, 8, 0, 0, 0, 6},
     {1000, 10, 6, 50, 2, 40, 6, 3, 40, 1, 150, 60, 7, 10, 5, 10},
     {6000, 50, 10, 250, 2, 200, 12, 10, 100, 2, 1500, 400, 9, 40, 20, 16},
 };
@@ -56,9 +56,12 @@ static enum sal_status attack_fmn(struct sal_search *s, const struct effort *e, 
 static enum sal_status attack_all(struct sal_search *s, const struct effort *e, float *last,
                                   struct sal_error *err)
 {
-    enum sal_status status = sal_deepfool(s, e->deepfool, e->rivals, 0.02, last, err);
-    if (!status)
-        status = sal_polish(s, last, e->polish, false, err);
+    enum sal_status status = SAL_OK;
+    if (e->deepfool) {
+        status = sal_deepfool(s, e->deepfool, e->rivals, 0.02, last, err);
+        if (!status)
+            status = sal_polish(s, last, e->polish, false, err);
+    }
     if (!status && e->ddn && s->ball.norm == SAL_L2) {
         status = sal_ddn(s, e->ddn, 0.05, last, err);
         if (!status)
@@ -190,7 +193,7 @@ static enum sal_status search_all(struct sal_search *s, const struct effort *e, 
     if (!status)
         status = descend(s, e, last, err);
     if (!status)
-        status = sal_polish(s, NULL, e->polish, true, err);
+        status = sal_polish(s, NULL, e->descents ? e->polish : 1, true, err);
     if (!status)
         status = compare_square(s, e, err);
     if (!status)

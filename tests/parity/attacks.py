@@ -111,11 +111,10 @@ def ours(program, model, picture, index, arguments, folder):
 
 
 OURS = {
-    "l2": {"mineps quick": ["-P", "norm=l2"],
-           "mineps standard": ["-P", "norm=l2", "-P", "effort=standard"],
+    "l2": {"mineps": ["-P", "norm=l2"],
            "ddn": ["-A", "ddn", "-P", "steps=75"],
            "fmn": ["-A", "fmn", "-P", "norm=l2", "-P", "steps=75"]},
-    "linf": {"mineps quick": [], "mineps standard": ["-P", "effort=standard"],
+    "linf": {"mineps": [],
              "fmn": ["-A", "fmn", "-P", "steps=75"]},
 }
 
