@@ -351,7 +351,35 @@ static void fgsm_flips_just_beyond_the_boundary(void **state)
             assert_true(a.flipped == beyond);
             assert_int_equal(a.backwards, 1);
             assert_true((a.best_margin < 0) == beyond);
+            assert_true(a.distance.changed <= SIZE - 4); /* a gradient of zero moves nothing */
             sal_probe_answer_release(&a);
+        }
+        sal_model_close(model);
+    }
+}
+
+/* However small logits are. */
+static void pgd_flips_just_beyond_the_boundary(void **state)
+{
+    (void)state;
+    static const char *const names[] = {"pgd", "apgd"};
+    for (int i = 0; i < 8; i++) {
+        struct half h = make_half(0.2 * (i % 3), i % 2 ? 0.5 : -0.3);
+        for (int k = 0; k < SIZE; k++)
+            h.w[k] *= 1e-3F;
+        h.b *= 1e-3F;
+        h.f *= 1e-3;
+        struct sal_model *model = model_of(&h);
+        for (int norm = 0; norm < 2; norm++) {
+            char settings[80];
+            snprintf(settings, sizeof(settings), "control=0 norm=%s eps=%.17g",
+                     sal_norm_names[norm], optimum(&h, (enum sal_norm)norm) * 1.02);
+            for (int k = 0; k < 2; k++) {
+                struct sal_probe_answer a =
+                    probe_of(model, h.x, names[k], (struct probing){.settings = settings});
+                assert_true(a.flipped);
+                sal_probe_answer_release(&a);
+            }
         }
         sal_model_close(model);
     }
@@ -473,6 +501,7 @@ int main(void)
         cmocka_unit_test(one_logit_and_two_are_the_same_question),
         cmocka_unit_test(preprocessing_does_not_change_lengths),
         cmocka_unit_test(fgsm_flips_just_beyond_the_boundary),
+        cmocka_unit_test(pgd_flips_just_beyond_the_boundary),
         cmocka_unit_test(deepfool_of_a_half_space_is_one_step),
         cmocka_unit_test(deepfool_at_the_ends_of_the_range_is_near),
         cmocka_unit_test(first_order_is_exact_where_the_network_is_straight),
