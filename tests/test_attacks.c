@@ -145,6 +145,43 @@ static struct half against(const struct half *h, float w[CLASSES_N][SIZE], const
     return one;
 }
 
+/* The step that multipliers of planes j make, within the range of the picture: d[SIZE]. */
+static void step_of(const struct half *h, float w[CLASSES_N][SIZE], int k, const double *lambda,
+                    double *d)
+{
+    for (int i = 0; i < SIZE; i++) {
+        d[i] = 0;
+        for (int j = 0; j < CLASSES_N; j++)
+            d[i] -= j == k ? 0 : lambda[j] * ((double)w[j][i] - (double)w[k][i]);
+        d[i] = fmax(-(double)h->x[i], fmin(1 - (double)h->x[i], d[i]));
+    }
+}
+
+/* The L2 distance to where class k is above all others: each multiplier in turn is made just
+ * large enough (coordinate ascent in the dual). */
+static double distance_to_all(const struct half *h, float w[CLASSES_N][SIZE], const float *b,
+                              int k)
+{
+    double lambda[CLASSES_N] = {0}, d[SIZE], squares = 0;
+    for (int round = 0; round < 300; round++)
+        for (int j = 0; j < CLASSES_N; j++) {
+            double low = 0, high = 10;
+            for (int step = 0; step < 50 && j != k; step++) {
+                double f = (double)b[j] - (double)b[k];
+                lambda[j] = (low + high) / 2;
+                step_of(h, w, k, lambda, d);
+                for (int i = 0; i < SIZE; i++)
+                    f += ((double)w[j][i] - (double)w[k][i]) * ((double)h->x[i] + d[i]);
+                *(f > 0 ? &low : &high) = lambda[j];
+            }
+            lambda[j] = j == k ? 0 : low;
+        }
+    step_of(h, w, k, lambda, d);
+    for (int i = 0; i < SIZE; i++)
+        squares += d[i] * d[i];
+    return sqrt(squares);
+}
+
 static void the_nearest_of_several_boundaries_is_found(void **state)
 {
     (void)state;
@@ -176,6 +213,11 @@ static void the_nearest_of_several_boundaries_is_found(void **state)
                 assert_true(a.flipped && a.goal == SAL_GOAL_CREATE);
                 assert_answer_is_honest(model, h.x, k, &a);
                 assert_true(length_of(&a, (enum sal_norm)norm) >= to_k * (1 - 1e-5));
+                if (norm == SAL_L2) { /* every rival is to be passed at once */
+                    double all = distance_to_all(&h, w, b, k);
+                    if (!(a.distance.l2 >= all * (1 - 1e-4) && a.distance.l2 <= all * 1.003))
+                        fail_msg("class %d: %g, the optimum is %g", k, a.distance.l2, all);
+                }
                 sal_probe_answer_release(&a);
             }
             for (size_t i = 0; i < sizeof(names) / sizeof(*names); i++) {
