@@ -10,6 +10,7 @@
 #                      15 GB; NAMES="resnet50 ..." for some)
 #   make parity-architectures  holds them against PyTorch, remakes docs/architectures.md;
 #                      test-all does the first where they are there
+#   make parity-attacks  smallest changes beside Foolbox and ART, remakes docs/attacks.md
 #   make bench         how fast, beside ONNX Runtime and PyTorch: build/bench
 #                      (NAMES="resnet50 ..." BATCH="1 8" THREADS=2 QUICK=1
 #                      TABLES="main start threads batch size" ARGS=)
@@ -81,7 +82,8 @@ ALL_CFLAGS = $(CPPFLAGS) $(WARN) $(FLAGS) $(OPT) $(CFLAGS)
 ALL_LDFLAGS = $(LINK_FLAGS) $(OPT) $(LDFLAGS)
 
 .PHONY: all show-flags deps demo test check test-all samples conformance conformance-accept clean \
-        install uninstall peers peers-models bench check-architectures parity-architectures
+        install uninstall peers peers-models bench check-architectures parity-architectures \
+        parity-attacks
 .DELETE_ON_ERROR:
 
 all: $B/saliscope $B/libsaliscope.a
@@ -174,7 +176,7 @@ $(addprefix $B/tests/bench/,convolutions passes): %: %.o $B/libsaliscope.a
 
 TEST_BINS := $(TESTS:tests/%.c=$B/tests/%)
 
-$B/tests/%.o: ALL_CFLAGS += -Isrc/base -Isrc/io -Isrc/engine -Isrc/explain \
+$B/tests/%.o: ALL_CFLAGS += -Isrc/base -Isrc/io -Isrc/engine -Isrc/explain -Isrc/probe \
                             -Isrc/render -Isrc/session -Isrc/tui -Itests/support \
                             -Itests/gradient -Itests/twin
 
@@ -255,6 +257,7 @@ test-all: test
 	@SHARED_DATA=none $(MAKE) --no-print-directory RUNNER="$(VALGRIND)" SCRIPTS= check
 	@RUNNER="$(VALGRIND)" $(MAKE) --no-print-directory conformance
 	@tests/mutation/backwards
+	@tests/mutation/attacks
 	@$(MAKE) --no-print-directory check-architectures
 
 # ---- peers and samples --------------------------------------------------------------
@@ -277,6 +280,10 @@ check-architectures: $B/tests/peers/compare
 
 parity-architectures: $B/tests/peers/compare
 	$< build/peers-models $(NAMES) -o docs/architectures.md
+
+# Smallest changes beside Foolbox's and ART's, at equal passes.
+parity-attacks: $B/saliscope
+	$(PEERS) tests/parity/attacks.py $B/saliscope --table docs/attacks.md
 
 # PEERS=PYTHON: one that has tests/peers/requirements.txt already.
 BENCH   := build/bench

@@ -53,12 +53,12 @@ fi
 
 run 0 --version; out '^saliscope [0-9]'; silent err
 run 0 --help; out 'classify'; silent err
-for command in open classify explain inspect list bench doctor; do
+for command in open classify explain probe inspect list bench doctor; do
     run 0 $command --help; out "Usage: saliscope $command"; silent err
 done
 run 2; err 'Usage'; silent out
 run 2 clasify; err 'classify is near'; one_line
-for command in probe measure cohort verify; do
+for command in measure cohort verify; do
     run 2 $command -m x y; err "no '$command' yet"; one_line
 done
 run 2 classify; one_line
@@ -162,6 +162,33 @@ command=$(sed -n 's/^  "command": "saliscope \(.*\)",$/\1/p' "$dir/out" |
 eval "run 0 $command -q"
 grep '"sha256"' "$dir/out" | sort | cmp -s - "$dir/hashes-1" || fault "command differs"
 
+# ---- probes -----------------------------------------------------------------------------
+
+# The picture that is written is decided the other way when it is read back.
+run 2 probe -m $model; one_line
+run 2 probe -m $model $image -A squre; err 'square is near'; one_line
+run 2 probe -m $model $image -A pgd -P eps=-1; one_line; err 'eps must be'
+run 2 probe -m $model $image -o "$dir/f.pdf"; one_line
+run 2 probe -m $model $image --score prob; one_line
+run 0 probe -q -m $model $image -A pgd -P eps=8/255 -o "$dir/adv.png" -o "$dir/adv.npy"
+out 'the decision changes'
+run 0 classify -q --json -m $model "$dir/adv.png"
+json "not d['scores'][0]['flagged'] and d['image']['bits'] == 16"
+run 0 probe -q -m $model $image -A fgsm -P eps=0.01/255
+out 'no change found'; out 'does not show that there is none'
+for threads in 1 2; do
+    run 0 probe -q --json -m $model $image -P norm=l2 -j $threads --batch $threads
+    json "d['success'] and d['bracket'][0] < d['bracket'][1] == d['distance']['l2']"
+    grep -v '"seconds"\|"threads"\|"command"' "$dir/out" >"$dir/probe-$threads"
+done
+cmp -s "$dir/probe-1" "$dir/probe-2" || fault 'threads or batch change a probe'
+run 0 probe -q --json --redact-paths -m $model $image -P norm=l2
+command=$(sed -n 's/^  "command": "saliscope \(.*\)",$/\1/p' "$dir/out" |
+    sed "s#MODEL#$model#; s#IMAGE#$image#")
+grep '"linf"' "$dir/out" >"$dir/probe-linf"
+eval "run 0 $command -q"
+grep '"linf"' "$dir/out" | cmp -s - "$dir/probe-linf" || fault "command differs"
+
 # ---- what is wrong with a file --------------------------------------------------------
 
 head -c 1000 $image >"$dir/cut.png"
@@ -251,11 +278,13 @@ if [ -r "$mnist.onnx" ]; then
 fi
 
 run 0 list; out 'methods'
-for what in methods probes metrics colormaps operators loaders keys presets writers; do
+for what in methods probes attacks metrics colormaps operators loaders keys presets writers; do
     run 0 list $what
     run 0 list $what --json; json "isinstance(d['$what'], list)"
 done
 run 0 list methods --json; json "d['methods'][0]['name'] == 'gradcam'"
+run 0 list attacks --json
+json "all(p['attack'] and p['parameters'] for p in d['attacks']) and len(d['attacks']) >= 9"
 run 0 list operators --json
 json "all(o['since'] <= o['until'] for o in d['operators']) and len(d['operators']) > 40"
 run 0 doctor; out 'Sandbox'; out 'BLAS'

@@ -63,6 +63,20 @@ struct sal_model_input {
 
 const struct sal_model_input *sal_model_input(const struct sal_model *model);
 
+/* Elements of one input. */
+int64_t sal_input_elements(const struct sal_model *model);
+
+/* Where channel c of pixel i lies in an input. */
+int64_t sal_input_place(const struct sal_model_input *input, int c, int64_t i);
+
+/* max - min of n elements. */
+double sal_input_range(const sal_real *x, int64_t n);
+
+/* What the model makes of an image depends on the others in its batch
+ * (DynamicQuantizeLinear: one scale for all), so that results that must not depend on the
+ * batch need one of 1. */
+bool sal_model_shares_scales(const struct sal_model *model);
+
 /* The preprocessing in force: the sidecar's, completed by the model's shape. */
 const struct sal_preprocessing *sal_model_preprocessing(const struct sal_model *model);
 

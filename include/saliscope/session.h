@@ -19,6 +19,7 @@
 #include "saliscope/json.h"
 #include "saliscope/model.h"
 #include "saliscope/overlay.h"
+#include "saliscope/probe.h"
 
 struct sal_session;
 
@@ -68,7 +69,8 @@ enum sal_status sal_session_classify(struct sal_session *session,
 /* What is asked of the current image. */
 struct sal_session_ask {
     const struct sal_method *method;
-    struct sal_params params;
+    const struct sal_probe *probe; /* instead of a map; method is NULL then */
+    struct sal_params params;      /* of the method, or of the probe */
     int class_index; /* -1: the top class */
     int layer;       /* value id; -1: automatic */
 };
@@ -79,14 +81,21 @@ enum sal_status sal_session_explain(struct sal_session *session,
                                     const struct sal_map **map,
                                     struct sal_error *err);
 
+/* Probes the decision about the current image; the answer lives until the next image or
+ * probe. */
+enum sal_status sal_session_probe(struct sal_session *session,
+                                  const struct sal_session_ask *ask,
+                                  const struct sal_probe_answer **answer,
+                                  struct sal_error *err);
+
 /* ---- through the worker thread ---------------------------------------------- */
 
 /* Starts the worker. *wake_fd becomes readable whenever the state has changed. */
 enum sal_status sal_session_start(struct sal_session *session, int *wake_fd,
                                   struct sal_error *err);
 
-/* Asks for an image (NULL: the current one), classified and then explained
- * (ask->method NULL: only classified). Returns at once; a newer request cancels
+/* Asks for an image (NULL: the current one), classified and then explained or probed
+ * (ask->method and probe NULL: only classified). Returns at once; a newer request cancels
  * the one under way. */
 void sal_session_request(struct sal_session *session, const char *image,
                          const struct sal_session_ask *ask);
@@ -96,7 +105,8 @@ void sal_session_request(struct sal_session *session, const char *image,
  * SAL_CANCELLED. */
 void sal_session_cancel(struct sal_session *session);
 
-enum sal_session_state { SAL_IDLE, SAL_LOADING, SAL_CLASSIFYING, SAL_EXPLAINING };
+enum sal_session_state { SAL_IDLE, SAL_LOADING, SAL_CLASSIFYING, SAL_EXPLAINING,
+                         SAL_PROBING };
 
 /* A consistent view of the results so far. Pointers are NULL while there is
  * nothing; they stay valid until the next snapshot is taken. */
@@ -110,6 +120,9 @@ struct sal_snapshot {
     struct sal_session_ask ask; /* of the map, all of it resolved */
     const struct sal_map *map;
     double seconds;         /* the map took */
+    struct sal_session_ask probe_ask; /* of the answer, all of it resolved */
+    const struct sal_probe_answer *answer;
+    double probe_seconds; /* the answer took */
     struct sal_error error; /* of the last request; status SAL_OK: none */
     unsigned serial; /* changes whenever anything above did, progress excepted */
 };
@@ -139,7 +152,9 @@ enum sal_status sal_session_map_on_image(const struct sal_session *session,
 
 /* Writes the current result (of the last snapshot, once the worker runs) to path,
  * the writer found by extension: .png .pdf .svg a figure, .npy the raw map, .npz
- * everything, .json the record. "-" is the JSON record on standard output. */
+ * everything, .json the record. "-" is the JSON record on standard output. Where the
+ * newest result is a probe's, .png is the altered picture in 16 bits, as the network sees
+ * it, .npy the altered input, and .npz both with what they were made from. */
 enum sal_status sal_session_write(struct sal_session *session, const char *path,
                                   const struct sal_view *view, enum sal_at at,
                                   struct sal_error *err);
@@ -150,6 +165,10 @@ struct sal_writer {
     const char *extension; /* ".png" */
     const char *title;
     bool needs_map;
+    const char *probe_title; /* what it writes of a probe */
+    enum sal_status (*encode_probe)(const struct sal_writing *writing,
+                                    struct sal_buffer *buffer,
+                                    struct sal_error *err); /* NULL: nothing */
     enum sal_status (*encode)(const struct sal_writing *writing,
                               struct sal_buffer *buffer, struct sal_error *err);
 };
@@ -159,7 +178,7 @@ extern const struct sal_writer sal_writers[];
  * SAL_USAGE, the message lists what there is. */
 const struct sal_writer *sal_writer_find(const char *path, struct sal_error *err);
 
-/* Paths written for the current map so far; NULL ends. */
+/* Paths written for the current map or answer so far; NULL ends. */
 const char *const *sal_session_outputs(const struct sal_session *session);
 
 /* "97.31 %"; never rounded to a certainty: "> 99.99 %", "< 0.01 %". "" for NAN.
@@ -167,7 +186,7 @@ const char *const *sal_session_outputs(const struct sal_session *session);
 char *sal_probability_text(double probability, char *dst, size_t capacity);
 
 /* The record of INTERFACE.md as JSON text (UTF-8, newline at the end), for
- * classify when map is not there, else explain; free() it. outputs: paths
+ * classify when neither map nor answer is there, else explain or probe; free() it. outputs: paths
  * written so far, NULL-terminated; NULL: those sal_session_write wrote for this
  * case. NULL when memory ran out. */
 char *sal_session_record(struct sal_session *session, const char *const *outputs);

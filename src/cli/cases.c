@@ -25,6 +25,7 @@ static void show_progress(const struct sal_snapshot *snapshot)
         [SAL_LOADING] = "loading",
         [SAL_CLASSIFYING] = "classifying",
         [SAL_EXPLAINING] = "explaining",
+        [SAL_PROBING] = "probing",
     };
     fprintf(stderr, "\r\033[K%s", doing[snapshot->state]);
     if (snapshot->progress >= 0)
@@ -130,6 +131,9 @@ static enum sal_status check_outputs(const struct pass *pass, struct sal_error *
         if (writer->needs_map && !pass->ask)
             return sal_fail(err, SAL_USAGE,
                             "-o %s needs a map: use 'saliscope explain'", path);
+        if (pass->ask && pass->ask->probe && !writer->encode_probe)
+            return sal_fail(err, SAL_USAGE,
+                            "-o %s: a probe writes .png, .npy, .npz or .json", path);
         if (pass->several && strcmp(path, "-") != 0 && !strstr(path, "{}"))
             return sal_fail(err, SAL_USAGE,
                             "-o %s would be written once for each image: put {} where the "
@@ -167,6 +171,12 @@ static void record_case(const struct pass *pass)
     sal_json_end(pass->json);
 }
 
+/* What a probe found before it was stopped is worth showing. */
+static bool stopped_early(const struct pass *pass, const struct sal_snapshot *snapshot)
+{
+    return pass->ask && pass->ask->probe && snapshot->answer && snapshot->answer->partial;
+}
+
 static int run_case(const struct pass *pass, const char *image,
                     void (*show)(struct cli *, const struct sal_snapshot *))
 {
@@ -174,7 +184,8 @@ static int run_case(const struct pass *pass, const char *image,
     sal_session_request(pass->cli->session, image, pass->ask);
     enum sal_status status = await(pass->cli, &snapshot);
     struct sal_error err = snapshot.error;
-    if (!status)
+    const bool stopped = status == SAL_CANCELLED && stopped_early(pass, &snapshot);
+    if (!status || stopped)
         status = write_all(pass, image, &err);
     if (status) {
         const char *slash = strrchr(image, '/');
@@ -189,7 +200,7 @@ static int run_case(const struct pass *pass, const char *image,
         record_case(pass);
     else
         show(pass->cli, &snapshot);
-    return 0;
+    return stopped ? sal_status_exit_code(SAL_CANCELLED) : 0;
 }
 
 static int run_all(const struct pass *pass,

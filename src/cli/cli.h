@@ -25,6 +25,7 @@ struct cli {
 int cmd_open(struct cli *cli);
 int cmd_classify(struct cli *cli);
 int cmd_explain(struct cli *cli);
+int cmd_probe(struct cli *cli);
 int cmd_inspect(struct cli *cli);
 int cmd_list(struct cli *cli);
 int cmd_bench(struct cli *cli);
@@ -53,9 +54,11 @@ int cli_print_json(const struct sal_json *json);
 enum sal_status cli_open_session(struct cli *cli, const char *model,
                                  struct sal_error *err);
 
-/* -M -P -c -l as a question, and how to draw its answer. */
+/* -M or -A, -P -c -l as a question, and how to draw its answer. */
 enum sal_status cli_ask(struct cli *cli, struct sal_session_ask *ask,
                         struct sal_error *err);
+enum sal_status cli_ask_probe(struct cli *cli, struct sal_session_ask *ask,
+                              struct sal_error *err);
 enum sal_status cli_view(const struct cli *cli, struct sal_view *view,
                          struct sal_error *err);
 enum sal_sandbox_mode cli_sandbox(const struct cli *cli);

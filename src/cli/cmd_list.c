@@ -2,6 +2,7 @@
 
 #include "cli.h"
 #include "saliscope/model.h"
+#include "saliscope/probe.h"
 #include "saliscope/tui.h"
 
 /* Where a listing goes: a table for people or JSON. Every row starts with a name
@@ -77,6 +78,19 @@ static void param_text(struct cli_table *table, const struct sal_param *param)
     cli_table_add(table, "%s", param->help);
 }
 
+static void put_params(struct listing *listing, const struct sal_param *list)
+{
+    if (listing->json)
+        sal_json_array(listing->json, "parameters");
+    for (int k = 0; list && list[k].name; k++)
+        if (listing->json)
+            param_json(listing->json, &list[k]);
+        else
+            param_text(&listing->table, &list[k]);
+    if (listing->json)
+        sal_json_end(listing->json);
+}
+
 static void list_methods(struct listing *listing)
 {
     for (int i = 0; sal_methods[i]; i++) {
@@ -88,17 +102,39 @@ static void list_methods(struct listing *listing)
             sal_json_bool(listing->json, "gradient", method->needs & SAL_NEEDS_GRADIENT);
             sal_json_bool(listing->json, "layer", method->needs & SAL_NEEDS_LAYER);
             sal_json_bool(listing->json, "channels", method->needs & SAL_HAS_CHANNELS);
-            sal_json_array(listing->json, "parameters");
         }
-        for (int k = 0; method->params && method->params[k].name; k++)
-            if (listing->json)
-                param_json(listing->json, &method->params[k]);
-            else
-                param_text(&listing->table, &method->params[k]);
-        if (listing->json)
-            sal_json_end(listing->json);
+        put_params(listing, method->params);
         end(listing);
     }
+}
+
+static void list_some_probes(struct listing *listing, unsigned needs)
+{
+    for (int i = 0; sal_probe_list[i]; i++) {
+        const struct sal_probe *probe = sal_probe_list[i];
+        if ((probe->needs & needs) != needs)
+            continue;
+        begin(listing, probe->name, probe->title);
+        if (listing->json) {
+            sal_json_text(listing->json, "formula", probe->formula);
+            sal_json_text(listing->json, "paper", probe->paper);
+            sal_json_bool(listing->json, "gradient", probe->needs & SAL_PROBE_GRADIENT);
+            sal_json_bool(listing->json, "attack", probe->needs & SAL_PROBE_ATTACK);
+            sal_json_bool(listing->json, "random", probe->needs & SAL_PROBE_DRAWS);
+        }
+        put_params(listing, probe->params);
+        end(listing);
+    }
+}
+
+static void list_probes(struct listing *listing)
+{
+    list_some_probes(listing, 0);
+}
+
+static void list_attacks(struct listing *listing)
+{
+    list_some_probes(listing, SAL_PROBE_ATTACK);
 }
 
 /* ---- the other kinds ---------------------------------------------------------------------- */
@@ -169,7 +205,8 @@ static const struct {
     void (*fill)(struct listing *listing);
 } kinds[] = {
     {"methods", "saliency methods and their parameters, for -M and -P", list_methods},
-    {"probes", "altered inputs, for probe (none in this version)", list_nothing},
+    {"probes", "altered inputs and their parameters, for -A and -P", list_probes},
+    {"attacks", "those probes that look for a changed decision", list_attacks},
     {"metrics", "per-case numbers, for measure (none in this version)", list_nothing},
     {"colormaps", "for --colormap", list_colormaps},
     {"operators", "ONNX operators and the opsets they cover", list_operators},

@@ -111,6 +111,37 @@ static enum sal_status check_channels(const struct options *given,
     return SAL_OK;
 }
 
+static enum sal_status set_params(const struct options *given, const char *owner,
+                                  const struct sal_param *list, struct sal_params *params,
+                                  struct sal_error *err)
+{
+    const struct option_values *pairs = &given->value[OPT_PARAM];
+    enum sal_status status = SAL_OK;
+    sal_params_init(params, list);
+    for (int i = 0; i < pairs->count && !status; i++)
+        status = sal_params_set(params, list, pairs->text[i], owner, err);
+    return status;
+}
+
+enum sal_status cli_ask_probe(struct cli *cli, struct sal_session_ask *ask,
+                              struct sal_error *err)
+{
+    const struct options *given = &cli->options;
+    const char *name = option_text(given, OPT_PROBE, sal_probe_list[0]->name);
+    struct nearest nearest = {.word = name};
+    *ask = (struct sal_session_ask){.probe = sal_probe_find(name), .layer = -1};
+    for (int i = 0; sal_probe_list[i]; i++)
+        nearest_offer(&nearest, sal_probe_list[i]->name);
+    if (!ask->probe)
+        return sal_fail(err, SAL_USAGE, "there is no probe '%s'; %s%s", name,
+                        nearest.best ? nearest.best : "'saliscope list probes' shows all",
+                        nearest.best ? " is near" : "");
+    enum sal_status status = set_params(given, name, ask->probe->params, &ask->params, err);
+    return status ? status
+                  : find_class(sal_session_model(cli->session),
+                               option_text(given, OPT_CLASS, NULL), &ask->class_index, err);
+}
+
 enum sal_status cli_ask(struct cli *cli, struct sal_session_ask *ask,
                         struct sal_error *err)
 {
@@ -121,11 +152,7 @@ enum sal_status cli_ask(struct cli *cli, struct sal_session_ask *ask,
         find_method(option_text(given, OPT_METHOD, NULL), &ask->method, err);
     if (status)
         return status;
-    sal_params_init(&ask->params, ask->method->params);
-    const struct option_values *pairs = &given->value[OPT_PARAM];
-    for (int i = 0; i < pairs->count && !status; i++)
-        status = sal_params_set(&ask->params, ask->method->params, pairs->text[i],
-                                ask->method->name, err);
+    status = set_params(given, ask->method->name, ask->method->params, &ask->params, err);
     if (!status && option_number(given, OPT_CHANNELS, 0) > 0)
         status = check_channels(given, ask->method, err);
     if (!status)

@@ -45,28 +45,6 @@ void sal_map_release(struct sal_map *map)
 
 /* ---- for methods whose map lies on the input -------------------------------------- */
 
-int64_t sal_input_elements(const struct sal_model *model)
-{
-    const struct sal_model_input *input = sal_model_input(model);
-    return (int64_t)input->channels * input->height * input->width;
-}
-
-double sal_input_range(const sal_real *x, int64_t n)
-{
-    sal_real low = x[0], high = x[0];
-    for (int64_t i = 1; i < n; i++) {
-        low = x[i] < low ? x[i] : low;
-        high = x[i] > high ? x[i] : high;
-    }
-    return (double)high - (double)low;
-}
-
-int64_t sal_input_place(const struct sal_model_input *input, int c, int64_t i)
-{
-    int64_t pixels = (int64_t)input->height * input->width;
-    return input->layout == SAL_LAYOUT_NHWC ? i * input->channels + c : c * pixels + i;
-}
-
 enum sal_status sal_map_from_input(struct sal_map *map, const struct sal_model *model,
                                    const double *values, double scale,
                                    struct sal_error *err)

@@ -58,13 +58,4 @@ enum sal_status sal_taps_pass(const struct sal_question *question, bool gradient
 enum sal_unit { SAL_UNIT_SCORE, SAL_UNIT_SLOPE, SAL_UNIT_SLOPE_SQUARED };
 const char *sal_unit_name(const struct sal_model *model, enum sal_unit unit);
 
-/* Elements of one input. */
-int64_t sal_input_elements(const struct sal_model *model);
-
-/* max - min of n elements. */
-double sal_input_range(const sal_real *x, int64_t n);
-
-/* Where channel c of pixel i lies in an input. */
-int64_t sal_input_place(const struct sal_model_input *input, int c, int64_t i);
-
 #endif

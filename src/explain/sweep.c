@@ -1,7 +1,6 @@
 #include "sweep.h"
 
 #include <stdlib.h>
-#include <string.h>
 
 #include "methods.h"
 #include "saliscope/region.h"
@@ -28,16 +27,6 @@ struct attempt {
 
 /* ---- the batch ---------------------------------------------------------------------- */
 
-/* One scale is shared by all images of a batch there: results would depend on it. */
-static bool shares_scales(const struct sal_model *model)
-{
-    const struct sal_onnx_graph *graph = &sal_model_onnx(model)->graph;
-    for (int i = 0; i < graph->n_nodes; i++)
-        if (strcmp(graph->nodes[i].op, "DynamicQuantizeLinear") == 0)
-            return true;
-    return false;
-}
-
 /* The one that leaves the fewest places of the last batch empty. */
 static int fitting_batch(int64_t n, int least, int most)
 {
@@ -56,7 +45,7 @@ static int choose_batch(const struct sal_sweep *sweep, const struct sal_question
                                     : fitting_batch(sweep->n, BATCH_MIN, BATCH_MAX);
     if (batch > sweep->n)
         batch = (int)sweep->n;
-    return shares_scales(question->model) ? 1 : batch;
+    return sal_model_shares_scales(question->model) ? 1 : batch;
 }
 
 /* ---- one pass ------------------------------------------------------------------------- */

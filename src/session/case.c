@@ -30,11 +30,15 @@ struct sal_case sal_case_retain(const struct sal_case *from)
         retain(&from->scored->part);
     if (from->explained)
         retain(&from->explained->part);
+    if (from->probed)
+        retain(&from->probed->part);
     return *from;
 }
 
 void sal_case_release(struct sal_case *held)
 {
+    if (held->probed)
+        let_go(&held->probed->part);
     if (held->explained)
         let_go(&held->explained->part);
     if (held->scored)
@@ -155,4 +159,49 @@ enum sal_status sal_explained_make(struct sal_explained **out,
     retain(&explained->part);
     *out = explained;
     return SAL_OK;
+}
+
+/* ---- answer -------------------------------------------------------------------- */
+
+static void release_probed(struct sal_part *part)
+{
+    struct sal_probed *probed = (struct sal_probed *)part;
+    sal_probe_answer_release(&probed->answer);
+    free(probed);
+}
+
+enum sal_status sal_probed_make(struct sal_probed **out,
+                                const struct sal_probe_question *question,
+                                const struct sal_probe *probe, struct sal_error *err)
+{
+    struct sal_probed *probed = calloc(1, sizeof(*probed));
+    if (!probed)
+        return sal_fail(err, SAL_LIMIT, "no memory for an answer");
+    double begin = sal_seconds();
+    enum sal_status status = sal_probe_run(probe, question, &probed->answer, err);
+    if (status) {
+        free(probed);
+        return status;
+    }
+    probed->seconds = sal_seconds() - begin;
+    probed->ask = (struct sal_session_ask){.probe = probe,
+                                           .params = probed->answer.params,
+                                           .class_index = question->class_index,
+                                           .layer = -1};
+    probed->part.release = release_probed;
+    retain(&probed->part);
+    *out = probed;
+    return SAL_OK;
+}
+
+unsigned sal_case_serial(const struct sal_case *held)
+{
+    unsigned map = held->explained ? held->explained->serial : 0;
+    unsigned answer = held->probed ? held->probed->serial : 0;
+    return answer > map ? answer : map;
+}
+
+bool sal_case_shows_probe(const struct sal_case *held)
+{
+    return held->probed && held->probed->serial == sal_case_serial(held);
 }

@@ -36,11 +36,20 @@ struct sal_explained {
     unsigned serial; /* 1, 2, ... in a session */
 };
 
+struct sal_probed {
+    struct sal_part part;
+    struct sal_session_ask ask; /* class and parameters resolved */
+    struct sal_probe_answer answer;
+    double seconds;
+    unsigned serial; /* counted with those of maps */
+};
+
 /* A zeroed struct is no case at all. */
 struct sal_case {
     struct sal_loaded *loaded;
     struct sal_scored *scored;
     struct sal_explained *explained;
+    struct sal_probed *probed;
 };
 
 /* A second hold on the same parts. */
@@ -58,6 +67,16 @@ enum sal_status sal_explained_make(struct sal_explained **explained,
                                    const struct sal_question *question,
                                    const struct sal_method *method,
                                    struct sal_error *err);
+
+enum sal_status sal_probed_make(struct sal_probed **probed,
+                                const struct sal_probe_question *question,
+                                const struct sal_probe *probe, struct sal_error *err);
+
+/* The newest result is a probe's. */
+bool sal_case_shows_probe(const struct sal_case *held);
+
+/* Of the newest map or answer; 0: there is none. */
+unsigned sal_case_serial(const struct sal_case *held);
 
 double sal_seconds(void); /* monotonic */
 

@@ -34,9 +34,13 @@ static void put_option(struct sal_buffer *line, const char *option, const char *
 static void put_question(struct sal_buffer *line, const struct sal_session *session,
                          const struct sal_session_ask *ask)
 {
-    put_option(line, "-M", ask->method->name);
-    for (int i = 0; ask->method->params && ask->method->params[i].name; i++) {
-        const struct sal_param *param = &ask->method->params[i];
+    const struct sal_param *list = ask->probe ? ask->probe->params : ask->method->params;
+    if (ask->probe)
+        put_option(line, "-A", ask->probe->name);
+    else
+        put_option(line, "-M", ask->method->name);
+    for (int i = 0; list && list[i].name; i++) {
+        const struct sal_param *param = &list[i];
         char value[64], pair[160];
         sal_param_text(param, ask->params.value[i], value, sizeof(value));
         snprintf(pair, sizeof(pair), "%s=%s", param->name, value);
@@ -56,14 +60,18 @@ static void put_command(struct sal_buffer *line, const struct sal_session *sessi
     const struct sal_session_options *own = &session->options;
     const struct sal_case *held = sal_session_case(session);
     sal_quote_word(line, "saliscope");
-    sal_quote_word(line, held->explained ? "explain" : held->loaded ? "classify" : "inspect");
+    const bool probe = sal_case_shows_probe(held), result = sal_case_serial(held) > 0;
+    sal_quote_word(line, probe          ? "probe"
+                         : result       ? "explain"
+                         : held->loaded ? "classify"
+                                        : "inspect");
     if (held->loaded)
         sal_quote_word(line, "-m");
     sal_quote_word(line, redact ? "MODEL" : sal_model_path(session->model));
     if (held->loaded)
         sal_quote_word(line, redact ? "IMAGE" : held->loaded->path);
-    if (held->explained)
-        put_question(line, session, &held->explained->ask);
+    if (result)
+        put_question(line, session, probe ? &held->probed->ask : &held->explained->ask);
     put_option(line, "--score", own->score);
     if (own->force_opset)
         sal_quote_word(line, "--force-opset");

@@ -69,8 +69,8 @@ char *sal_probability_text(double probability, char *dst, size_t capacity)
     return dst;
 }
 
-static void write_score(struct sal_json *json, const struct sal_model *model,
-                        const struct sal_scores *scores, int i)
+void sal_record_score(struct sal_json *json, const struct sal_model *model,
+                      const sal_real *logits, const double *probabilities, int i)
 {
     const struct sal_sidecar *sidecar = sal_model_sidecar(model);
     bool sigmoid = sal_model_output(model)->activation == SAL_SIGMOID;
@@ -81,12 +81,12 @@ static void write_score(struct sal_json *json, const struct sal_model *model,
     sal_json_object(json, NULL);
     sal_json_int(json, "index", i);
     sal_json_text(json, "name", sal_model_class(model, i));
-    sal_json_real(json, "logit", (double)scores->logits[i]);
-    sal_json_real(json, "probability", scores->probabilities[i]);
+    sal_json_real(json, "logit", (double)logits[i]);
+    sal_json_real(json, "probability", probabilities[i]);
     if (!isnan(threshold)) {
         sal_json_real(json, "threshold", threshold);
         sal_json_bool(json, "flagged",
-                      sal_model_flagged(model, i, scores->probabilities[i]));
+                      sal_model_flagged(model, i, probabilities[i]));
     }
     sal_json_end(json);
 }
@@ -97,12 +97,20 @@ static void write_scores(struct sal_json *json, const struct sal_model *model,
     const struct sal_model_output *output = sal_model_output(model);
     sal_json_array(json, "scores");
     for (int i = 0; i < scores->n; i++)
-        write_score(json, model, scores, i);
+        sal_record_score(json, model, scores->logits, scores->probabilities, i);
     sal_json_end(json);
     sal_json_int(json, "top", scores->top);
     sal_json_text(json, "activation", sal_activation_names[output->activation]);
     sal_json_text(json, "activation_source", output->activation_source);
     sal_json_real(json, "seconds", scores->seconds);
+}
+
+void sal_record_class(struct sal_json *json, const struct sal_model *model, int index)
+{
+    sal_json_object(json, "class");
+    sal_json_int(json, "index", index);
+    sal_json_text(json, "name", sal_model_class(model, index));
+    sal_json_end(json);
 }
 
 /* ---- the map ------------------------------------------------------------------------------- */
@@ -200,10 +208,7 @@ static void write_explained(struct sal_json *json, const struct sal_session *ses
     sal_json_text(json, "method", method->name);
     sal_json_text(json, "paper", method->paper);
     sal_record_params(json, method->params, &explained->ask.params);
-    sal_json_object(json, "class");
-    sal_json_int(json, "index", index);
-    sal_json_text(json, "name", sal_model_class(model, index));
-    sal_json_end(json);
+    sal_record_class(json, model, index);
     write_layer(json, model, map->layer);
     sal_json_object(json, "score");
     sal_json_text(json, "name", name);
@@ -228,11 +233,14 @@ static void write_case(struct sal_session *session, struct sal_json *json,
     const struct sal_case *held = sal_session_case(session);
     if (held->loaded)
         write_image(json, held->loaded, redact);
-    if (!held->explained && held->scored)
+    if (!sal_case_serial(held) && held->scored)
         write_scores(json, session->model, &held->scored->scores);
-    if (!held->explained)
+    if (!sal_case_serial(held))
         return;
-    write_explained(json, session, held->explained);
+    if (sal_case_shows_probe(held))
+        sal_record_probed(json, session, held->probed);
+    else
+        write_explained(json, session, held->explained);
     write_outputs(json, outputs ? outputs : sal_session_outputs(session), redact);
 }
 

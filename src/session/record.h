@@ -23,6 +23,17 @@ void sal_record_model(struct sal_json *json, struct sal_session *session, bool r
 void sal_record_shape(struct sal_json *json, const char *key,
                       const struct sal_shape *shape);
 
+/* One class as an element of an array. */
+void sal_record_score(struct sal_json *json, const struct sal_model *model,
+                      const sal_real *logits, const double *probabilities, int i);
+
+/* {"index": ..., "name": ...} */
+void sal_record_class(struct sal_json *json, const struct sal_model *model, int index);
+
+/* What a probe asked and found. */
+void sal_record_probed(struct sal_json *json, const struct sal_session *session,
+                       const struct sal_probed *probed);
+
 /* "k=v, k=v unit" of a method's parameters; "" where it has none. */
 char *sal_record_params_text(const struct sal_session_ask *ask, char *dst,
                              size_t capacity);

@@ -173,22 +173,34 @@ static struct sal_taps *taps_for(struct sal_session *session,
     return moves ? session->taps : NULL;
 }
 
-enum sal_status sal_step_explain(struct sal_session *session,
-                                 const struct sal_session_ask *ask,
-                                 struct sal_case *held, struct sal_error *err)
+/* Classifies, which may say what is looked at. */
+static enum sal_status find_class(struct sal_session *session,
+                                  const struct sal_session_ask *ask, struct sal_case *held,
+                                  int *class_index, struct sal_error *err)
 {
     enum sal_status status = sal_step_classify(session, held, err);
     if (status)
         return status;
     int classes = held->scored->scores.n;
+    *class_index = ask->class_index < 0 ? held->scored->scores.top : ask->class_index;
     if (ask->class_index >= classes)
         return sal_fail(err, SAL_USAGE, "class %d does not exist; there are %d, from 0",
                         ask->class_index, classes);
+    return SAL_OK;
+}
+
+enum sal_status sal_step_explain(struct sal_session *session,
+                                 const struct sal_session_ask *ask,
+                                 struct sal_case *held, struct sal_error *err)
+{
+    int class_index;
+    enum sal_status status = find_class(session, ask, held, &class_index, err);
+    if (status)
+        return status;
     struct sal_question question = {
         .model = session->model,
         .x = held->loaded->x,
-        .class_index = ask->class_index < 0 ? held->scored->scores.top
-                                            : ask->class_index,
+        .class_index = class_index,
         .layer = ask->layer,
         .params = &ask->params,
         .batch = session->options.batch,
@@ -206,7 +218,60 @@ enum sal_status sal_step_explain(struct sal_session *session,
     struct sal_case map_only = {.explained = held->explained};
     sal_case_release(&map_only);
     held->explained = explained;
-    explained->serial = ++session->explained;
+    explained->serial = ++session->results;
+    return SAL_OK;
+}
+
+/* Where fit pads, the input shows no part of the image: nothing is altered there. NULL: it
+ * shows it everywhere, or no memory. */
+static uint8_t *shown_mask(const struct sal_session *session, const struct sal_image *image)
+{
+    const struct sal_model_input *input = sal_model_input(session->model);
+    const struct sal_preprocessing *spec = sal_model_preprocessing(session->model);
+    struct sal_placement place = sal_placement_of(image->width, image->height, input->width,
+                                                  input->height, spec->fit);
+    if (place.dst_width == input->width && place.dst_height == input->height)
+        return NULL;
+    uint8_t *mask = calloc((size_t)input->width * (size_t)input->height, 1);
+    for (int y = 0; mask && y < place.dst_height; y++)
+        memset(mask + (size_t)(place.dst_y + y) * (size_t)input->width + place.dst_x, 1,
+               (size_t)place.dst_width);
+    return mask;
+}
+
+enum sal_status sal_step_probe(struct sal_session *session,
+                               const struct sal_session_ask *ask, struct sal_case *held,
+                               struct sal_error *err)
+{
+    int class_index;
+    enum sal_status status = find_class(session, ask, held, &class_index, err);
+    if (status)
+        return status;
+    const struct sal_image *image = &held->loaded->image;
+    uint8_t *mask = shown_mask(session, image);
+    struct sal_probe_question question = {
+        .model = session->model,
+        .x = held->loaded->x,
+        .class_index = class_index,
+        .white = image->max,
+        .grey = image->channels <= 2,
+        .mask = mask,
+        .params = &ask->params,
+        .batch = session->options.batch,
+        .seed = session->options.seed,
+        .exact = session->options.exact,
+        .pool = session->pool,
+        .job = &session->job,
+    };
+    struct sal_probed *probed;
+    status = sal_probed_make(&probed, &question, ask->probe, err);
+    free(mask);
+    if (status)
+        return status;
+    struct sal_case before = {.probed = held->probed};
+    sal_case_release(&before);
+    held->probed = probed;
+    probed->serial = ++session->results;
     return SAL_OK;
 }
 
@@ -236,6 +301,17 @@ enum sal_status sal_session_explain(struct sal_session *session,
     enum sal_status status = sal_step_explain(session, ask, &session->now, err);
     if (!status)
         *map = &session->now.explained->map;
+    return status;
+}
+
+enum sal_status sal_session_probe(struct sal_session *session,
+                                  const struct sal_session_ask *ask,
+                                  const struct sal_probe_answer **answer,
+                                  struct sal_error *err)
+{
+    enum sal_status status = sal_step_probe(session, ask, &session->now, err);
+    if (!status)
+        *answer = &session->now.probed->answer;
     return status;
 }
 

@@ -23,8 +23,8 @@ struct sal_session {
     struct sal_case shown; /* of the last snapshot */
     struct sal_worker *worker; /* NULL: not started */
 
-    unsigned explained;   /* maps made so far; the worker's */
-    unsigned written_for; /* serial of the map the outputs show; 0: of no map */
+    unsigned results;     /* maps and answers made so far; the worker's */
+    unsigned written_for; /* serial of the result the outputs show; 0: of none */
     char *outputs[SAL_OUTPUTS_MAX + 1]; /* paths written for it, NULL ends */
 };
 
@@ -36,6 +36,10 @@ enum sal_status sal_step_classify(struct sal_session *session, struct sal_case *
 enum sal_status sal_step_explain(struct sal_session *session,
                                  const struct sal_session_ask *ask,
                                  struct sal_case *held, struct sal_error *err);
+
+enum sal_status sal_step_probe(struct sal_session *session,
+                               const struct sal_session_ask *ask, struct sal_case *held,
+                               struct sal_error *err);
 
 /* The case that writers and records are about. */
 const struct sal_case *sal_session_case(const struct sal_session *session);

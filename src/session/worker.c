@@ -59,8 +59,11 @@ static enum sal_session_state first_state(const struct sal_session *session,
 {
     if (request->image)
         return SAL_LOADING;
-    return session->now.scored && request->ask.method ? SAL_EXPLAINING
-                                                      : SAL_CLASSIFYING;
+    if (!session->now.scored)
+        return SAL_CLASSIFYING;
+    return request->ask.probe    ? SAL_PROBING
+           : request->ask.method ? SAL_EXPLAINING
+                                 : SAL_CLASSIFYING;
 }
 
 /* ---- the worker's side ------------------------------------------------------------ */
@@ -116,6 +119,21 @@ static bool superseded(struct sal_worker *worker)
     return is;
 }
 
+static enum sal_status serve_probe(struct sal_session *session,
+                                   const struct request *request, struct sal_case *held,
+                                   struct sal_error *err)
+{
+    publish(session, held, SAL_PROBING);
+    if (sal_job_cancelled(&session->job))
+        return sal_fail(err, SAL_CANCELLED, "cancelled");
+    enum sal_status status = sal_step_probe(session, &request->ask, held, err);
+    bool partial = !status && held->probed->answer.partial;
+    if (status || (partial && superseded(session->worker)))
+        return status;
+    publish(session, held, SAL_PROBING);
+    return partial ? sal_fail(err, SAL_CANCELLED, "cancelled") : SAL_OK;
+}
+
 static enum sal_status serve(struct sal_session *session, const struct request *request,
                              struct sal_case *held, struct sal_error *err)
 {
@@ -131,6 +149,8 @@ static enum sal_status serve(struct sal_session *session, const struct request *
     status = sal_step_classify(session, held, err);
     if (status)
         return status;
+    if (request->ask.probe)
+        return serve_probe(session, request, held, err);
     if (!request->ask.method) {
         publish(session, held, SAL_CLASSIFYING);
         return SAL_OK;
@@ -328,5 +348,10 @@ void sal_session_snapshot(struct sal_session *session, struct sal_snapshot *snap
         snapshot->map = &shown->explained->map;
         snapshot->ask = shown->explained->ask;
         snapshot->seconds = shown->explained->seconds;
+    }
+    if (shown->probed) {
+        snapshot->answer = &shown->probed->answer;
+        snapshot->probe_ask = shown->probed->ask;
+        snapshot->probe_seconds = shown->probed->seconds;
     }
 }

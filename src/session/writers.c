@@ -91,13 +91,17 @@ static enum sal_status encode_json(const struct sal_writing *writing,
 
 const struct sal_writer sal_writers[] = {
     {".png", "figure: image, overlay, colour bar, caption; 300 dpi", true,
-     sal_figure_encode_png},
-    {".pdf", "the same figure for print", true, sal_figure_encode_pdf},
-    {".svg", "the same figure for editing", true, sal_figure_encode_svg},
-    {".npy", "the map as NumPy float32, at the resolution of --at", true, encode_npy},
-    {".npz", "the map at all resolutions, scores and prepared input", true, encode_npz},
-    {".json", "the record: everything that was asked and answered", false, encode_json},
-    {NULL, NULL, false, NULL},
+     "the altered picture in 16 bits", sal_probe_encode_png, sal_figure_encode_png},
+    {".pdf", "the same figure for print", true, NULL, NULL, sal_figure_encode_pdf},
+    {".svg", "the same figure for editing", true, NULL, NULL, sal_figure_encode_svg},
+    {".npy", "the map as NumPy float32, at the resolution of --at", true,
+     "the altered input", sal_probe_encode_npy, encode_npy},
+    {".npz", "the map at all resolutions, scores and prepared input", true,
+     "altered input, picture and change, and what they were made from",
+     sal_probe_encode_npz, encode_npz},
+    {".json", "the record: everything that was asked and answered", false, "the record",
+     encode_json, encode_json},
+    {NULL, NULL, false, NULL, NULL, NULL},
 };
 
 static const struct sal_writer *by_extension(const char *path)
@@ -151,7 +155,8 @@ const char *const *sal_session_outputs(const struct sal_session *session)
 {
     static const char *const none[] = {NULL};
     const struct sal_case *held = sal_session_case(session);
-    bool current = held->explained && session->written_for == held->explained->serial;
+    unsigned serial = sal_case_serial(held);
+    bool current = serial && session->written_for == serial;
     return current ? (const char *const *)session->outputs : none;
 }
 
@@ -165,17 +170,20 @@ enum sal_status sal_session_write(struct sal_session *session, const char *path,
     const struct sal_case *held = sal_session_case(session);
     if (!held->loaded || !held->scored)
         return sal_fail(err, SAL_USAGE, "'%s': there is no result to write yet", path);
-    if (writer->needs_map && !held->explained)
+    const bool probe = sal_case_shows_probe(held);
+    if (probe && !writer->encode_probe)
+        return sal_fail(err, SAL_USAGE, "'%s': nothing of a probe is written so", path);
+    if (writer->needs_map && !held->explained && !probe)
         return sal_fail(err, SAL_USAGE, "'%s': there is no map to write, only scores",
                         path);
-    unsigned serial = held->explained ? held->explained->serial : 0;
+    unsigned serial = sal_case_serial(held);
     if (session->written_for != serial)
         sal_session_forget_outputs(session);
     session->written_for = serial;
     struct sal_view plain = {0};
     struct sal_writing writing = {session, held, view ? view : &plain, at};
     struct sal_buffer buffer = {0};
-    enum sal_status status = writer->encode(&writing, &buffer, err);
+    enum sal_status status = (probe ? writer->encode_probe : writer->encode)(&writing, &buffer, err);
     if (!status && buffer.failed)
         status = sal_fail(err, SAL_LIMIT, "'%s': no memory to write it", path);
     if (!status)

@@ -10,6 +10,7 @@ static const char *const doing[] = {
     [SAL_LOADING] = "loading",
     [SAL_CLASSIFYING] = "classifying",
     [SAL_EXPLAINING] = "explaining",
+    [SAL_PROBING] = "probing",
 };
 
 static void draw_prompt(const struct sal_canvas *canvas, const struct sal_prompt *prompt)

@@ -1,0 +1,184 @@
+/*
+ * Probes: altered inputs, to see what it takes to change one decision.
+ *
+ * A probe is a const struct in the file that implements it and one row (attacks.h). Probes
+ * see the engine, never files or screens. Whatever is altered is the picture on the
+ * network's pixel grid in unit intensity: 0 is the least and 1 the largest level that the
+ * stored image can have, whatever preprocessing makes of it; there norms are taken, in
+ * double, and there the box is. Where all input channels are copies of one grey picture,
+ * they stay copies, and count once. An answer owns its memory; a probe may be run by any
+ * thread.
+ *
+ * Everything that is found is an upper bound: that an attack found nothing within a
+ * distance does not say that nothing is there.
+ */
+#ifndef SALISCOPE_PROBE_H
+#define SALISCOPE_PROBE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "saliscope/image.h"
+#include "saliscope/job.h"
+#include "saliscope/model.h"
+#include "saliscope/param.h"
+#include "saliscope/status.h"
+
+/*
+ * The decision about a class. Of sigmoid outputs each label is decided by itself: it is
+ * called where its probability reaches its threshold (0.5 where none is given), which is
+ * f = z_c - logit(threshold_c) >= 0. Of other outputs the class with the highest logit is
+ * called, f = z_c - max of the others; one logit alone without sigmoid and threshold is
+ * called where it is not below 0. To hide a class that is called, or to create one that
+ * is not, are the two ways in which that changes; create is what is elsewhere named a
+ * targeted attack, hide an untargeted one.
+ */
+enum sal_goal { SAL_GOAL_AUTO, SAL_GOAL_HIDE, SAL_GOAL_CREATE };
+extern const char *const sal_goal_names[]; /* "auto" "hide" "create", NULL */
+
+enum sal_norm { SAL_LINF, SAL_L2 };
+extern const char *const sal_norm_names[]; /* "linf" "l2", NULL */
+
+/* What is asked. */
+struct sal_probe_question {
+    const struct sal_model *model;
+    const sal_real *x;   /* one prepared input */
+    int class_index;     /* 0..output.n-1 */
+    unsigned white;      /* largest stored level of the image, 255 or 65535; 0: 255 */
+    bool grey;           /* the image is grey: colour channels are tied like those of
+                            gray3 */
+    const uint8_t *mask; /* [height][width] of the input: where the picture may be
+                            altered; NULL: everywhere */
+    const struct sal_params *params;
+    int batch;     /* inputs per pass where several are at hand; 0: up to 8 */
+    uint64_t seed; /* of what is drawn */
+    bool exact;    /* of all runs, see sal_run_options */
+    struct sal_pool *pool;
+    struct sal_job *job; /* may be NULL */
+};
+
+/* Numbers in their order: y over x, to be plotted. */
+struct sal_series {
+    const char *name;  /* JSON key, static text: "attack" */
+    const char *title; /* for people */
+    int n;
+    double *x, *y; /* [n] */
+};
+
+enum { SAL_SERIES_MAX = 8, SAL_LIGHTS_MAX = 8 };
+
+/* What tells a gradient or an attack that cannot be trusted. */
+struct sal_light {
+    const char *name;  /* JSON key, static text: "zero_gradient" */
+    const char *title; /* for people */
+    bool alarm;        /* it is on */
+    double value;      /* what was measured; NAN: nothing to tell */
+    char text[160];    /* in words */
+};
+
+/* A perturbation's size, in unit intensity; times `white` it is in grey levels. */
+struct sal_distance {
+    double linf, l2;
+    int64_t changed; /* pixels */
+};
+
+/* The altered picture rounded to levels 0..white, as a file would keep it, read back and
+ * decided again. Where rounding undoes the flip, the change is made a little larger, by
+ * steps, until it does not. */
+struct sal_saved {
+    unsigned white; /* 0: not looked at */
+    bool survives;  /* the flip outlives rounding as it is */
+    bool flipped;   /* or with the change this many times as large: */
+    double scale;   /* 1 where it survives; the last that was tried where nothing flips */
+    double f;       /* of that picture, see sal_probe_answer */
+    struct sal_distance distance; /* of that, from the picture as it was given */
+};
+
+/* Noise of a certain norm, for comparison. */
+struct sal_control {
+    double eps;   /* the norm */
+    int n, flips; /* draws; 0: none were made */
+    double upper; /* of the share of flips, one-sided, 95 % (Clopper-Pearson) */
+    double mean, low, high; /* of their scores: mean, 5th and 95th percentile */
+};
+
+struct sal_probe_answer {
+    enum sal_goal goal;     /* hide or create */
+    bool flipped;           /* the goal is reached by `x`, as a forward of its own says */
+    bool already;           /* the image as given is decided that way: nothing was done */
+    bool partial;           /* stopped early: the best so far */
+    sal_real *x;            /* the altered input in the model's layout; the question's, bit
+                               for bit, where nothing was found */
+    float *picture;         /* [planes][height][width], unit intensity: what x shows */
+    float *change;          /* the same less the picture as given */
+    int planes, height, width; /* planes 1 where channels are tied, else the input's in
+                               their order */
+    sal_real *before, *after; /* [n_logits] */
+    int n_logits;
+    double f_before, f_after; /* the decision function; NAN where nothing can be said */
+    struct sal_distance distance;
+    enum sal_norm norm;       /* that was kept or made small */
+    double eps;               /* the radius that was kept; NAN: there was none */
+    double bracket[2];        /* of a minimum norm: the longest way that did not flip, on the
+                                 ray to x or in the search, and the length of the flip that
+                                 was found; NAN where nothing was searched */
+    double estimate;          /* of it, to first order at the image and within the box;
+                                 INFINITY: first order does not reach it; NAN: no gradient */
+    double best_margin;       /* f towards the goal at its best, of all points looked at;
+                                 negative where the goal was reached */
+    long forwards, backwards; /* inputs that were passed through, each way */
+    struct sal_control noise;
+    struct sal_saved stored;  /* rounded to the image's own levels */
+    struct sal_saved deep;    /* rounded to 16 bits, as a PNG of ours has it */
+    struct sal_series series[SAL_SERIES_MAX];
+    int n_series;
+    struct sal_light lights[SAL_LIGHTS_MAX];
+    int n_lights;
+    struct sal_params params; /* as used */
+    char note[256];           /* in words what the figures do not say; "" */
+};
+
+enum sal_probe_needs {
+    SAL_PROBE_GRADIENT = 1, /* of the model at its input */
+    SAL_PROBE_ATTACK = 2,   /* it looks for a flip: listed as an attack */
+    SAL_PROBE_DRAWS = 4,    /* random numbers: the seed counts */
+};
+
+struct sal_search; /* private to src/probe */
+
+struct sal_probe {
+    const char *name;    /* "pgd" */
+    const char *title;   /* "Projected gradient descent" */
+    const char *formula; /* one line, ASCII */
+    const char *paper;   /* "Madry et al., ICLR 2018, arXiv:1706.06083" */
+    unsigned needs;      /* of enum sal_probe_needs */
+    const struct sal_param *params; /* ends with a NULL name */
+    enum sal_status (*run)(struct sal_search *search, struct sal_error *err);
+};
+
+/* All probes; ends with NULL. The first is the default. */
+extern const struct sal_probe *const sal_probe_list[];
+const struct sal_probe *sal_probe_find(const char *name);
+
+/* Checks the question, runs the probe, and looks at what it found once more, by a forward
+ * as classify makes it: flipped and after are that one's. Nothing found is SAL_OK with
+ * flipped false. Cancelled work is SAL_OK and partial once the image itself was seen, else
+ * SAL_CANCELLED. An operator without gradient on the way is SAL_UNSUPPORTED, by name, of
+ * probes that need one. */
+enum sal_status sal_probe_run(const struct sal_probe *probe,
+                              const struct sal_probe_question *question,
+                              struct sal_probe_answer *answer, struct sal_error *err);
+void sal_probe_answer_release(struct sal_probe_answer *answer);
+
+/* The picture with its change times scale, as an image of levels 0..white, grey where it
+ * has one plane, else in the order red, green, blue. sal_image_release() it. */
+enum sal_status sal_probe_picture(const struct sal_probe_answer *answer,
+                                  const struct sal_model *model, unsigned white,
+                                  double scale, struct sal_image *image,
+                                  struct sal_error *err);
+
+/* The series of that name; NULL: none. */
+const struct sal_series *sal_probe_series(const struct sal_probe_answer *answer,
+                                          const char *name);
+
+#endif

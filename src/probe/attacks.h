@@ -1,0 +1,176 @@
+/*
+ * For the files that implement attacks: their rows, the parameters that several have, and
+ * what one attack uses of another.
+ */
+#ifndef SALISCOPE_PROBE_ATTACKS_H
+#define SALISCOPE_PROBE_ATTACKS_H
+
+#include "search.h"
+
+/* One row per probe; the first is the default. */
+#define SAL_PROBES(X) \
+    X(mineps)         \
+    X(fgsm)           \
+    X(pgd)            \
+    X(apgd)           \
+    X(deepfool)       \
+    X(ddn)            \
+    X(fmn)            \
+    X(square)         \
+    X(noise)          \
+    X(curve)
+
+#define X(name) extern const struct sal_probe sal_probe_##name;
+SAL_PROBES(X)
+#undef X
+
+/* ---- parameters -------------------------------------------------------------------------- */
+
+/* Every attack has a goal; sal_probe_run reads it. */
+#define SAL_PARAM_GOAL                                                                   \
+    {.name = "goal",                                                                     \
+     .type = SAL_PARAM_CHOICE,                                                           \
+     .fallback = SAL_GOAL_AUTO,                                                          \
+     .unit = "",                                                                         \
+     .choices = sal_goal_names,                                                          \
+     .help = "hide the class, create it, or (auto) undo what is decided about it"}
+
+#define SAL_PARAM_NORM                                                                   \
+    {.name = "norm",                                                                     \
+     .type = SAL_PARAM_CHOICE,                                                           \
+     .fallback = SAL_LINF,                                                               \
+     .unit = "",                                                                         \
+     .choices = sal_norm_names,                                                          \
+     .help = "the largest change of a pixel, or the root of the sum of squares"}
+
+#define SAL_PARAM_EPS                                                                    \
+    {.name = "eps",                                                                      \
+     .type = SAL_PARAM_REAL,                                                             \
+     .fallback = 2.0 / 255,                                                              \
+     .min = 0,                                                                           \
+     .max = 1e4,                                                                         \
+     .unit = "",                                                                         \
+     .help = "radius in unit intensity of the image; of l2 the length of the whole change"}
+
+#define SAL_PARAM_COUNT(key, usual, least, most, text)                                   \
+    {.name = key,                                                                        \
+     .type = SAL_PARAM_INT,                                                              \
+     .fallback = usual,                                                                  \
+     .min = least,                                                                       \
+     .max = most,                                                                        \
+     .unit = "",                                                                         \
+     .help = text}
+
+#define SAL_PARAM_LOSS                                                                   \
+    {.name = "loss",                                                                     \
+     .type = SAL_PARAM_CHOICE,                                                           \
+     .fallback = SAL_LOSS_MARGIN,                                                        \
+     .unit = "",                                                                         \
+     .choices = sal_loss_names,                                                          \
+     .help = "margin: the logit less its threshold or the highest other; ce: "           \
+             "cross-entropy, which saturates; dlr: margin over the spread of the logits"}
+
+/* Run behind any attack; sal_probe_run reads it. */
+#define SAL_PARAM_CONTROL                                                                \
+    SAL_PARAM_COUNT("control", 20, 0, 100000, "draws of noise of the same norm, to compare")
+
+#define SAL_PARAM_POLISH                                                                 \
+    {.name = "polish",                                                                   \
+     .type = SAL_PARAM_BOOL,                                                             \
+     .fallback = 1,                                                                      \
+     .max = 1,                                                                           \
+     .unit = "",                                                                         \
+     .help = "end with overshoot, steps along the boundary, and bisection"}
+
+/* ---- steps ---------------------------------------------------------------------------------- */
+
+/* Streams of random numbers under the question's seed, of each attack its own. */
+enum sal_stream { SAL_STREAM_PGD = 1, SAL_STREAM_APGD, SAL_STREAM_DDN, SAL_STREAM_SQUARE,
+                  SAL_STREAM_NOISE, SAL_STREAM_CURVE };
+uint64_t sal_stream_key(const struct sal_search *search, enum sal_stream stream, uint64_t i);
+
+/* p becomes p0 plus random numbers, in box and ball. Uniform: in the cube, or the surface of
+ * the sphere; else of the ball's full norm: a random sign for each element, or a random
+ * direction; as long as the box lets it be. */
+void sal_step_random(const struct sal_search *search, struct sal_ball ball, bool uniform,
+                     uint64_t key, float *p);
+
+/* p -= size times the sign of g, or g over its length; nothing where g is zero. */
+void sal_step_down(enum sal_norm norm, const float *g, double size, float *p, int64_t n);
+
+/* From first to last over steps, like a half-wave. */
+double sal_step_cosine(double first, double last, int step, int steps);
+
+/* ---- attacks on a search ------------------------------------------------------------------------ */
+
+struct sal_pgd {
+    int steps, starts; /* the first start is the picture, with the FGSM point; others random */
+    double step;       /* 0: 2.5 eps / steps */
+    enum sal_loss loss;
+    bool stop; /* at the first that reaches the goal */
+    const float *from; /* [n]: the first start instead, put into the ball; NULL: the picture */
+    const double *eps; /* [starts], ascending, up to the ball's: all starts are the picture,
+                          each in a ball of its own; NULL: all in the ball */
+    double *lowest;    /* [starts]: the lowest margin of each; may be NULL */
+};
+
+/* Within search->ball. */
+enum sal_status sal_fgsm(struct sal_search *search, enum sal_loss loss, struct sal_error *err);
+enum sal_status sal_pgd(struct sal_search *search, const struct sal_pgd *how,
+                        struct sal_error *err);
+
+struct sal_apgd {
+    int steps, starts;
+    enum sal_loss loss;
+    bool stop;
+};
+
+enum sal_status sal_apgd(struct sal_search *search, const struct sal_apgd *how,
+                         struct sal_error *err);
+
+/* After how many steps APGD looks back; length: since it did so last. */
+struct sal_checkpoints {
+    int next, length, least, fewer;
+};
+void sal_checkpoints_init(struct sal_checkpoints *checkpoints, int steps);
+bool sal_checkpoints_pass(struct sal_checkpoints *checkpoints, int done, int *length);
+
+/* Smallest change in search->ball.norm; last [n], where the way ended, may be NULL. */
+enum sal_status sal_deepfool(struct sal_search *search, int steps, int classes,
+                             double overshoot, float *last, struct sal_error *err);
+enum sal_status sal_ddn(struct sal_search *search, int steps, double gamma, float *last,
+                        struct sal_error *err);
+enum sal_status sal_fmn(struct sal_search *search, int steps, double alpha, double gamma,
+                        float *last, struct sal_error *err);
+
+/* Gradient-free; in Linf. */
+enum sal_status sal_square(struct sal_search *search, int queries, double share, bool stop,
+                           struct sal_error *err);
+
+/* ---- minimum norms --------------------------------------------------------------------------------- */
+
+/* The change to first order at the picture (sal_space_straight), into answer->estimate, and
+ * what the gradient tells of itself, into lights. out [n], that point, may be NULL. */
+enum sal_status sal_estimate(struct sal_search *search, float *out, struct sal_error *err);
+
+/* What is found is made nearer: where nothing is, further along the ray through `last` (NULL:
+ * none); then `rounds` times the nearest point of the plane that touches the boundary at
+ * what is found; then (bisect) bisection along the ray, whose ends go to answer->bracket. */
+enum sal_status sal_polish(struct sal_search *search, const float *last, int rounds,
+                           bool bisect, struct sal_error *err);
+
+/* Noise of the ball's norm. */
+enum sal_status sal_noise(struct sal_search *search, struct sal_ball ball, int samples,
+                          enum sal_stream stream, struct sal_control *control,
+                          struct sal_error *err);
+
+/* Scores over n ascending radii, into series of the answer: of PGD of `steps` steps in each
+ * ball and whatever else was seen there, and of `samples` draws of noise. A light tells
+ * where a larger ball did worse. */
+enum sal_status sal_curve(struct sal_search *search, enum sal_norm norm, const double *eps,
+                          int n, int steps, int samples, struct sal_error *err);
+
+/* The least p for which k or fewer of n have no more than a chance of alpha. */
+double sal_binomial_upper(int k, int n, double alpha);
+
+#endif

@@ -1,0 +1,312 @@
+/* The smallest change that flips the decision, as far as attacks find it. auto: several on
+ * one search, whose best is kept and polished, then PGD in balls that are a little smaller
+ * than the best, until it fails; and what tells whether to believe them. Else one attack at
+ * a fixed eps, and eps by bisection. */
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "attacks.h"
+
+enum attack { AUTO, FGSM, PGD, APGD, SQUARE };
+static const char *const attack_names[] = {"auto", "fgsm", "pgd", "apgd", "square", NULL};
+static const char *const effort_names[] = {"quick", "standard", "thorough", NULL};
+
+/* What an effort allows; passes: forward and backward, all together, about. */
+struct effort {
+    long passes;
+    int deepfool, rivals;   /* steps, classes */
+    int fmn, fmns, ddn;     /* steps, of each; how many of FMN */
+    int polish;             /* rounds, after each */
+    int descents;           /* smaller balls tried */
+    int steps, starts;      /* of PGD in them */
+    int square, noise;      /* forwards */
+    int points, curve, draw; /* radii of the curve, steps and draws in each; 0: none */
+    int bisections;         /* of one attack */
+};
+
+static const struct effort efforts[] = {
+    {150, 0, 0, 50, 1, 0, 3, 0, 10, 1, 0, 8, 0, 0, 0, 6},
+    {1000, 10, 6, 50, 2, 40, 6, 3, 40, 1, 150, 60, 7, 10, 5, 10},
+    {6000, 50, 10, 250, 2, 200, 12, 10, 100, 2, 1500, 400, 9, 40, 20, 16},
+};
+
+/* A ball that holds half the range of every pixel. */
+static double half_range(const struct sal_search *s)
+{
+    return s->ball.norm == SAL_LINF ? 0.5 : 0.5 * sqrt((double)s->space.n);
+}
+
+/* ---- several attacks --------------------------------------------------------------------------- */
+
+/* FMN in large steps and in small ones: they end in different places. */
+static enum sal_status attack_fmn(struct sal_search *s, const struct effort *e, float *last,
+                                  struct sal_error *err)
+{
+    const double alphas[] = {1, s->ball.norm == SAL_LINF ? 0.12 : 10};
+    enum sal_status status = SAL_OK;
+    for (int i = 0; i < e->fmns && !status; i++) {
+        status = sal_fmn(s, e->fmn, alphas[i], 0.05, last, err);
+        if (!status)
+            status = sal_polish(s, last, e->polish, false, err);
+    }
+    return status;
+}
+
+static enum sal_status attack_all(struct sal_search *s, const struct effort *e, float *last,
+                                  struct sal_error *err)
+{
+    enum sal_status status = SAL_OK;
+    if (e->deepfool) {
+        status = sal_deepfool(s, e->deepfool, e->rivals, 0.02, last, err);
+        if (!status)
+            status = sal_polish(s, last, e->polish, false, err);
+    }
+    if (!status && e->ddn && s->ball.norm == SAL_L2) {
+        status = sal_ddn(s, e->ddn, 0.05, last, err);
+        if (!status)
+            status = sal_polish(s, last, e->polish, false, err);
+    }
+    return status ? status : attack_fmn(s, e, last, err);
+}
+
+/* Where every attack found nothing: PGD in balls of several sizes, then from random points of
+ * half the range and all of it, as where a gradient of zero leads nowhere. */
+static enum sal_status start_elsewhere(struct sal_search *s, const struct effort *e,
+                                       struct sal_error *err)
+{
+    const enum sal_norm norm = s->ball.norm;
+    double eps[3] = {half_range(s) / 64, half_range(s) / 16, half_range(s) / 4};
+    struct sal_pgd how = {.steps = 10, .starts = 3, .eps = eps, .stop = true};
+    enum sal_status status = SAL_OK;
+    if (s->decision.create && !s->decision.labels)
+        how.loss = SAL_LOSS_CE; /* all others are pushed down at once */
+    const double balls[] = {eps[2], half_range(s), 2 * half_range(s)};
+    for (int i = 0; i < 3 && !isfinite(s->nearest) && !status; i++) {
+        sal_search_aim(s, (struct sal_ball){norm, balls[i]});
+        status = sal_pgd(s, &how, err);
+        sal_search_aim(s, (struct sal_ball){norm, INFINITY});
+        how.eps = NULL;
+        how.starts = 5;
+        if (!status && isfinite(s->nearest))
+            status = sal_polish(s, NULL, e->polish, false, err);
+    }
+    return status;
+}
+
+/* PGD, from the best flip, in a ball that does not hold it. */
+static enum sal_status descend(struct sal_search *s, const struct effort *e, float *from,
+                               struct sal_error *err)
+{
+    const enum sal_norm norm = s->ball.norm;
+    double share = 0.95;
+    for (int i = 0; i < e->descents && isfinite(s->nearest); i++) {
+        double before = s->nearest;
+        struct sal_pgd how = {.steps = e->steps, .starts = e->starts, .from = from, .stop = true};
+        memcpy(from, s->closest, (size_t)s->space.n * sizeof(*from));
+        sal_search_aim(s, (struct sal_ball){norm, before * share});
+        how.step = 0.5 * s->ball.eps / sqrt(how.steps);
+        enum sal_status status = sal_pgd(s, &how, err);
+        sal_search_aim(s, (struct sal_ball){norm, INFINITY});
+        if (!status && s->nearest < before)
+            status = sal_polish(s, NULL, 3, false, err);
+        if (status)
+            return status;
+        if (s->nearest >= before * 0.999) {
+            if (share > 0.985)
+                break;
+            share = 0.99;
+        }
+    }
+    return SAL_OK;
+}
+
+/* ---- whether to believe them ----------------------------------------------------------------------- */
+
+/* A search without gradients in the same ball should not do better. */
+static enum sal_status compare_square(struct sal_search *s, const struct effort *e,
+                                      struct sal_error *err)
+{
+    struct sal_pgd how = {.steps = e->steps, .starts = 1};
+    double eps = isfinite(s->nearest) ? 0.95 * s->nearest : 8.0 / 255;
+    if (!e->square || s->ball.norm != SAL_LINF)
+        return SAL_OK;
+    sal_search_aim(s, (struct sal_ball){SAL_LINF, eps});
+    enum sal_status status = sal_pgd(s, &how, err);
+    double by_gradient = s->depth;
+    sal_search_aim(s, s->ball);
+    if (!status)
+        status = sal_square(s, e->square, 0.8, true, err);
+    double without = s->depth, slack = 0.01 * fabs(s->margin0);
+    sal_search_aim(s, (struct sal_ball){SAL_LINF, INFINITY});
+    if (!status)
+        sal_search_light(s, "square_beats_pgd", "better without gradients",
+                         without < by_gradient - slack, by_gradient - without,
+                         "within eps %.4g Square reaches margin %.4g, PGD %.4g", eps, without,
+                         by_gradient);
+    return status;
+}
+
+/* With half the range to go, everything flips, or the attack is broken. */
+static enum sal_status check_half_range(struct sal_search *s, const struct effort *e,
+                                        struct sal_error *err)
+{
+    const enum sal_norm norm = s->ball.norm;
+    const double half = half_range(s);
+    struct sal_pgd how = {.steps = 10, .starts = 1, .stop = true};
+    if (!e->square)
+        return SAL_OK;
+    sal_search_aim(s, (struct sal_ball){norm, half});
+    enum sal_status status = sal_pgd(s, &how, err);
+    bool found = sal_search_found(s);
+    sal_search_aim(s, (struct sal_ball){norm, INFINITY});
+    if (!status)
+        sal_search_light(s, "half_range", "no flip with half the range", !found, half,
+                         found ? "PGD flips the decision within eps %.3g, as it should"
+                               : "PGD does not even flip the decision within eps %.3g",
+                         half);
+    return status;
+}
+
+static enum sal_status draw_curve(struct sal_search *s, const struct effort *e,
+                                  struct sal_error *err)
+{
+    const enum sal_norm norm = s->ball.norm;
+    double eps[SAL_CURVE_MAX], most = 16.0 / 255;
+    if (!e->points)
+        return SAL_OK;
+    if (norm == SAL_L2)
+        most = isfinite(s->nearest) ? 4 * s->nearest : 0.1 * sqrt((double)s->space.n);
+    for (int k = 0; k < e->points; k++)
+        eps[k] = ldexp(most, k - e->points + 1);
+    enum sal_status status = sal_curve(s, norm, eps, e->points, e->curve, e->draw, err);
+    sal_search_aim(s, (struct sal_ball){norm, INFINITY});
+    return status;
+}
+
+static enum sal_status search_all(struct sal_search *s, const struct effort *e, float *last,
+                                  struct sal_error *err)
+{
+    enum sal_status status = attack_all(s, e, last, err);
+    if (!status)
+        status = start_elsewhere(s, e, err);
+    if (!status)
+        status = descend(s, e, last, err);
+    if (!status)
+        status = sal_polish(s, NULL, e->descents ? e->polish : 1, true, err);
+    if (!status)
+        status = compare_square(s, e, err);
+    if (!status)
+        status = check_half_range(s, e, err);
+    if (!status)
+        status = draw_curve(s, e, err);
+    if (!status && e->noise)
+        status = sal_noise(s, (struct sal_ball){s->ball.norm, isfinite(s->nearest) ? s->nearest
+                                                                                   : 8.0 / 255},
+                           e->noise, SAL_STREAM_NOISE, &s->answer->noise, err);
+    return status;
+}
+
+/* ---- one attack ---------------------------------------------------------------------------------------- */
+
+static enum sal_status attack_once(struct sal_search *s, enum attack attack,
+                                   const struct effort *e, struct sal_error *err)
+{
+    struct sal_pgd pgd = {.steps = e->steps, .starts = e->starts, .stop = true};
+    struct sal_apgd apgd = {.steps = e->steps, .starts = e->starts, .stop = true};
+    switch (attack) {
+    case FGSM:
+        return sal_fgsm(s, SAL_LOSS_MARGIN, err);
+    case APGD:
+        return sal_apgd(s, &apgd, err);
+    case SQUARE:
+        return sal_square(s, e->square ? e->square : 20, 0.8, true, err);
+    case AUTO:
+    case PGD:
+        break;
+    }
+    return sal_pgd(s, &pgd, err);
+}
+
+/* The attack in a ball of that radius; what it finds stays. */
+static enum sal_status try_eps(struct sal_search *s, enum attack attack, const struct effort *e,
+                               double eps, bool *found, struct sal_error *err)
+{
+    const enum sal_norm norm = s->ball.norm;
+    sal_search_aim(s, (struct sal_ball){norm, eps});
+    enum sal_status status = attack_once(s, attack, e, err);
+    *found = s->nearest <= eps;
+    sal_search_aim(s, (struct sal_ball){norm, INFINITY});
+    return status;
+}
+
+static enum sal_status bisect(struct sal_search *s, enum attack attack, const struct effort *e,
+                              struct sal_error *err)
+{
+    double low = 0, most = s->ball.norm == SAL_LINF ? 1 : sqrt((double)s->space.n);
+    double eps = isfinite(s->answer->estimate) ? s->answer->estimate : most / 64;
+    enum sal_status status = SAL_OK;
+    bool found = false;
+    while (!status && !found && low < most) {
+        status = try_eps(s, attack, e, fmin(eps, most), &found, err);
+        low = found ? low : fmin(eps, most);
+        eps *= 2;
+    }
+    for (int i = 0; i < e->bisections && !status && isfinite(s->nearest); i++) {
+        double middle = (low + s->nearest) / 2;
+        status = try_eps(s, attack, e, middle, &found, err);
+        low = found ? low : middle;
+    }
+    s->answer->bracket[0] = low;
+    s->answer->bracket[1] = s->nearest;
+    return status;
+}
+
+/* ---- the probe -------------------------------------------------------------------------------------------- */
+
+static enum sal_status run(struct sal_search *s, struct sal_error *err)
+{
+    enum sal_status status = SAL_OK;
+    enum attack attack = (enum attack)sal_search_param(s, "attack");
+    const struct effort *e = &efforts[(int)sal_search_param(s, "effort")];
+    enum sal_norm norm = (enum sal_norm)sal_search_param(s, "norm");
+    if (attack == SQUARE && norm != SAL_LINF)
+        return sal_fail(err, SAL_USAGE, "the Square attack is in linf; leave norm=l2 out");
+    float *last = sal_search_vector(s, &status, err);
+    sal_search_aim(s, (struct sal_ball){norm, INFINITY});
+    sal_search_expect(s, e->passes);
+    if (!status)
+        status = sal_estimate(s, NULL, err);
+    if (!status)
+        status = attack == AUTO ? search_all(s, e, last, err) : bisect(s, attack, e, err);
+    free(last);
+    return status;
+}
+
+static const struct sal_param params[] = {
+    {.name = "attack",
+     .type = SAL_PARAM_CHOICE,
+     .fallback = AUTO,
+     .unit = "",
+     .choices = attack_names,
+     .help = "auto: FMN, with more effort DeepFool, DDN (l2), PGD; else bisection over one"},
+    SAL_PARAM_NORM,
+    {.name = "effort",
+     .type = SAL_PARAM_CHOICE,
+     .fallback = 0,
+     .unit = "",
+     .choices = effort_names,
+     .help = "about 150 passes, FMN alone; or 1000 or 5000, all attacks, curve, all lights"},
+    SAL_PARAM_GOAL,
+    SAL_PARAM_CONTROL,
+    {0}};
+
+const struct sal_probe sal_probe_mineps = {
+    .name = "mineps",
+    .title = "Smallest change that flips the decision",
+    .formula = "min |p - p0| over all points found where the decision is another",
+    .paper = "several attacks and their minimum; see each",
+    .needs = SAL_PROBE_GRADIENT | SAL_PROBE_ATTACK | SAL_PROBE_DRAWS,
+    .params = params,
+    .run = run,
+};

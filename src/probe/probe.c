@@ -1,0 +1,239 @@
+#include "saliscope/probe.h"
+
+#include <assert.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "attacks.h"
+
+#define X(name) &sal_probe_##name,
+const struct sal_probe *const sal_probe_list[] = {SAL_PROBES(X) NULL};
+#undef X
+
+const struct sal_probe *sal_probe_find(const char *name)
+{
+    for (int i = 0; sal_probe_list[i]; i++)
+        if (strcmp(sal_probe_list[i]->name, name) == 0)
+            return sal_probe_list[i];
+    return NULL;
+}
+
+void sal_probe_answer_release(struct sal_probe_answer *a)
+{
+    free(a->x);
+    free(a->picture);
+    free(a->change);
+    free(a->before);
+    free(a->after);
+    for (int i = 0; i < a->n_series; i++) {
+        free(a->series[i].x);
+        free(a->series[i].y);
+    }
+    *a = (struct sal_probe_answer){0};
+}
+
+const struct sal_series *sal_probe_series(const struct sal_probe_answer *a, const char *name)
+{
+    for (int i = 0; i < a->n_series; i++)
+        if (strcmp(a->series[i].name, name) == 0)
+            return &a->series[i];
+    return NULL;
+}
+
+/* The value of a parameter that not every probe has. */
+static double param_or(const struct sal_search *s, const char *name, double fallback)
+{
+    const struct sal_param *list = s->probe->params;
+    for (int i = 0; list && list[i].name; i++)
+        if (strcmp(list[i].name, name) == 0)
+            return s->params->value[i];
+    return fallback;
+}
+
+/* ---- before ------------------------------------------------------------------------------- */
+
+static enum sal_status make_room(struct sal_probe_answer *a, const struct sal_search *s,
+                                 struct sal_error *err)
+{
+    size_t elements = (size_t)sal_input_elements(s->question->model);
+    size_t n = (size_t)s->space.n, classes = (size_t)s->decision.n;
+    a->planes = s->space.planes;
+    a->height = s->space.input->height;
+    a->width = s->space.input->width;
+    a->n_logits = s->decision.n;
+    a->x = calloc(elements, sizeof(*a->x));
+    a->picture = calloc(n, sizeof(float));
+    a->change = calloc(n, sizeof(float));
+    a->before = calloc(classes, sizeof(*a->before));
+    a->after = calloc(classes, sizeof(*a->after));
+    if (a->x && a->picture && a->change && a->before && a->after)
+        return SAL_OK;
+    return sal_fail(err, SAL_LIMIT, "no memory for the answer of a probe");
+}
+
+/* The picture as given: its decision, and so the goal. */
+static enum sal_status look_before(struct sal_search *s, struct sal_error *err)
+{
+    struct sal_probe_answer *a = s->answer;
+    struct sal_decision *d = &s->decision;
+    enum sal_status status =
+        sal_search_classify(s, s->question->x, a->before, s->question->job, err);
+    if (status)
+        return status;
+    bool called = sal_decision_called(d, a->before);
+    enum sal_goal goal = (enum sal_goal)param_or(s, "goal", SAL_GOAL_AUTO);
+    d->create = goal == SAL_GOAL_AUTO ? !called : goal == SAL_GOAL_CREATE;
+    a->goal = d->create ? SAL_GOAL_CREATE : SAL_GOAL_HIDE;
+    a->already = called == d->create;
+    a->f_before = sal_decision_f(d, a->before);
+    d->blend = d->create ? 0.1 * fabs(a->f_before) : 0;
+    s->margin0 = s->best = a->best_margin = sal_decision_margin(d, a->before);
+    status = sal_search_series(s, "trajectory", "best so far over the passes", 0, NULL, NULL,
+                               err);
+    s->trail = &a->series[0];
+    return status;
+}
+
+/* ---- after ---------------------------------------------------------------------------------- */
+
+/* Looks at the point by itself; true in *reached where it is decided as wanted. */
+static enum sal_status confirm(struct sal_search *s, const float *p, bool *reached,
+                               struct sal_error *err)
+{
+    struct sal_probe_answer *a = s->answer;
+    sal_space_input(&s->space, p, a->x);
+    enum sal_status status = sal_search_classify(s, a->x, a->after, NULL, err);
+    *reached = !status && sal_decision_reached(&s->decision, a->after);
+    return status;
+}
+
+/* What was found with a gradient may be off by rounding: a hair further, then. */
+static enum sal_status settle(struct sal_search *s, float *p, struct sal_error *err)
+{
+    static const double ways[] = {1, 1 + 1e-6, 1 + 1e-5, 1 + 1e-4, 1 + 1e-3};
+    struct sal_probe_answer *a = s->answer;
+    bool bounded = isfinite(s->ball.eps);
+    const float *found = bounded ? s->deepest : s->closest;
+    enum sal_status status = SAL_OK;
+    for (size_t i = 0; i < (bounded ? 1 : sizeof(ways) / sizeof(*ways)); i++) {
+        sal_space_ray(&s->space, found, ways[i], p);
+        if ((status = confirm(s, p, &a->flipped, err)) || a->flipped)
+            break;
+    }
+    return status;
+}
+
+static enum sal_status nothing_found(struct sal_search *s, float *p)
+{
+    struct sal_probe_answer *a = s->answer;
+    memcpy(p, s->space.p0, (size_t)s->space.n * sizeof(*p));
+    memcpy(a->x, s->question->x,
+           (size_t)sal_input_elements(s->question->model) * sizeof(*a->x));
+    memcpy(a->after, a->before, (size_t)a->n_logits * sizeof(*a->after));
+    a->flipped = a->already;
+    return SAL_OK;
+}
+
+static void describe(struct sal_search *s, const float *p)
+{
+    struct sal_probe_answer *a = s->answer;
+    a->f_after = sal_decision_f(&s->decision, a->after);
+    a->distance = sal_space_distance(&s->space, p);
+    a->norm = s->ball.norm;
+    a->best_margin = s->best;
+    for (int64_t i = 0; i < s->space.n; i++) {
+        a->picture[i] = p[i];
+        a->change[i] = (float)((double)p[i] - (double)s->space.p0[i]);
+    }
+    if (a->flipped && !isnan(a->bracket[1]))
+        a->bracket[1] = a->norm == SAL_LINF ? a->distance.linf : a->distance.l2;
+    if (!a->flipped && s->probe->needs & SAL_PROBE_ATTACK && !*a->note)
+        snprintf(a->note, sizeof(a->note),
+                 "the attack found no change that flips the decision; that does not show that "
+                 "there is none");
+}
+
+/* Noise of the norm that was found or allowed, where the probe has made none itself. */
+static enum sal_status compare_noise(struct sal_search *s, struct sal_error *err)
+{
+    int samples = (int)param_or(s, "control", 0);
+    struct sal_ball ball = s->ball;
+    if (!isfinite(ball.eps))
+        ball.eps = s->nearest;
+    if (s->answer->noise.n || !samples || !isfinite(ball.eps))
+        return SAL_OK;
+    return sal_noise(s, ball, samples, SAL_STREAM_NOISE, &s->answer->noise, err);
+}
+
+static enum sal_status finish(struct sal_search *s, struct sal_error *err)
+{
+    struct sal_probe_answer *a = s->answer;
+    enum sal_status status = SAL_OK;
+    float *p = sal_search_vector(s, &status, err);
+    if (!status && !a->already && sal_search_found(s))
+        status = settle(s, p, err);
+    if (!status && !a->flipped)
+        status = nothing_found(s, p);
+    if (!status)
+        describe(s, p);
+    free(p);
+    if (!status && a->flipped && !a->already)
+        status = sal_save_answer(s, err);
+    return status;
+}
+
+/* ---- running -------------------------------------------------------------------------------------- */
+
+static enum sal_status run(struct sal_search *s, struct sal_error *err)
+{
+    struct sal_probe_answer *a = s->answer;
+    enum sal_status status = make_room(a, s, err);
+    if (!status)
+        status = look_before(s, err);
+    if (status)
+        return status;
+    sal_search_aim(s, s->ball);
+    if (!a->already) {
+        status = s->probe->run(s, err);
+        if (!status)
+            status = compare_noise(s, err);
+    }
+    a->partial = status == SAL_CANCELLED;
+    if (status && !a->partial)
+        return status;
+    if (a->partial)
+        snprintf(a->note, sizeof(a->note), "stopped after %ld passes: the best so far",
+                 a->forwards + a->backwards);
+    return finish(s, err);
+}
+
+enum sal_status sal_probe_run(const struct sal_probe *probe,
+                              const struct sal_probe_question *question,
+                              struct sal_probe_answer *answer, struct sal_error *err)
+{
+    struct sal_probe_question resolved = *question;
+    struct sal_params fallback;
+    struct sal_search search;
+    double nothing = (double)NAN;
+    *answer = (struct sal_probe_answer){.eps = nothing,
+                                        .bracket = {nothing, nothing},
+                                        .estimate = nothing,
+                                        .f_before = nothing,
+                                        .f_after = nothing,
+                                        .stored = {.f = nothing},
+                                        .deep = {.f = nothing}};
+    if (!resolved.params) {
+        sal_params_init(&fallback, probe->params);
+        resolved.params = &fallback;
+    }
+    answer->params = *resolved.params;
+    enum sal_status status = sal_search_init(&search, probe, &resolved, answer, err);
+    if (!status)
+        status = run(&search, err);
+    sal_search_release(&search);
+    if (status)
+        sal_probe_answer_release(answer);
+    return status;
+}
