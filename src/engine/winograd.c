@@ -103,23 +103,29 @@ static void transform_in(const struct convolution *f, int64_t b, int64_t first,
 {
     const struct sal_winograd *g = f->g;
     const int64_t plane = g->in.h * g->in.w * SAL_BLOCK;
-    struct sal_winograd_in in = {.low = f->from->low,
-                                 .high = f->from->high,
-                                 .h = g->in.h,
+    struct sal_winograd_in in = {.h = g->in.h,
                                  .w = g->in.w,
                                  .tile = g->tile,
                                  .position = f->cut.step * SAL_BLOCK};
     for (int64_t t = first; t < end; t += in.n) {
         const struct stretch s = stretch_at(&f->cut, t, end);
-        const int64_t at = (b * g->in.n + s.image) * plane;
-        in.x = f->from->x + at;
-        in.mask = f->from->mask ? f->from->mask + at : NULL;
+        in.from = sal_source_at(f->from, (b * g->in.n + s.image) * plane);
         in.top = s.row * g->tile - g->pad_top;
         in.left = s.column * g->tile - g->pad_left;
         in.n = (int)s.n;
         in.v = v + (t - first) * SAL_BLOCK;
         f->lanes->winograd_in(&in);
     }
+}
+
+/* What is left to do to a row of tiles of a plane that begins at element `at`. */
+static void finish(const struct convolution *f, const struct sal_winograd_out *out,
+                   int64_t at)
+{
+    const int64_t n = sal_least((int64_t)out->n * out->tile, out->w - out->left);
+    const int64_t past = sal_least(out->top + out->tile, out->h);
+    for (int64_t y = out->top; y < past; y++)
+        sal_target_finish(f->to, at + (y * out->w + out->left) * SAL_BLOCK, n);
 }
 
 /* Output block b of tiles first..end-1, from m. */
@@ -145,6 +151,7 @@ static void transform_out(const struct convolution *f, int64_t b, int64_t first,
         out.left = s.column * g->tile;
         out.n = (int)s.n;
         f->lanes->winograd_out(&out);
+        finish(f, &out, at);
     }
 }
 
