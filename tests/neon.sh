@@ -26,7 +26,7 @@ done
 for name in engine/lanes engine/dense engine/dense_init engine/dense_pack engine/winograd \
     engine/winograd_pack engine/kernel engine/planes engine/window engine/inner_pool \
     engine/inner_depthwise engine/op_pool engine/op_global_pool engine/op_util \
-    engine/linear engine/turn engine/walk engine/tensor engine/type io/onnx io/onnx_value \
+    engine/linear engine/target engine/turn engine/walk engine/tensor engine/type io/onnx io/onnx_value \
     base/arena base/pool base/status base/job base/text; do
     compile "$(basename $name).o" src/$name.c -O2
 done

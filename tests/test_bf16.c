@@ -180,7 +180,8 @@ static float *convolve(const struct layer *l, int threads)
     float *y = numbers(out_count(&l->g, l->g.n));
     sal_dense_pack_bf16(&d, l->w, l->scale, packed, pool);
     struct sal_source source = {.x = l->x};
-    struct sal_target target = {l->base, l->add, -0.5f, 1.5f, y, NULL};
+    struct sal_target target = {
+        .base = l->base, .add = l->add, .low = -0.5f, .high = 1.5f, .y = y};
     sal_dense_run(&d, &source, through ? &before : NULL, packed, &target, pool, scratch,
                   stride);
     free(packed), free(scratch);

@@ -116,8 +116,8 @@ static void every_product(const struct sal_conv_geometry *g,
 
 struct sums {
     const struct sal_conv_geometry *g;
-    const float *x, *w, *scale, *dy, *mask;
-    float low, high;
+    const float *x, *w, *scale;
+    const struct sal_source *dy;
     double *sum, *size; /* of the terms, for the tolerance */
     bool planar;
 };
@@ -137,13 +137,38 @@ static void add_forward(const struct product *p, void *context)
     s->size[to] += fabs(term);
 }
 
+static float passing(const struct sal_source *s, int64_t i)
+{
+    return s->bits    ? (s->bits[i / SAL_BLOCK] >> i % SAL_BLOCK & 1 ? s->x[i] : 0)
+           : s->slope ? s->x[i] * s->slope[i]
+                      : s->x[i];
+}
+
+/* All of n elements, some of them, or each times something. */
+static struct sal_source source_of(const float *x, int64_t n)
+{
+    struct sal_source source = {.x = x};
+    const int kind = (int)draw(0, 2);
+    uint16_t *bits = kind == 1 ? malloc(sizeof(*bits) * (size_t)(n / SAL_BLOCK + 1)) : NULL;
+    for (int64_t i = 0; bits && i < n / SAL_BLOCK; i++)
+        bits[i] = (uint16_t)draw(0, 0xffff);
+    source.bits = bits;
+    source.slope = kind == 2 ? numbers(n) : NULL;
+    return source;
+}
+
+static void release_source(const struct sal_source *source)
+{
+    free((void *)(uintptr_t)source->bits);
+    free((void *)(uintptr_t)source->slope);
+}
+
 static void add_backward(const struct product *p, void *context)
 {
     struct sums *s = context;
     int64_t from = blocked_at(s->g->n, s->g->out, p->image, p->k, p->y, p->x);
     int64_t to = in_at(s, p);
-    bool passes = !s->mask || (s->mask[from] > s->low && s->mask[from] < s->high);
-    double dy = passes ? (double)s->dy[from] : 0;
+    double dy = (double)passing(s->dy, from);
     double term = dy * (double)s->w[p->w] * (double)s->scale[p->k];
     s->sum[to] += term;
     s->size[to] += fabs(term);
@@ -238,9 +263,11 @@ static void check_forward(const struct sal_conv_geometry *g, bool planar, bool t
                      .size = calloc((size_t)n + 1, sizeof(double))};
     every_product(g, add_forward, &s);
     struct sal_source source = {.x = x};
+    uint16_t *bits = draw(0, 1) ? calloc((size_t)n / SAL_BLOCK + 1, sizeof(*bits)) : NULL;
     struct sal_target target = {.base = base, .add = add, .low = -0.5f, .high = 1.5f, .y = y};
     run(&d, &source, through ? &before : NULL, packed, &target, 1);
     target.y = y3;
+    target.saved.bits = bits;
     run(&d, &source, through ? &before : NULL, packed, &target, 3);
     for (int64_t i = 0; i < g->n; i++)
         for (int64_t k = 0; k < g->k; k++)
@@ -250,6 +277,9 @@ static void check_forward(const struct sal_conv_geometry *g, bool planar, bool t
                 is_near(g, fmin(fmax(want, -0.5), 1.5), s.size[at], y[at]);
             }
     same_bits(y, y3, n);
+    for (int64_t i = 0; bits && i < n; i++)
+        assert_int_equal(bits[i / SAL_BLOCK] >> i % SAL_BLOCK & 1, y[i] > -0.5f && y[i] < 1.5f);
+    free(bits);
     free(x), free(w), free(scale), free(base), free(add), free(y), free(y3), free(packed);
     free(z), release(&before.affine);
     free(s.sum), free(s.size);
@@ -263,27 +293,28 @@ static double slope(const struct sal_affine *a, int64_t c, float x)
     return y > (double)a->low && y < (double)a->high ? (double)a->scale[c] : 0;
 }
 
-static void check_backward(const struct sal_conv_geometry *g, bool planar, bool masked,
-                           bool through)
+static void check_backward(const struct sal_conv_geometry *g, bool planar, bool through)
 {
     struct sal_arena arena = {0};
     struct sal_dense d;
     assert_int_equal(sal_dense_init(&d, g, planar, true, &arena, NULL), SAL_OK);
     int64_t n = planar ? g->n * g->c * g->in[0] * g->in[1] : blocked_count(g->n, g->c, g->in);
     int64_t n_out = blocked_count(g->n, g->k, g->out);
-    float *dy = numbers(n_out), *mask = numbers(n_out), *scale = numbers(g->k);
+    float *dy = numbers(n_out), *scale = numbers(g->k);
+    for (int64_t k = g->k; k < sal_blocks(g->k) * SAL_BLOCK; k++)
+        for (int64_t i = 0; i < g->n * g->out[0] * g->out[1]; i++)
+            dy[blocked_at(g->n, g->out, 0, k, 0, 0) + i * SAL_BLOCK] = NAN; /* not looked at */
+    const struct sal_source source = source_of(dy, n_out);
     float *w = numbers(g->k * (g->c / g->group) * g->kernel[0] * g->kernel[1]);
     float *held = numbers(n), *dx = numbers(n), *dx3 = numbers(n), *x = numbers(n);
     float *packed = pack(&d, w, scale);
     memcpy(dx, held, sizeof(*dx) * (size_t)n);
     memcpy(dx3, held, sizeof(*dx) * (size_t)n);
     struct sal_dense_before before = {affine_of(g->c), x};
-    struct sums s = {.g = g, .dy = dy, .w = w, .scale = scale, .planar = planar,
-                     .mask = masked ? mask : NULL, .low = -0.25f, .high = 0.5f,
+    struct sums s = {.g = g, .dy = &source, .w = w, .scale = scale, .planar = planar,
                      .sum = calloc((size_t)n + 1, sizeof(double)),
                      .size = calloc((size_t)n + 1, sizeof(double))};
     every_product(g, add_backward, &s);
-    struct sal_source source = {dy, s.mask, s.low, s.high};
     struct sal_target target = {.add = dx, .low = -INFINITY, .high = INFINITY, .y = dx};
     run(&d, &source, through ? &before : NULL, packed, &target, 1);
     target.add = target.y = dx3;
@@ -298,7 +329,7 @@ static void check_backward(const struct sal_conv_geometry *g, bool planar, bool 
                 is_near(g, s.sum[at] * by + (double)held[at], s.size[at], dx[at]);
             }
     same_bits(dx, dx3, n);
-    free(dy), free(mask), free(scale), free(w), free(held), free(dx), free(dx3), free(packed);
+    free(dy), release_source(&source), free(scale), free(w), free(held), free(dx), free(dx3), free(packed);
     free(x), release(&before.affine);
     free(s.sum), free(s.size);
     sal_arena_release(&arena);
@@ -336,13 +367,13 @@ static void planar_forward_once(void)
 static void backward_once(void)
 {
     struct sal_conv_geometry g = geometry(false);
-    check_backward(&g, false, draw(0, 1), draw(0, 1));
+    check_backward(&g, false, draw(0, 1));
 }
 
 static void planar_backward_once(void)
 {
     struct sal_conv_geometry g = geometry(true);
-    check_backward(&g, true, draw(0, 1), false);
+    check_backward(&g, true, false);
 }
 
 static void forward_is_the_naive_convolution(void **unused)
@@ -369,31 +400,51 @@ static void backward_to_an_image_is_the_naive_transpose(void **unused)
     with_every_table(planar_backward_once);
 }
 
-static void masked_once(void)
+static void passing_once(void)
 {
-    enum { N = 53 };
-    float *x = numbers(N), *mask = numbers(N), *to = numbers(N), *held = numbers(N);
-    struct sal_source from = {x, mask, -0.25f, 0.5f};
+    enum { PIXELS = 5, N = PIXELS * SAL_BLOCK };
+    float *x = numbers(N), *to = numbers(N), *held = numbers(N);
+    const struct sal_source from = source_of(x, N);
     memcpy(held, to, sizeof(*to) * N);
-    sal_lanes()->add_masked(to, &from, N);
+    sal_lanes()->add_passed(to, &from, PIXELS);
+    for (int i = 0; i < N; i++) /* may be fused */
+        assert_true(fabsf(to[i] - (held[i] + passing(&from, i))) <= 2e-7f);
+    sal_lanes()->pass(to, &from, PIXELS);
     for (int i = 0; i < N; i++)
-        assert_true(to[i] == held[i] + (mask[i] > -0.25f && mask[i] < 0.5f ? x[i] : 0));
-    sal_lanes()->mask(to, &from, N);
-    for (int i = 0; i < N; i++)
-        assert_true(to[i] == (mask[i] > -0.25f && mask[i] < 0.5f ? x[i] : 0));
-    free(x), free(mask), free(to), free(held);
+        assert_true(to[i] == passing(&from, i));
+    free(x), free(to), free(held), release_source(&from);
 }
 
-static void what_passes_a_clamp_is_added(void **unused)
+static void what_passes_an_activation_is_added(void **unused)
 {
     (void)unused;
-    with_every_table(masked_once);
+    with_every_table(passing_once);
+}
+
+static void marks_once(void)
+{
+    enum { PIXELS = 5, N = PIXELS * SAL_BLOCK };
+    float *y = numbers(N);
+    uint16_t bits[PIXELS];
+    for (int i = 0; i < N; i += 3)
+        y[i] = i % 2 ? 0.5f : i % 4 ? -0.25f : NAN; /* at the bounds nothing passes */
+    sal_lanes()->mark(bits, y, PIXELS, -0.25f, 0.5f);
+    for (int i = 0; i < N; i++)
+        assert_int_equal(bits[i / SAL_BLOCK] >> i % SAL_BLOCK & 1, y[i] > -0.25f && y[i] < 0.5f);
+    free(y);
+}
+
+static void bits_are_set_strictly_between_the_bounds(void **unused)
+{
+    (void)unused;
+    with_every_table(marks_once);
 }
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(what_passes_a_clamp_is_added),
+        cmocka_unit_test(what_passes_an_activation_is_added),
+        cmocka_unit_test(bits_are_set_strictly_between_the_bounds),
         cmocka_unit_test(forward_is_the_naive_convolution),
         cmocka_unit_test(forward_of_an_image_is_the_naive_convolution),
         cmocka_unit_test(backward_is_the_naive_transpose),

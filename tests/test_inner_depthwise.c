@@ -44,11 +44,33 @@ static void pick_axis(struct sal_window *window, int i, int64_t dim, uint64_t *s
         window->pad_end[i]++;
 }
 
+/* An activation whose slopes differ from element to element and are exact: half of what
+ * is negative. */
+static void halved(sal_real *y, const sal_real *x, int64_t n)
+{
+    for (int64_t i = 0; i < n; i++)
+        y[i] = x[i] < 0 ? x[i] / 2 : x[i];
+}
+
+static void halved_and_slope(sal_real *y, sal_real *slope, const sal_real *x, int64_t n)
+{
+    for (int64_t i = 0; i < n; i++) {
+        slope[i] = x[i] < 0 ? SAL_REAL_OF(0.5) : 1;
+        y[i] = x[i] * slope[i];
+    }
+}
+
 static void pick_clamp(struct sal_inner_depthwise_attr *attr, uint64_t *state)
 {
     double kind = test_random(state);
     attr->low = kind < 0.4 ? -SAL_INFINITY : 0;
     attr->high = kind < 0.7 ? SAL_INFINITY : SAL_REAL_OF(0.6);
+    attr->saves = kind >= 0.4;
+    if (kind < 0.2) { /* slopes of an activation instead of a clamp's bits */
+        attr->saves = true;
+        attr->after = halved;
+        attr->after_slope = halved_and_slope;
+    }
 }
 
 static void make(struct depthwise *d, uint64_t *state)
@@ -144,7 +166,9 @@ static void want_forward(struct depthwise *d)
         d->size[o] += fabs((double)x_values[i] * w);
     })
     for (int64_t i = 0; i < block_count(&d->out); i++)
-        d->want[i] = fmin(fmax(d->want[i], (double)d->attr.low), (double)d->attr.high);
+        d->want[i] = d->attr.after
+                         ? d->want[i] * (d->want[i] < 0 ? 0.5 : 1)
+                         : fmin(fmax(d->want[i], (double)d->attr.low), (double)d->attr.high);
 }
 
 /* By the signs and bounds of the operator's own output. */
@@ -155,8 +179,9 @@ static void want_backward(struct depthwise *d)
         d->want[i] = d->size[i] = 0;
     EACH_TAP(d, {
         bool passes = y_values[o] > d->attr.low && y_values[o] < d->attr.high;
-        d->want[i] += passes ? (double)dy[o] * w : 0;
-        d->size[i] += passes ? fabs((double)dy[o] * w) : 0;
+        double slope = d->attr.after ? (y_values[o] < 0 ? 0.5 : 1) : passes;
+        d->want[i] += slope * (double)dy[o] * w;
+        d->size[i] += fabs(slope * (double)dy[o] * w);
     })
 }
 
@@ -210,10 +235,13 @@ static void check_backward(void *context)
     int64_t n = block_count(&d->in);
     lone_forward(&d->lone, NULL);
     want_backward(d);
-    memset(dx, 0, sizeof(*dx) * (size_t)n);
+    for (int64_t i = 0; i < n; i++)
+        dx[i] = (sal_real)NAN;
+    d->lone.fresh = 1; /* writes */
     lone_backward(&d->lone, NULL, 1);
     expect(d, &d->in, dx);
-    lone_backward(&d->lone, NULL, 1); /* adds */
+    d->lone.fresh = 0; /* adds */
+    lone_backward(&d->lone, NULL, 1);
     for (int64_t i = 0; i < n; i++) {
         d->want[i] *= 2;
         d->size[i] *= 2;

@@ -123,7 +123,9 @@ static void check(void *context)
     const int64_t n = block_count(&p->in);
     sal_real *dx = p->inner.dx[0];
     for (int i = 0; i < BLOCK_POOLS; i++) {
-        memset(dx, 0, sizeof(*dx) * (size_t)n);
+        for (int64_t j = 0; j < n; j++)
+            dx[j] = i % 2 ? (sal_real)NAN : 0;
+        p->inner.fresh = i % 2;
         lone_forward(&p->inner, block_pool(i));
         lone_backward(&p->inner, block_pool(i), 1);
         expect(p, "forward", &p->out, p->inner.out.real, p->plain.out.real);
@@ -160,6 +162,26 @@ static void the_mean_is_the_plain_operators(void **state)
     each_case(&pairs[2]);
 }
 
+/* Without a gradient the greatest is what it is with one. */
+static void the_greatest_alone_has_the_same_bits(void **state)
+{
+    uint64_t random = 9;
+    (void)state;
+    for (int i = 0; i < CASES / 10; i++) {
+        struct pool p;
+        make(&p, &pairs[0], &random);
+        struct lone only;
+        lone_init(&only, &sal_inner_max_only, &p.attr);
+        const size_t size = sizeof(sal_real) * (size_t)block_count(&p.in);
+        memcpy(lone_input(&only, 5, sal_blocked_shape(&p.in).dim), p.inner.in[0].real, size);
+        lone_infer(&only, false);
+        lone_forward(&only, NULL);
+        expect(&p, "alone", &p.out, only.out.real, p.plain.out.real);
+        lone_release(&only);
+        unmake(&p);
+    }
+}
+
 /* A long sum of ones and halves stays exact. */
 static void the_mean_of_a_large_plane_is_accurate(void **state)
 {
@@ -182,6 +204,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_greatest_is_the_plain_operators),
+        cmocka_unit_test(the_greatest_alone_has_the_same_bits),
         cmocka_unit_test(the_average_is_the_plain_operators),
         cmocka_unit_test(the_mean_is_the_plain_operators),
         cmocka_unit_test(the_mean_of_a_large_plane_is_accurate),

@@ -161,6 +161,28 @@ static void try_ends(const struct sal_lanes *lanes)
     assert_true(isinf(y[0]) && isnan(y[2]) && y[3] == 0);
 }
 
+/* Values have the bits they have without slopes. What a slope rounds is a share of x. */
+static void try_slopes(const struct sal_lanes *lanes)
+{
+    sal_map *const values[] = {lanes->sigmoid, lanes->swish, lanes->hard_swish};
+    sal_map_slope *const both[] = {lanes->sigmoid_and_slope, lanes->swish_and_slope,
+                                   lanes->hard_swish_and_slope};
+    static float x[LOT], y[LOT], alone[LOT], slope[LOT];
+    for (int j = 0; j < LOT; j++)
+        x[j] = (float)(j - LOT / 2) / 128;
+    for (int i = 0; i < 3; i++) {
+        values[i](alone, x, LOT);
+        both[i](y, slope, x, LOT);
+        assert_memory_equal(y, alone, sizeof(y));
+        for (int j = 0; j < LOT; j++) {
+            const double z = (double)x[j], s = sigmoid(z);
+            const double hard = z <= -3 ? 0 : z >= 3 ? 1 : (2 * z + 3) / 6;
+            const double right = i == 0 ? s * (1 - s) : i == 1 ? s + z * s * (1 - s) : hard;
+            assert_true(fabs((double)slope[j] - right) <= 1.2e-7 * (2 + fabs(z)));
+        }
+    }
+}
+
 /* ---- tests ------------------------------------------------------------------------ */
 
 static void functions_are_right_for_floats_of_any_size(void **state)
@@ -187,11 +209,18 @@ static void infinities_zeros_and_nan_are_kept_in_mind(void **state)
     each_table(try_ends);
 }
 
+static void slopes_come_with_the_same_values(void **state)
+{
+    (void)state;
+    each_table(try_slopes);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(functions_are_right_for_floats_of_any_size),
         cmocka_unit_test(functions_are_right_where_networks_live),
+        cmocka_unit_test(slopes_come_with_the_same_values),
         cmocka_unit_test(an_array_may_be_cut_anywhere),
         cmocka_unit_test(infinities_zeros_and_nan_are_kept_in_mind),
     };

@@ -33,8 +33,8 @@ static sal_real *numbers(int64_t n)
 struct trial {
     struct sal_winograd g;
     bool flipped;
-    sal_real *x, *mask, *w, *scale, *base, *add;
-    sal_real low, high; /* of the mask */
+    sal_real *x, *slope, *w, *scale, *base, *add;
+    uint16_t *bits; /* of what passes, as slope */
     sal_real clamp_low, clamp_high;
     int64_t n_x, n_y; /* reals in blocks */
 };
@@ -44,6 +44,14 @@ static int64_t reals(int64_t n, int64_t c, int64_t h, int64_t w)
     return sal_blocks(c) * n * h * w * SAL_BLOCK;
 }
 
+static uint16_t *random_bits(int64_t n)
+{
+    uint16_t *bits = malloc(sizeof(*bits) * (size_t)(n / SAL_BLOCK + 1));
+    for (int64_t i = 0; i < n / SAL_BLOCK; i++)
+        bits[i] = (uint16_t)roll(0, 0xffff);
+    return bits;
+}
+
 static struct trial trial_of(const struct sal_winograd *g)
 {
     struct trial t = {.g = *g, .flipped = roll(0, 1)};
@@ -51,12 +59,11 @@ static struct trial trial_of(const struct sal_winograd *g)
     t.n_y = reals(g->in.n, g->k, g->out_h, g->out_w);
     t.x = numbers(t.n_x);
     t.w = numbers(g->k * g->in.c * 9);
-    t.mask = roll(0, 1) ? numbers(t.n_x) : NULL;
+    t.bits = roll(0, 1) ? random_bits(t.n_x) : NULL;
+    t.slope = !t.bits && roll(0, 1) ? numbers(t.n_x) : NULL;
     t.scale = roll(0, 1) ? numbers(t.flipped ? g->in.c : g->k) : NULL;
     t.base = roll(0, 1) ? numbers(sal_blocks(g->k) * SAL_BLOCK) : NULL;
     t.add = roll(0, 1) ? numbers(t.n_y) : NULL;
-    t.low = SAL_REAL_OF(-0.5);
-    t.high = roll(0, 1) ? SAL_REAL_OF(0.75) : SAL_INFINITY;
     t.clamp_low = roll(0, 1) ? 0 : -SAL_INFINITY;
     t.clamp_high = roll(0, 1) ? 6 : SAL_INFINITY;
     return t;
@@ -65,7 +72,8 @@ static struct trial trial_of(const struct sal_winograd *g)
 static void trial_release(struct trial *t)
 {
     free(t->x);
-    free(t->mask);
+    free(t->bits);
+    free(t->slope);
     free(t->w);
     free(t->scale);
     free(t->base);
@@ -85,9 +93,9 @@ static double source(const struct trial *t, int64_t i, int64_t c, int64_t y, int
     if (y < 0 || y >= in->h || z < 0 || z >= in->w)
         return 0;
     const int64_t at = place(in->n, in->h, in->w, i, c, y, z);
-    if (t->mask && !(t->mask[at] > t->low && t->mask[at] < t->high))
+    if (t->bits && !(t->bits[at / SAL_BLOCK] >> at % SAL_BLOCK & 1))
         return 0;
-    return (double)t->x[at];
+    return (double)t->x[at] * (t->slope ? (double)t->slope[at] : 1);
 }
 
 static double weight(const struct trial *t, int64_t k, int64_t c, int tap)
@@ -137,14 +145,19 @@ static sal_real *run(const struct trial *t, int threads, bool in_place)
     sal_real *scratch = malloc(sizeof(*scratch) * stride * (size_t)threads);
     if (in_place && t->add)
         memcpy(y, t->add, sizeof(*y) * (size_t)t->n_y);
-    sal_winograd_run(&t->g, &(struct sal_source){t->x, t->mask, t->low, t->high},
-                     packed,
+    uint16_t *marks = calloc((size_t)t->n_y / SAL_BLOCK + 1, sizeof(*marks));
+    sal_winograd_run(&t->g, &(struct sal_source){t->x, t->bits, t->slope}, packed,
                      &(struct sal_target){.base = t->base,
                                           .add = in_place && t->add ? y : t->add,
                                           .low = t->clamp_low,
                                           .high = t->clamp_high,
-                                          .y = y},
+                                          .y = y,
+                                          .saved.bits = marks},
                      pool, scratch, stride);
+    for (int64_t i = 0; i < t->n_y; i++)
+        assert_int_equal(marks[i / SAL_BLOCK] >> i % SAL_BLOCK & 1,
+                         y[i] > t->clamp_low && y[i] < t->clamp_high);
+    free(marks);
     free(scratch);
     free(packed);
     sal_pool_close(pool);
@@ -252,13 +265,17 @@ static struct trial image_of(const struct trial *t, int64_t i)
     one.n_x = t->n_x / g->in.n;
     one.n_y = t->n_y / g->in.n;
     one.x = numbers(one.n_x);
-    one.mask = t->mask ? numbers(one.n_x) : NULL;
+    one.bits = t->bits ? random_bits(one.n_x) : NULL;
+    one.slope = t->slope ? numbers(one.n_x) : NULL;
     one.add = t->add ? numbers(one.n_y) : NULL;
     for (int64_t b = 0; b < sal_blocks(g->in.c); b++) {
         memcpy(one.x + b * in, t->x + (b * g->in.n + i) * in,
                sizeof(*t->x) * (size_t)in);
-        if (t->mask)
-            memcpy(one.mask + b * in, t->mask + (b * g->in.n + i) * in,
+        if (t->bits)
+            memcpy(one.bits + b * in / SAL_BLOCK, t->bits + (b * g->in.n + i) * in / SAL_BLOCK,
+                   sizeof(*t->bits) * (size_t)in / SAL_BLOCK);
+        if (t->slope)
+            memcpy(one.slope + b * in, t->slope + (b * g->in.n + i) * in,
                    sizeof(*t->x) * (size_t)in);
     }
     for (int64_t b = 0; t->add && b < sal_blocks(g->k); b++)
@@ -277,7 +294,8 @@ static void expect_image(const struct trial *t, int64_t i, const sal_real *all)
                             sizeof(*y) * (size_t)out);
     free(y);
     free(one.x);
-    free(one.mask);
+    free(one.bits);
+    free(one.slope);
     free(one.add);
 }
 

@@ -2,6 +2,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "kernel.h"
 #include "run_state.h"
 #include "way.h"
 
@@ -196,9 +197,7 @@ static enum sal_status check_backward(const struct sal_run *run, int score,
 
 static void zero_gradient(struct sal_run *run, int id)
 {
-    size_t size = gradient_bytes(&run->tensors[id]);
-    if (size)
-        memset(run->back.grad[id], 0, size);
+    sal_zero(run->back.grad[id], sal_shape_count(&run->tensors[id].shape), run->pool);
 }
 
 /* Gradients whose first visitor is node i begin there, at zero or with what it writes,

@@ -22,13 +22,4 @@ static inline struct sal_shape sal_blocked_shape(const struct sal_blocked *b)
     return (struct sal_shape){.rank = 5, .dim = {sal_blocks(b->c), b->n, b->h, b->w, SAL_BLOCK}};
 }
 
-/* What a kernel writes: after(clamp(base[channel] + add + result)) */
-struct sal_target {
-    const sal_real *base; /* per channel, whole blocks; NULL: zeros */
-    const sal_real *add;  /* laid out like y, may be y; NULL: nothing */
-    sal_real low, high;   /* infinite where nothing is clamped */
-    sal_real *y;
-    sal_map *after;       /* what is done to y at last; NULL: nothing */
-};
-
 #endif

@@ -2,6 +2,7 @@
 
 #include "kernel.h"
 #include "real.h"
+#include "target.h"
 
 /* ---- looking -------------------------------------------------------------------------- */
 
@@ -87,6 +88,7 @@ static void take_swish(const struct sal_lowering *l, struct sal_conv_chain *chai
     take(chain, sigmoid);
     take(chain, product);
     chain->after = sal_lanes()->swish;
+    chain->after_slope = sal_lanes()->swish_and_slope;
 }
 
 /* Activations of one node that are no clamps. */
@@ -95,19 +97,23 @@ static void take_map(const struct sal_lowering *l, struct sal_conv_chain *chain)
     const struct {
         const char *name;
         sal_map *map;
-    } maps[] = {{"Sigmoid", sal_lanes()->sigmoid}, {"HardSwish", sal_lanes()->hard_swish}};
+        sal_map_slope *slope;
+    } maps[] = {
+        {"Sigmoid", sal_lanes()->sigmoid, sal_lanes()->sigmoid_and_slope},
+        {"HardSwish", sal_lanes()->hard_swish, sal_lanes()->hard_swish_and_slope},
+    };
     int next = sal_lower_next(l, last_of(chain));
     for (size_t i = 0; i < sizeof(maps) / sizeof(*maps) && !chain->after; i++)
         if (sal_lower_is(l, next, maps[i].name)) {
             chain->after = maps[i].map;
+            chain->after_slope = maps[i].slope;
             take(chain, next);
         }
 }
 
-/* Only a clamp lets its gradient be told from what it makes. */
 static void take_activation(const struct sal_lowering *l, struct sal_conv_chain *chain)
 {
-    if (take_clamp(l, chain) || sal_lower_passes_gradient(l, made_by(l, chain)))
+    if (take_clamp(l, chain))
         return;
     take_swish(l, chain);
     take_map(l, chain);
@@ -153,6 +159,26 @@ bool sal_conv_chain_find(const struct sal_lowering *l, int head, struct sal_conv
     take_sum(l, chain);
     take_activation(l, chain);
     return true;
+}
+
+/* ---- saving --------------------------------------------------------------------------- */
+
+bool sal_conv_chain_saves(const struct sal_lowering *l, const struct sal_conv_chain *chain)
+{
+    const bool clamps = chain->low > -SAL_INFINITY || chain->high < SAL_INFINITY;
+    return (clamps || chain->after) &&
+           (sal_lower_passes_gradient(l, sal_conv_chain_in(l, chain)) ||
+            sal_lower_passes_gradient(l, chain->added));
+}
+
+enum sal_status sal_conv_chain_save(struct sal_lowering *l, const struct sal_conv_chain *chain)
+{
+    if (!sal_conv_chain_saves(l, chain))
+        return SAL_OK;
+    const int y = sal_conv_chain_out(l, chain);
+    const int64_t *dim = sal_lower_tensor(l, y)->shape.dim;
+    const int64_t count = sal_blocks(dim[1]) * SAL_BLOCK * dim[0] * dim[2] * dim[3];
+    return sal_lower_save(l, l->from->values[y].name, sal_saved_bytes(count, chain->after));
 }
 
 /* ---- folding ---------------------------------------------------------------------------- */

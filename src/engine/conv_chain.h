@@ -20,6 +20,7 @@ struct sal_conv_chain {
     struct sal_affine range; /* low, high: the clamp before; of it all otherwise */
     sal_real low, high;      /* the clamp behind; infinite where there is none */
     sal_map *after;          /* another activation; NULL: none */
+    sal_map_slope *after_slope; /* the same with its slope */
 };
 
 /* The chain that begins with node head; false where none does. */
@@ -59,5 +60,11 @@ static inline int sal_conv_chain_in(const struct sal_lowering *l,
 {
     return l->from->nodes[chain->nodes[0]].in[0];
 }
+
+/* Whether a backward may come that reads what clamp or activation leave for it. */
+bool sal_conv_chain_saves(const struct sal_lowering *l, const struct sal_conv_chain *chain);
+
+/* Has the node that is emitted next save that, where it is so. */
+enum sal_status sal_conv_chain_save(struct sal_lowering *l, const struct sal_conv_chain *chain);
 
 #endif

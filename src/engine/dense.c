@@ -31,6 +31,12 @@ struct piece {
     sal_real *row;   /* behind the window: results on their way through `before` */
 };
 
+/* Not all of x as it is. */
+static bool passes_some(const struct sal_source *source)
+{
+    return source->bits || source->slope;
+}
+
 
 /* ---- the window ---------------------------------------------------------------- */
 
@@ -62,8 +68,8 @@ static void copy_pixels(const struct job *job, int64_t b, const struct sal_sourc
 {
     if (job->d->bf16) {
         pair_pixels(job, b, from->x, SAL_BLOCK, n, to);
-    } else if (from->mask) {
-        job->lanes->mask(to, from, n * SAL_BLOCK);
+    } else if (passes_some(from)) {
+        job->lanes->pass(to, from, (int64_t)n);
     } else if (job->before && !job->d->back) {
         struct sal_affine affine = job->before->affine;
         affine.scale += b * SAL_BLOCK;
@@ -92,9 +98,7 @@ static void gather_row(const struct job *job, int64_t p, const struct sal_source
         ptrdiff_t at = (ptrdiff_t)((first + lo * step) * pixel);
         sal_real *inside = to + lo * (int64_t)unit;
         size_t n = (size_t)(hi - lo);
-        struct sal_source from = *row;
-        from.x += at;
-        from.mask = from.mask ? from.mask + at : NULL; /* backwards: step 1 */
+        struct sal_source from = sal_source_at(row, at);
         if (unit == 1)
             for (size_t i = 0; i < n; i++)
                 inside[i] = from.x[i * (size_t)step];
@@ -134,20 +138,19 @@ static void gather(const struct piece *piece, sal_real *window)
             }
             int64_t plane = sal_dense_is_image(d) ? piece->image * d->c + p : p * d->n + piece->image;
             ptrdiff_t at = (ptrdiff_t)((plane * d->h + y) * d->w * pixel);
-            struct sal_source row = *source;
-            row.x += at;
-            row.mask = source->mask ? source->mask + at : NULL;
+            const struct sal_source row = sal_source_at(source, at);
             gather_row(piece->job, p, &row, to);
         }
 }
 
 /* ---- strips -------------------------------------------------------------------- */
 
-/* The activation of a row that has just been written, its pixels side by side. */
-static void finish_row(const struct job *job, const struct sal_strip *s, sal_real *row,
-                       int64_t pixels)
+/* What is left to do to a row that has just been written, its pixels side by side. */
+static void finish_row(const struct job *job, const struct sal_strip *s,
+                       const sal_real *row, int64_t pixels)
 {
-    sal_strip_finish(s, job->target->after, row, pixels);
+    for (int b = 0; b < s->width && !job->d->back; b++)
+        sal_target_finish(job->target, row - job->target->y + b * s->tile.out_block, pixels);
 }
 
 /* Everything but the places of its pixels. */
@@ -234,7 +237,7 @@ static void run_strip(const struct piece *piece, const struct sal_dense_class *c
     for (int64_t i = piece->i0; i < i1;) {
         int rows = pairs && i + 1 < i1 ? 2 : 1;
         aim(&s, piece, class, index, i);
-        sal_real *target_row = s.tile.out;
+        const sal_real *target_row = s.tile.out;
         if (goes_through(piece->job))
             run_row_through(piece, &s, index, class->columns);
         else
@@ -255,55 +258,48 @@ static void run_classes(const struct piece *piece)
                 run_strip(piece, &d->classes[c], i);
 }
 
-/* ---- squares -------------------------------------------------------------------- */
+/* ---- images --------------------------------------------------------------------- */
 
-/* Adds line `lane` of a row of squares, `side` lanes of every position, to a line of the
- * target. Few pixels are taken one by one, many side by side. */
-static void spread_line(const struct sal_dense *d, int64_t lane, const sal_real *row,
-                        sal_real *to)
+/* Adds a piece of the gradient of an image. */
+static void run_dots(const struct piece *piece, const struct sal_dense_class *class)
 {
-    int64_t side = d->g.stride[1], block = d->out_w * SAL_BLOCK, end = d->g.in[1];
-    for (int64_t x = 0; side < SAL_BLOCK / 2 && x < side; x++) {
-        const sal_real *from = row + (lane + x) / SAL_BLOCK * block + (lane + x) % SAL_BLOCK;
-        for (int64_t at = x; at < end; at += side, from += SAL_BLOCK)
-            to[at] += *from;
-    }
-    for (int64_t j = 0; side >= SAL_BLOCK / 2 && j < d->out_w; j++) {
-        int64_t n = sal_least(side, end - j * side);
-        for (int64_t x = 0; x < n; x++)
-            to[j * side + x] += row[(lane + x) / SAL_BLOCK * block + j * SAL_BLOCK +
-                                    (lane + x) % SAL_BLOCK];
+    const struct sal_dense *d = piece->job->d;
+    const int64_t i1 = sal_least(piece->i1, class->rows);
+    struct sal_dots dots = {
+        .taps = class->offsets,
+        .n_taps = class->n_taps,
+        .blocks = (int)sal_blocks(d->c),
+        .channels = (int)d->k,
+        .in_block = d->plane,
+        .w = piece->job->packed + class->weights[0],
+        .out_pixel = (ptrdiff_t)d->spread[1],
+        .out_channel = (ptrdiff_t)(d->out_h * d->out_w),
+    };
+    for (int64_t i = piece->i0; i < i1; i++) {
+        const int64_t y = class->y + i * d->spread[0];
+        dots.in = piece->window + (i - piece->i0) * d->row;
+        dots.out = piece->job->target->y +
+                   (piece->image * d->k * d->out_h + y) * d->out_w + class->x;
+        piece->job->lanes->dots(&dots, class->columns);
     }
 }
 
-static void spread_squares(const struct piece *piece, int64_t i, const sal_real *row)
+/* Sums along lanes take in those past the last channel, where a gradient may be NaN. */
+static void clear_rest(const struct sal_dense *d, sal_real *window)
 {
-    const struct sal_dense *d = piece->job->d;
-    const struct sal_conv_geometry *g = &d->g;
-    for (int64_t lane = 0; lane < d->k; lane += g->stride[1]) {
-        int64_t line = lane / g->stride[1], c = line / g->stride[0];
-        int64_t y = i * g->stride[0] + line % g->stride[0];
-        if (y < g->in[0])
-            spread_line(d, lane, row,
-                        piece->job->target->y +
-                            ((piece->image * g->c + c) * g->in[0] + y) * g->in[1]);
-    }
+    const int64_t rest = d->c % SAL_BLOCK;
+    sal_real *last = window + (sal_blocks(d->c) - 1) * d->plane;
+    for (int64_t i = 0; rest && i < d->plane; i += SAL_BLOCK)
+        memset(last + i + rest, 0, sizeof(*last) * (size_t)(SAL_BLOCK - rest));
 }
 
-static void run_squares(const struct piece *piece, sal_real *row)
+static void run_image(const struct piece *piece, sal_real *window)
 {
     const struct sal_dense *d = piece->job->d;
-    for (int64_t i = piece->i0; i < piece->i1; i++) {
-        for (int j = 0; j < d->n_strips; j++) {
-            struct sal_strip s = strip_of(piece, d->classes, j);
-            s.tile.in = piece->window + (i - piece->i0) * d->row;
-            s.tile.out_pixel = SAL_BLOCK;
-            s.tile.out_block = (ptrdiff_t)(d->out_w * SAL_BLOCK);
-            s.tile.out = row + d->strips[j].block * s.tile.out_block;
-            sal_strip_row(&s, d->out_w, 1);
-        }
-        spread_squares(piece, i, row);
-    }
+    clear_rest(d, window);
+    for (int c = 0; c < d->n_classes; c++)
+        if (d->classes[c].n_taps)
+            run_dots(piece, &d->classes[c]);
 }
 
 /* ---- pieces ---------------------------------------------------------------------- */
@@ -326,7 +322,7 @@ static void window_item(void *context, int item, int worker)
     piece.window = window;
     piece.row = window + sal_blocks(d->c) * d->plane;
     if (d->planar && d->back)
-        run_squares(&piece, piece.row);
+        run_image(&piece, window);
     else
         run_classes(&piece);
 }
@@ -337,16 +333,15 @@ static void gather_pixels(const struct job *job, int64_t p0, int64_t p1, sal_rea
     const struct sal_dense *d = job->d;
     int64_t pixels = d->n * d->h * d->w;
     for (int64_t b = 0; b < sal_blocks(d->c); b++) {
-        struct sal_source from = *job->source;
-        from.x += (b * pixels + p0) * SAL_BLOCK;
-        from.mask = from.mask ? from.mask + (b * pixels + p0) * SAL_BLOCK : NULL;
+        const struct sal_source from =
+            sal_source_at(job->source, (b * pixels + p0) * SAL_BLOCK);
         copy_pixels(job, b, &from, (size_t)(p1 - p0), window + b * d->plane);
     }
 }
 
 static bool gathers_pixels(const struct job *job)
 {
-    return job->d->bf16 || job->source->mask || (job->before && !job->d->back);
+    return job->d->bf16 || passes_some(job->source) || (job->before && !job->d->back);
 }
 
 static void flat_item(void *context, int item, int worker)
@@ -400,7 +395,7 @@ static int64_t piece_rows(const struct job *job, int64_t all, int threads)
 static void cut_strips(struct job *job, int64_t pieces, int threads)
 {
     const struct sal_dense *d = job->d;
-    int most = d->planar && d->back ? 1 : d->n_strips, parts = 1;
+    int most = d->n_strips, parts = 1;
     int enough = d->flat && gathers_pixels(job) ? threads : 4 * threads;
     while (parts < most && threads > 1 &&
            (pieces * parts < enough || (pieces * parts < 4 * threads && pieces * parts % threads)))
@@ -443,9 +438,7 @@ size_t sal_dense_scratch(const struct sal_dense *d, bool before)
     size_t window = planes * (size_t)d->plane, row = 0;
     if (d->flat && !d->back && !before && !d->bf16)
         return 0;
-    if (d->planar && d->back)
-        row = (size_t)(sal_blocks(d->k) * d->out_w * SAL_BLOCK);
-    else if (d->back && before)
+    if (d->back && before)
         row = (size_t)((d->flat ? d->rows : d->out_w) * SAL_TILE_BLOCKS * SAL_BLOCK);
     return window + row;
 }

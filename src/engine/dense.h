@@ -6,8 +6,8 @@
  * gradient of a strided convolution has a class per residue of the position, each
  * with the taps that reach it; its positions lie `spread` apart. Groups read only the
  * blocks they touch. Where the image is the source, it is planar; where it is the
- * target, positions go in squares of the stride: the pixels of a square and their
- * channels are the lanes of one position, so that few channels fill a vector.
+ * target, sums run along the lanes of the source instead: few channels do not fill
+ * vectors of their own.
  *
  * Sources are gathered piece by piece into a window that stays in the second-level
  * cache, padded, with the columns of each residue side by side; pointwise ones are
@@ -16,8 +16,8 @@
 #ifndef SALISCOPE_ENGINE_DENSE_H
 #define SALISCOPE_ENGINE_DENSE_H
 
-#include "blocked.h"
 #include "saliscope/arena.h"
+#include "target.h"
 #include "window.h"
 
 /* A two-dimensional convolution as a node says it, pads made explicit. */
@@ -29,7 +29,7 @@ struct sal_conv_geometry {
 
 struct sal_dense_tap {
     int64_t y, x; /* beside the position's own place in the source */
-    int at;       /* index into the kernel; of squares: not used */
+    int at;       /* index into the kernel */
 };
 
 /* Target positions y + i * spread[0], x + j * spread[1]. */
@@ -54,7 +54,7 @@ struct sal_dense {
     bool bf16;         /* window and weights are pairs in bf16; forwards only, not planar */
     int unit;          /* elements of a pixel in the window, and steps of a block */
     int64_t n, c, h, w; /* source */
-    int64_t k, out_h, out_w; /* target; of squares: in squares */
+    int64_t k, out_h, out_w; /* target */
     int64_t step[2], spread[2];
     int64_t low[2], high[2]; /* least and greatest tap */
     bool flat;         /* pointwise: no rows, no window unless masked */

@@ -68,40 +68,14 @@ static bool residue_class(struct sal_dense *d, int64_t y, int64_t x,
     return true;
 }
 
-static void square_range(const struct sal_conv_geometry *g, int axis, int64_t *low,
-                         int64_t *high)
-{
-    int64_t first = g->pad[axis] - (g->kernel[axis] - 1) * g->dilation[axis];
-    *low = -floor_div(-first, g->stride[axis]);
-    *high = floor_div(g->stride[axis] - 1 + g->pad[axis], g->stride[axis]);
-}
-
-/* All residues at once: from the first tap that any of them has to the last. */
-static bool square_class(struct sal_dense *d, struct sal_arena *arena)
-{
-    int64_t low[2], high[2];
-    for (int i = 0; i < 2; i++)
-        square_range(&d->g, i, &low[i], &high[i]);
-    if (!add_class(d, 0, 0, (high[0] - low[0] + 1) * (high[1] - low[1] + 1), arena))
-        return false;
-    struct sal_dense_class *class = d->classes;
-    for (int64_t y = low[0]; y <= high[0]; y++)
-        for (int64_t x = low[1]; x <= high[1]; x++)
-            class->taps[class->n_taps++] = (struct sal_dense_tap){.y = y, .x = x};
-    return true;
-}
-
 static bool make_classes(struct sal_dense *d, struct sal_arena *arena)
 {
     const int64_t *stride = d->g.stride;
-    bool residues = d->back && !d->planar;
-    d->classes = sal_new(arena, struct sal_dense_class, residues ? stride[0] * stride[1] : 1);
+    d->classes = sal_new(arena, struct sal_dense_class, d->back ? stride[0] * stride[1] : 1);
     if (!d->classes)
         return false;
     if (!d->back)
         return forward_class(d, arena);
-    if (d->planar)
-        return square_class(d, arena);
     bool done = true;
     for (int64_t y = 0; done && y < sal_least(stride[0], d->out_h); y++)
         for (int64_t x = 0; done && x < sal_least(stride[1], d->out_w); x++)
@@ -119,17 +93,12 @@ static void set_sides(struct sal_dense *d)
     d->k = d->back ? g->c : g->k;
     for (int i = 0; i < 2; i++) {
         d->step[i] = d->back ? 1 : g->stride[i];
-        d->spread[i] = d->back && !d->planar ? g->stride[i] : 1;
+        d->spread[i] = d->back ? g->stride[i] : 1;
     }
     d->h = d->back ? g->out[0] : g->in[0];
     d->w = d->back ? g->out[1] : g->in[1];
     d->out_h = d->back ? g->in[0] : g->out[0];
     d->out_w = d->back ? g->in[1] : g->out[1];
-    if (d->back && d->planar) {
-        d->k = g->c * g->stride[0] * g->stride[1];
-        d->out_h = (d->out_h + g->stride[0] - 1) / g->stride[0];
-        d->out_w = (d->out_w + g->stride[1] - 1) / g->stride[1];
-    }
     d->flat = !d->planar && g->kernel[0] * g->kernel[1] == 1 && g->stride[0] == 1 &&
               g->stride[1] == 1 && !g->pad[0] && !g->pad[1] && g->in[0] == g->out[0] &&
               g->in[1] == g->out[1];
@@ -170,7 +139,8 @@ static bool make_strips(struct sal_dense *d, struct sal_arena *arena)
 
 static bool place_weights(struct sal_dense *d, struct sal_arena *arena)
 {
-    int64_t lanes = d->planar && !d->back ? d->c : d->unit;
+    const bool image = d->planar && !d->back, dots = d->planar && d->back;
+    const int64_t lanes = image ? d->c : dots ? d->k : d->unit;
     for (int i = 0; i < d->n_classes; i++) {
         struct sal_dense_class *class = &d->classes[i];
         class->weights = sal_new(arena, size_t, d->n_strips);
@@ -180,7 +150,7 @@ static bool place_weights(struct sal_dense *d, struct sal_arena *arena)
             const struct sal_dense_strip *strip = &d->strips[j];
             class->weights[j] = d->packed;
             d->packed += (size_t)((strip->to - strip->from) * class->n_taps * lanes *
-                                  strip->width * SAL_BLOCK);
+                                  (dots ? 1 : strip->width) * SAL_BLOCK);
         }
     }
     return true;

@@ -111,31 +111,20 @@ static void pack_source(const struct part *part, int64_t k)
     }
 }
 
-/* Which tap of the kernel pixel r of a square is read with at offset t; -1: none. */
-static int64_t tap_of(const struct sal_conv_geometry *g, int axis, int64_t r, int64_t t)
-{
-    int64_t distance = r + g->pad[axis] - t * g->stride[axis];
-    bool hit = distance >= 0 && distance % g->dilation[axis] == 0 &&
-               distance / g->dilation[axis] < g->kernel[axis];
-    return hit ? distance / g->dilation[axis] : -1;
-}
-
-static void pack_square(const struct part *part, int64_t lane, int64_t column)
+/* The weights of an image's gradient, which is summed along the lanes of the source. */
+static void pack_dots(const struct part *part)
 {
     const struct packing *p = part->p;
     const struct sal_conv_geometry *g = &p->d->g;
-    int64_t x = lane % g->stride[1], y = lane / g->stride[1] % g->stride[0];
-    int64_t c = lane / g->stride[1] / g->stride[0];
-    int64_t kernel = g->kernel[0] * g->kernel[1];
-    for (int t = 0; t < part->class->n_taps; t++) {
-        int64_t i = tap_of(g, 0, y, part->class->taps[t].y);
-        int64_t j = tap_of(g, 1, x, part->class->taps[t].x);
-        if (i < 0 || j < 0)
-            continue;
-        const sal_loose *w = p->w + c * kernel + i * g->kernel[1] + j;
-        for (int64_t k = 0; k < g->k; k++)
-            part->to[place(part, k, t) + column] = scaled(p, k, w[k * g->c * kernel]);
-    }
+    const int64_t kernel = g->kernel[0] * g->kernel[1];
+    for (int64_t k = 0; k < g->k; k++)
+        for (int t = 0; t < part->class->n_taps; t++)
+            for (int64_t c = 0; c < g->c; c++) {
+                const sal_loose *w = p->w + (k * g->c + c) * kernel;
+                const int64_t at = (k / SAL_BLOCK * part->class->n_taps + t) * g->c + c;
+                part->to[at * SAL_BLOCK + k % SAL_BLOCK] =
+                    scaled(p, k, w[part->class->taps[t].at]);
+            }
 }
 
 /* ---- all of it ----------------------------------------------------------------- */
@@ -149,10 +138,11 @@ static bool part_is_whole(const struct sal_dense *d)
 static void clear(const struct part *part)
 {
     const struct sal_dense *d = part->p->d;
-    int64_t lanes = d->planar && !d->back ? d->c : SAL_BLOCK;
     int64_t blocks = part->strip->to - part->strip->from;
-    memset(part->to, 0, sizeof(sal_real) * (size_t)(blocks * part->class->n_taps * lanes *
-                                                    part->width));
+    int64_t each = (d->planar && !d->back ? d->c : SAL_BLOCK) * part->width;
+    if (d->planar && d->back)
+        each = d->k * SAL_BLOCK;
+    memset(part->to, 0, sizeof(sal_real) * (size_t)(blocks * part->class->n_taps * each));
 }
 
 static void pack_sources(const struct part *part)
@@ -177,11 +167,13 @@ static void pack_part(void *context, int tile, int worker)
         clear(&part);
     if (!d->back && d->g.group == 1)
         pack_channels(&part, k0, k1);
-    else if (d->back && !d->planar)
+    else if (d->back && d->planar)
+        pack_dots(&part);
+    else if (d->back)
         pack_sources(&part);
     else
         for (int64_t k = k0; k < k1; k++)
-            (d->back ? pack_square : pack_channel)(&part, k, k - k0);
+            pack_channel(&part, k, k - k0);
 }
 
 void sal_dense_pack(const struct sal_dense *d, const sal_loose *w, const sal_real *scale,

@@ -1,7 +1,5 @@
 #include "inner_conv.h"
 
-#include <string.h>
-
 #include "bf16.h"
 #include "boxes.h"
 #include "dense_boxes.h"
@@ -165,59 +163,54 @@ static void run_way(const struct sal_kernel *k, const struct sal_conv_way *way,
                       k->pool, k->scratch, k->scratch_stride);
 }
 
-/* The activation, where rows were not finished with it as they were written. */
-static void finish_pieces(const struct sal_kernel *k, int64_t from, int64_t to, int worker)
-{
-    (void)worker;
-    const struct sal_inner_conv *conv = k->node->attr;
-    conv->after(k->out[0]->real + from, k->out[0]->real + from, to - from);
-}
-
 static void forward(const struct sal_kernel *k)
 {
     const struct sal_inner_conv *conv = k->node->attr;
     const struct sal_tensor *add = sal_kernel_in(k, 1);
     struct sal_source source = {.x = k->in[0]->real};
-    struct sal_target target = {conv->base, add ? add->real : NULL, conv->low, conv->high,
-                                k->out[0]->real, conv->after};
+    struct sal_target target = {
+        .base = conv->base,
+        .add = add ? add->real : NULL,
+        .low = conv->low,
+        .high = conv->high,
+        .y = k->out[0]->real,
+        .after = conv->after,
+        .after_slope = conv->after_slope,
+        .saved = sal_saved_of(k, conv->after),
+    };
     run_way(k, &conv->forward, &source, &target);
-    if (conv->after && conv->forward.tile)
-        sal_split(k->pool, sal_shape_count(&k->out[0]->shape), SAL_TILE, finish_pieces, k);
 }
 
-static bool clamps(const struct sal_inner_conv *conv)
+/* The gradient that passes the activation. */
+static struct sal_source passed(const struct sal_kernel *k)
 {
-    return conv->low > -SAL_INFINITY || conv->high < SAL_INFINITY;
+    const struct sal_inner_conv *conv = k->node->attr;
+    const struct sal_saved saved = sal_saved_of(k, conv->after);
+    return (struct sal_source){k->dy[0], saved.bits, saved.slope};
 }
 
-/* What was added gets the gradient that passed the clamp. */
+/* What was added gets it as it is. */
 static void back_to_added(const struct sal_kernel *k, int64_t from, int64_t to, int worker)
 {
     (void)worker;
-    const struct sal_inner_conv *conv = k->node->attr;
-    const sal_real *mask = clamps(conv) ? k->out[0]->real + from : NULL;
-    struct sal_source dy = {k->dy[0] + from, mask, conv->low, conv->high};
-    bool fresh = k->fresh >> 1 & 1;
-    if (fresh && mask)
-        sal_lanes()->mask(k->dx[1] + from, &dy, (size_t)(to - from));
-    else if (fresh)
-        memcpy(k->dx[1] + from, dy.x, sizeof(sal_real) * (size_t)(to - from));
+    const struct sal_source all = passed(k), dy = sal_source_at(&all, from);
+    const int64_t n = (to - from) / SAL_BLOCK;
+    if (k->fresh >> 1 & 1)
+        sal_lanes()->pass(k->dx[1] + from, &dy, n);
     else
-        sal_lanes()->add_masked(k->dx[1] + from, &dy, (size_t)(to - from));
+        sal_lanes()->add_passed(k->dx[1] + from, &dy, n);
 }
 
 static void back_to_input(const struct sal_kernel *k)
 {
     const struct sal_inner_conv *conv = k->node->attr;
     bool fresh = k->fresh & 1, writes = conv->backward.tile || !conv->backward.dense.planar;
-    struct sal_source source = {k->dy[0], clamps(conv) ? k->out[0]->real : NULL, conv->low,
-                                conv->high};
+    struct sal_source source = passed(k);
     struct sal_target target = {.low = -SAL_INFINITY, .high = SAL_INFINITY, .y = k->dx[0]};
     if (!fresh)
         target.add = k->dx[0];
     else if (conv->before || !writes)
-        memset(k->dx[0], 0,
-               sizeof(sal_real) * (size_t)sal_shape_count(&k->in[0]->shape));
+        sal_zero(k->dx[0], sal_shape_count(&k->in[0]->shape), k->pool);
     run_way(k, &conv->backward, &source, &target);
 }
 
@@ -300,26 +293,18 @@ static bool region_forward(const struct sal_region_kernel *k)
                                 .after = conv->after};
     if (!way->tile)
         return sal_dense_boxes_run(&way->dense, k->fields[0], conv->before, packed, &target, k);
-    if (!sal_winograd_boxes_run(&way->winograd, k->fields[0], packed, &target, k))
-        return false;
-    struct sal_tensor out = {.real = k->to->data};
-    const struct sal_tensor *const outs[1] = {&out};
-    const struct sal_kernel finished = {.node = k->node, .out = outs, .pool = k->pool};
-    if (conv->after)
-        sal_split(k->pool, k->to->planes * sal_field_pixels(k->to) * SAL_BLOCK, SAL_TILE,
-                  finish_pieces, &finished);
-    return true;
+    return sal_winograd_boxes_run(&way->winograd, k->fields[0], packed, &target, k);
 }
 
 static const struct sal_region_op region = {
     .reach = region_reach, .scratch = region_scratch, .forward = region_forward};
 
-#define ROW(reads_in, reads_out)                                                       \
+#define ROW(reads_in, saves)                                                           \
     {                                                                                  \
         .name = "Conv",                                                                \
         .min_in = 1,                                                                   \
         .max_in = 2,                                                                   \
-        .max_out = 1,                                                                  \
+        .max_out = 1 + saves,                                                          \
         .forward = forward,                                                            \
         .backward = backward,                                                          \
         .begins = true,                                                                \
@@ -328,7 +313,7 @@ static const struct sal_region_op region = {
         .macs = macs,                                                                  \
         .in_place = 1u << 1, /* what is added; backward adds in place, too */          \
         .frugal = true,                                                                \
-        .reads = {{.in = reads_in, .out = reads_out}, {.out = reads_out}},             \
+        .reads = {{.in = reads_in, .out = saves << 1}, {.out = saves << 1}},           \
         .mixes = true,                                                                 \
     }
 
@@ -341,5 +326,5 @@ const struct sal_inner_conv *sal_inner_conv_of(const struct sal_node *node)
 
 const struct sal_op *sal_inner_conv_op(const struct sal_inner_conv *conv)
 {
-    return &ops[conv->before != NULL][clamps(conv)];
+    return &ops[conv->before != NULL][conv->saves];
 }

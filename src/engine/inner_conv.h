@@ -27,7 +27,9 @@ struct sal_inner_conv {
     const sal_real *base;       /* whole blocks */
     sal_real low, high;
     const struct sal_affine *before; /* NULL: nothing */
-    sal_map *after; /* an activation of it all, without a gradient; NULL: none */
+    sal_map *after; /* an activation of it all; NULL: none */
+    sal_map_slope *after_slope; /* the same */
+    bool saves; /* output 1 is what the backward reads of clamp or activation (target.h) */
 };
 
 /* What is laid out depends on. */
@@ -47,7 +49,8 @@ struct sal_inner_conv_plan {
 const struct sal_inner_conv *sal_inner_conv_of(const struct sal_node *node);
 
 /* The operator for an attr that is complete: its backward reads the input where something
- * is before the convolution, and the output where something is clamped. */
+ * is before the convolution, and what was saved. Without that it has none of a clamp or
+ * an activation. */
 const struct sal_op *sal_inner_conv_op(const struct sal_inner_conv *conv);
 
 /* Lays out both ways of a conv whose weights and scale are there. Winograd's is taken where

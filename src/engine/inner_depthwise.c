@@ -6,6 +6,7 @@
 #include "boxes.h"
 #include "kernel.h"
 #include "real.h"
+#include "target.h"
 
 enum { X, W, BASE };
 
@@ -33,7 +34,11 @@ static enum sal_status infer(const struct sal_infer *infer, struct sal_error *er
     enum sal_status status =
         sal_window_output(infer->node, &attr->window, 2, NULL, shape.dim + 2, &fitted,
                           shape.dim + 2, err);
-    return status ? status : sal_infer_like(infer, 0, infer->in[X], &shape, err);
+    if (status || (status = sal_infer_like(infer, 0, infer->in[X], &shape, err)))
+        return status;
+    return attr->saves ? sal_infer_saved(
+                             infer, sal_saved_bytes(sal_shape_count(&shape), attr->after), err)
+                       : SAL_OK;
 }
 
 /* ---- geometry ------------------------------------------------------------------- */
@@ -90,13 +95,24 @@ static int64_t rows_of(const struct sal_depthwise *d, int64_t width)
 
 /* ---- forward -------------------------------------------------------------------- */
 
+static struct sal_target target_of(const struct sal_kernel *k)
+{
+    const struct sal_inner_depthwise_attr *attr = k->node->attr;
+    return (struct sal_target){.low = attr->low,
+                               .high = attr->high,
+                               .y = k->out[0]->real,
+                               .after = attr->after,
+                               .after_slope = attr->after_slope,
+                               .saved = sal_saved_of(k, attr->after)};
+}
+
 static void forward_rows(const struct sal_kernel *k, int64_t from, int64_t to,
                          int worker)
 {
     (void)worker;
     const struct sal_depthwise all = depthwise_of(k);
     const int64_t height = all.out[0];
-    sal_map *after = ((const struct sal_inner_depthwise_attr *)k->node->attr)->after;
+    const struct sal_target target = target_of(k);
     while (from < to) {
         const int64_t plane = from / height, row = from % height;
         const int64_t past = sal_least(height, row + to - from);
@@ -104,9 +120,8 @@ static void forward_rows(const struct sal_kernel *k, int64_t from, int64_t to,
         sal_real *y = k->out[0]->real + plane * height * d.out[1] * SAL_BLOCK;
         sal_lanes()->depthwise(
             &d, k->in[X]->real + plane * d.in[0] * d.in[1] * SAL_BLOCK, y, row, past);
-        const int64_t line = d.out[1] * SAL_BLOCK;
-        if (after)
-            after(y + row * line, y + row * line, (past - row) * line);
+        sal_target_finish(&target, (y - target.y) + row * d.out[1] * SAL_BLOCK,
+                          (past - row) * d.out[1]);
         from += past - row;
     }
 }
@@ -118,11 +133,6 @@ static void forward(const struct sal_kernel *k)
 }
 
 /* ---- backward ------------------------------------------------------------------- */
-
-static bool is_clamped(const struct sal_depthwise *d)
-{
-    return d->low > -SAL_INFINITY || d->high < SAL_INFINITY;
-}
 
 struct rows {
     int64_t from, to;
@@ -143,19 +153,23 @@ static struct rows readers(const struct sal_depthwise *d, int64_t from, int64_t 
 static void pull_rows(const struct sal_kernel *k, const struct sal_depthwise *all,
                       int64_t plane, struct rows rows, int worker)
 {
+    const struct sal_inner_depthwise_attr *attr = k->node->attr;
     const struct sal_depthwise d = of_plane(k, all, plane);
+    const struct sal_saved saved = sal_saved_of(k, attr->after);
     const struct rows read = readers(&d, rows.from, rows.to);
     const int64_t pixels = d.out[1] * SAL_BLOCK;
     const int64_t at = (plane * d.out[0] + read.from) * pixels;
-    const sal_real *dy = k->dy[0] + at;
+    const struct sal_source whole = {k->dy[0], saved.bits, saved.slope};
+    const struct sal_source part = sal_source_at(&whole, at);
+    const sal_real *dy = part.x;
     sal_real *dx = k->dx[X] + plane * d.in[0] * d.in[1] * SAL_BLOCK;
-    if (is_clamped(&d)) {
+    if (attr->saves) {
         sal_real *scratch = k->scratch + worker * k->scratch_stride;
-        struct sal_source source = {dy, k->out[0]->real + at, d.low, d.high};
-        sal_lanes()->mask(scratch, &source, (size_t)((read.to - read.from) * pixels));
+        sal_lanes()->pass(scratch, &part, (read.to - read.from) * d.out[1]);
         dy = scratch;
     }
-    sal_lanes()->depthwise_back(&d, dy, read.from, dx, rows.from, rows.to);
+    const bool adds = !(k->fresh >> X & 1);
+    sal_lanes()->depthwise_back(&d, dy, read.from, adds, dx, rows.from, rows.to);
 }
 
 static void backward_rows(const struct sal_kernel *k, int64_t from, int64_t to,
@@ -183,7 +197,7 @@ static void backward(const struct sal_kernel *k)
 static size_t scratch(const struct sal_kernel *k, bool back)
 {
     const struct sal_depthwise d = depthwise_of(k);
-    if (!back || !is_clamped(&d))
+    if (!back || k->node->n_out < 2)
         return 0;
     const int64_t reach = (d.kernel[0] - 1) * d.dilation[0];
     const int64_t rows = (rows_of(&d, d.in[1]) + reach) / d.stride[0] + 2;
@@ -255,21 +269,22 @@ static bool region_forward(const struct sal_region_kernel *k)
 static const struct sal_region_op region = {
     .reach = region_reach, .scratch = region_scratch, .forward = region_forward};
 
-#define ROW(reads_out)                                                                 \
+#define ROW(saves)                                                                     \
     {                                                                                  \
         .name = "Conv",                                                                \
         .min_in = 2,                                                                   \
         .max_in = 3,                                                                   \
-        .max_out = 1,                                                                  \
+        .max_out = 1 + saves,                                                          \
         .infer = infer,                                                                \
         .forward = forward,                                                            \
         .backward = backward,                                                          \
+        .begins = true,                                                                \
         .carry = sal_carry_in_order,                                                   \
         .region = &region,                                                             \
         .scratch = scratch,                                                            \
         .macs = macs,                                                                  \
         .frugal = true,                                                                \
-        .reads = {{.out = reads_out}},                                                 \
+        .reads = {{.out = saves << 1}},                                                \
         .no_gradient = 1U << W | 1U << BASE,                                           \
         .mixes = true,                                                                 \
     }
@@ -278,5 +293,5 @@ static const struct sal_op ops[2] = {ROW(0), ROW(1)};
 
 const struct sal_op *sal_inner_depthwise_op(const struct sal_inner_depthwise_attr *attr)
 {
-    return &ops[attr->low > -SAL_INFINITY || attr->high < SAL_INFINITY];
+    return &ops[attr->saves];
 }

@@ -5,7 +5,8 @@
  *   y = clamp(base[c] + sum over taps of x * w)
  *
  * Inputs: x [CB][N][H][W][16]; w [CB][R][S][16]; base, one per channel in whole blocks,
- * may be left out. A gradient goes to x alone, where y lies strictly inside the clamp.
+ * may be left out. A gradient goes to x alone, where y lies strictly inside the clamp, or
+ * by the activation's slope.
  */
 #ifndef SALISCOPE_ENGINE_INNER_DEPTHWISE_H
 #define SALISCOPE_ENGINE_INNER_DEPTHWISE_H
@@ -17,10 +18,13 @@
 struct sal_inner_depthwise_attr {
     struct sal_window window; /* of two axes, its kernel given */
     sal_real low, high;       /* infinite where nothing is clamped */
-    sal_map *after; /* an activation of it all, without a gradient; NULL: none */
+    sal_map *after; /* an activation of it all; NULL: none */
+    sal_map_slope *after_slope; /* the same */
+    bool saves; /* output 1 is what the backward reads of clamp or activation (target.h) */
 };
 
-/* The operator for a complete attr: its backward reads the output where it is clamped. */
+/* The operator for a complete attr: its backward reads what was saved. Without that it has
+ * none of a clamp or an activation. */
 const struct sal_op *sal_inner_depthwise_op(const struct sal_inner_depthwise_attr *attr);
 
 /* Weights C x 1 x R x S, each channel times its scale (NULL: 1), as the operator reads

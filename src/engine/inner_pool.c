@@ -1,6 +1,7 @@
 #include "inner_pool.h"
 
 #include <assert.h>
+#include <string.h>
 
 #include "blocked.h"
 #include "region_pool.h"
@@ -14,7 +15,10 @@ static enum sal_status infer(const struct sal_infer *infer, struct sal_error *er
     enum sal_status status =
         sal_window_output(infer->node, &attr->window, 2, NULL, shape.dim + 2, &fitted,
                           shape.dim + 2, err);
-    return status ? status : sal_infer_like(infer, 0, infer->in[0], &shape, err);
+    if (status || (status = sal_infer_like(infer, 0, infer->in[0], &shape, err)))
+        return status;
+    return infer->node->n_out > 1 ? sal_infer_saved(infer, sal_shape_count(&shape), err)
+                                  : SAL_OK;
 }
 
 /* ---- rows of all planes --------------------------------------------------------- */
@@ -78,11 +82,31 @@ static void each_plane(const struct sal_kernel *k, int64_t height, int64_t from,
         sal_split(k->pool, g.planes *height, rows_of(&g, height), name##_rows, k);     \
     }
 
+/* Those of a plane that output 1 has; NULL: it is not there. */
+static uint8_t *taps_of(const struct sal_kernel *k, const struct sal_planes *g,
+                        int64_t plane)
+{
+    return k->node->n_out > 1 ? (uint8_t *)k->out[1]->data + plane * g->out_plane : NULL;
+}
+
+/* Rows of a gradient that begins here; the rest is added to them while they are in the
+ * cache. */
+static sal_real *begin_plane(const struct sal_kernel *k, const struct sal_planes *g,
+                             int64_t plane, int64_t from, int64_t to)
+{
+    sal_real *dx = k->dx[0] + plane * g->in_plane;
+    const int64_t row = g->in[SAL_W] * SAL_BLOCK;
+    if (k->fresh & 1)
+        memset(dx + from * row, 0, sizeof(*dx) * (size_t)((to - from) * row));
+    return dx;
+}
+
 static void max_forward_plane(const struct sal_kernel *k, const struct sal_planes *g,
                               int64_t plane, int64_t from, int64_t to)
 {
     sal_lanes()->max_pool(g, k->in[0]->real + plane * g->in_plane,
-                          k->out[0]->real + plane * g->out_plane, from, to);
+                          k->out[0]->real + plane * g->out_plane, taps_of(k, g, plane),
+                          from, to);
 }
 
 PASS(max_forward, k->out[0])
@@ -90,9 +114,8 @@ PASS(max_forward, k->out[0])
 static void max_backward_plane(const struct sal_kernel *k, const struct sal_planes *g,
                                int64_t plane, int64_t from, int64_t to)
 {
-    const int64_t x = plane * g->in_plane, y = plane * g->out_plane;
-    sal_lanes()->max_pool_back(g, k->in[0]->real + x, k->out[0]->real + y, k->dy[0] + y,
-                               k->dx[0] + x, from, to);
+    sal_lanes()->max_pool_back(g, taps_of(k, g, plane), k->dy[0] + plane * g->out_plane,
+                               begin_plane(k, g, plane, from, to), from, to);
 }
 
 PASS(max_backward, k->in[0])
@@ -112,7 +135,7 @@ static void average_backward_plane(const struct sal_kernel *k,
                                    int64_t from, int64_t to)
 {
     sal_lanes()->average_pool_back(g, counts_pad(k), k->dy[0] + plane * g->out_plane,
-                                   k->dx[0] + plane * g->in_plane, from, to);
+                                   begin_plane(k, g, plane, from, to), from, to);
 }
 
 PASS(average_backward, k->in[0])
@@ -123,7 +146,7 @@ static void max_box(const struct sal_planes *g, bool include_pad, const sal_real
                     sal_real *y)
 {
     (void)include_pad;
-    sal_lanes()->max_pool(g, x, y, 0, g->out[SAL_H]);
+    sal_lanes()->max_pool(g, x, y, NULL, 0, g->out[SAL_H]);
 }
 
 static void average_box(const struct sal_planes *g, bool include_pad, const sal_real *x,
@@ -149,21 +172,22 @@ static bool region_average(const struct sal_region_kernel *k)
 static const struct sal_region_op max_region = SAL_REGION_POOL(region_max);
 static const struct sal_region_op average_region = SAL_REGION_POOL(region_average);
 
-#define ROW(variable, label, the_forward, the_backward, the_region, reads_values)      \
+#define ROW(variable, label, outputs, the_forward, the_backward, the_region)            \
     const struct sal_op variable = {                                                   \
         .name = label,                                                                 \
         .since = 1,                                                                    \
         .until = SAL_OPSET_MAX,                                                        \
         .min_in = 1,                                                                   \
         .max_in = 1,                                                                   \
-        .max_out = 1,                                                                  \
+        .max_out = outputs,                                                            \
         .infer = infer,                                                                \
         .forward = the_forward,                                                        \
         .backward = the_backward,                                                      \
+        .begins = true,                                                                \
         .carry = sal_carry_in_order,                                                   \
         .region = &the_region,                                                         \
         .frugal = true,                                                                \
-        .reads = {{.in = reads_values, .out = reads_values}},                          \
+        .reads = {{.out = (outputs) > 1 ? 1U << 1 : 0}},                               \
     };
 
 static void max_back(const struct sal_kernel *k)
@@ -178,9 +202,10 @@ static void average_back(const struct sal_kernel *k)
         average_backward(k);
 }
 
-ROW(sal_inner_max_pool, "inner max pool", max_forward, max_back, max_region, 1)
-ROW(sal_inner_average_pool, "inner average pool", average_forward, average_back,
-    average_region, 0)
+ROW(sal_inner_max_pool, "inner max pool", 2, max_forward, max_back, max_region)
+ROW(sal_inner_max_only, "inner max pool", 1, max_forward, NULL, max_region)
+ROW(sal_inner_average_pool, "inner average pool", 1, average_forward, average_back,
+    average_region)
 
 /* ---- the whole plane ------------------------------------------------------------ */
 
@@ -219,7 +244,11 @@ static void mean_gradient(const struct sal_kernel *k, int64_t from, int64_t to,
         sal_real share[SAL_BLOCK];
         for (int lane = 0; lane < SAL_BLOCK; lane++)
             share[lane] = k->dy[0][p * SAL_BLOCK + lane] / (sal_real)n;
-        sal_lanes()->add_pixel(k->dx[0] + p * n * SAL_BLOCK, n, share);
+        sal_real *dx = k->dx[0] + p * n * SAL_BLOCK;
+        for (int64_t i = 0; i < n && (k->fresh & 1); i++)
+            memcpy(dx + i * SAL_BLOCK, share, sizeof(share));
+        if (!(k->fresh & 1))
+            sal_lanes()->add_pixel(dx, n, share);
     }
 }
 
@@ -252,6 +281,7 @@ const struct sal_op sal_inner_mean = {
     .infer = mean_infer,
     .forward = mean_forward,
     .backward = mean_backward,
+    .begins = true,
     .carry = sal_carry_in_order,
     .frugal = true,
 };

@@ -8,7 +8,11 @@
 
 #include "planes.h"
 
-extern const struct sal_op sal_inner_max_pool, sal_inner_average_pool;
+/* The greatest has an output 1, which its backward reads: a byte for each element, which
+ * of the taps it is. max_only has none, and no backward. */
+extern const struct sal_op sal_inner_max_pool, sal_inner_max_only, sal_inner_average_pool;
+
+enum { SAL_INNER_MAX_TAPS = 256 }; /* most that a window may have with a gradient */
 
 /* To [CB][N][1][1][16]. */
 extern const struct sal_op sal_inner_mean;

@@ -30,6 +30,28 @@ void sal_split(struct sal_pool *pool, int64_t n, int64_t grain,
     sal_pool_run(pool, (int)((n + grain - 1) / grain), do_piece, &pieces);
 }
 
+struct zeros {
+    sal_real *x;
+    int64_t n, each;
+};
+
+static void zero_tile(void *context, int tile, int worker)
+{
+    (void)worker;
+    const struct zeros *z = context;
+    const int64_t from = tile * z->each;
+    memset(z->x + from, 0, sizeof(*z->x) * (size_t)sal_least(z->each, z->n - from));
+}
+
+void sal_zero(sal_real *x, int64_t n, struct sal_pool *pool)
+{
+    enum { TILES = 64 };
+    const int64_t each = n / TILES > SAL_TILE ? n / TILES : SAL_TILE;
+    struct zeros zeros = {x, n, each};
+    if (n > 0)
+        sal_pool_run(pool, (int)((n + each - 1) / each), zero_tile, &zeros);
+}
+
 void sal_add(sal_real *to, const sal_real *from, int64_t n)
 {
     for (int64_t i = 0; i < n; i++)

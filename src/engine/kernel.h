@@ -81,6 +81,14 @@ enum sal_status sal_infer_like(const struct sal_infer *infer, int i,
                                const struct sal_tensor *tensor,
                                const struct sal_shape *shape, struct sal_error *err);
 
+/* Output 1 is memory of so many bytes that a forward leaves for its backward: integers, so
+ * that no gradient is looked for there. */
+enum sal_status sal_infer_saved(const struct sal_infer *infer, int64_t bytes,
+                                struct sal_error *err);
+
+/* Its shape. */
+struct sal_shape sal_saved_shape(int64_t bytes);
+
 /* Input i is there, of whatever kind. */
 enum sal_status sal_infer_present(const struct sal_infer *infer, int i,
                                   struct sal_error *err);
@@ -126,6 +134,9 @@ static inline int64_t sal_grain(int64_t cost)
 
 /* to[i] += from[i] */
 void sal_add(sal_real *to, const sal_real *from, int64_t n);
+
+/* n zeros, by all threads. */
+void sal_zero(sal_real *x, int64_t n, struct sal_pool *pool);
 
 /* The sum of n values, by partial sums of a fixed length, which keeps long sums of
  * floats accurate. */

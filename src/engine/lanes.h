@@ -9,7 +9,7 @@
  *
  * Blocked layout: an activation of n images, c channels, h x w pixels lies as
  * [blocks of 16 channels][n][h][w][16]. Lanes past c hold something finite that
- * nobody looks at: weights are zero there.
+ * nobody looks at: weights are zero there. In gradients it may be anything.
  */
 #ifndef SALISCOPE_ENGINE_LANES_H
 #define SALISCOPE_ENGINE_LANES_H
@@ -58,13 +58,38 @@ struct sal_tile {
                                channel and tap; NULL: none */
 };
 
-/* What a kernel reads: x, where mask (laid out like x) lies strictly between low and
- * high, elsewhere 0. mask NULL: x. The gradient that passes a clamp, as its output
- * tells. */
-struct sal_source {
-    const sal_real *x, *mask;
-    sal_real low, high;
+/* Products for a target of up to 4 channels, the source's lanes summed: for pixel p and
+ * channel c
+ *
+ *   out[p][c] += sum over blocks b, taps t, lanes q of
+ *                in[b][pixel p + taps[t]][q] * w[b][t][c][q]
+ *
+ * in an order that depends on none of the others. Strides are in elements. */
+struct sal_dots {
+    const sal_real *in;    /* first pixel, before taps are added; pixels lie 16 apart */
+    const ptrdiff_t *taps; /* n_taps offsets */
+    int n_taps, blocks, channels;
+    ptrdiff_t in_block;
+    const sal_real *w; /* [blocks][n_taps][channels][16] */
+    sal_real *out;
+    ptrdiff_t out_pixel, out_channel;
 };
+
+/* What a kernel reads: x, in the lanes whose bits are set, elsewhere 0; or x times the
+ * slope. Both NULL: x. A gradient on its way back through a clamp or another activation,
+ * whose forward left them. */
+struct sal_source {
+    const sal_real *x;
+    const uint16_t *bits;  /* one number for a pixel, its lane 0 the lowest bit */
+    const sal_real *slope; /* laid out like x */
+};
+
+/* The same from element `at` on, where a pixel begins. */
+static inline struct sal_source sal_source_at(const struct sal_source *from, ptrdiff_t at)
+{
+    return (struct sal_source){from->x + at, from->bits ? from->bits + at / SAL_BLOCK : NULL,
+                               from->slope ? from->slope + at : NULL};
+}
 
 /* clamp(x * scale[c] + shift[c]), scale and shift in whole blocks of channels: a
  * normalisation and its activation. */
@@ -95,6 +120,9 @@ struct sal_depthwise {
 /* y[i] = f(x[i]), y may be x; the same bits wherever an array is cut. */
 typedef void sal_map(sal_real *y, const sal_real *x, int64_t n);
 
+/* The same for n elements of whole pixels, and slope[i] = the derivative of f at x[i]. */
+typedef void sal_map_slope(sal_real *y, sal_real *slope, const sal_real *x, int64_t n);
+
 /* Lanes at..at+n-1 of a pixel: n values for each pixel, `step` elements apart. */
 struct sal_segment {
     const sal_real *from;
@@ -108,13 +136,11 @@ struct sal_planes;
  * `tile` pixels apart. A patch is tile + 2 pixels high and wide, transformed it has as
  * many positions, and gives tile x tile pixels. tile is 2 or 4. */
 
-/* Reads x where mask (laid out like x; NULL: everywhere) lies strictly between low and
- * high, else 0, as outside of the image. */
+/* Outside of the image all is 0. */
 struct sal_winograd_in {
-    const sal_real *x, *mask; /* [h][w][16] */
-    sal_real low, high;
+    struct sal_source from; /* [h][w][16] */
     int64_t h, w;
-    int64_t top, left; /* of the first patch in x */
+    int64_t top, left; /* of the first patch */
     int tile, n;
     sal_real *v;        /* patches 16 elements apart */
     ptrdiff_t position; /* from position to position */
@@ -157,8 +183,15 @@ struct sal_lanes {
      * channels are taps. */
     void (*planar)(const struct sal_tile *tile, int rows, int pixels, int width);
 
-    /* to[i] = mask[i] strictly between low and high ? x[i] : 0 */
-    void (*mask)(sal_real *to, const struct sal_source *from, size_t n);
+    /* n pixels in a row */
+    void (*dots)(const struct sal_dots *dots, int64_t n);
+
+    /* to = what passes, of n pixels; to += that; and what a clamp lets pass back: a bit
+     * is set where y lies strictly between low and high. */
+    void (*pass)(sal_real *to, const struct sal_source *from, int64_t n);
+    void (*add_passed)(sal_real *to, const struct sal_source *from, int64_t n);
+    void (*mark)(uint16_t *bits, const sal_real *y, int64_t n, sal_real low,
+                 sal_real high);
 
     /* n pixels of a block: to = affine of x, its first 16 channels. */
     void (*affine)(sal_real *to, const sal_real *x, const struct sal_affine *affine,
@@ -167,9 +200,6 @@ struct sal_lanes {
     /* dx += its gradient: dy * scale where the affine of x is not clamped. */
     void (*affine_back)(sal_real *dx, const sal_real *dy, const sal_real *x,
                         const struct sal_affine *affine, size_t n);
-
-    /* to[i] += that, or x[i] where there is no mask */
-    void (*add_masked)(sal_real *to, const struct sal_source *from, size_t n);
 
     /* y = x kept within low..high, NaN too, and its pull-back: dx += dy where x lies
      * within them; bounds included, but for the lower one where it is open. Any n. */
@@ -181,6 +211,7 @@ struct sal_lanes {
     /* gelu by the normal distribution, not by tanh; swish with an alpha of 1. Accuracy:
      * lanes_functions.h. */
     sal_map *exp, *erf, *tanh, *sigmoid, *gelu, *gelu_slope, *swish, *hard_swish;
+    sal_map_slope *sigmoid_and_slope, *swish_and_slope, *hard_swish_and_slope;
 
     /* Of one row, n > 0: y = softmax(scale * x), scale > 0, y may be x; dx += its
      * pull-back of dy for a scale of 1, or d, which is dy, becomes that. */
@@ -203,23 +234,26 @@ struct sal_lanes {
     void (*depthwise)(const struct sal_depthwise *d, const sal_real *x, sal_real *y,
                       int64_t from, int64_t to);
 
-    /* The pull-back, of neither base nor clamp: adds to rows from..to-1 of the input
-     * plane dx. dy begins with row `first` of its plane and has all that reach them. */
+    /* The pull-back, of neither base nor clamp: writes, or adds to, rows from..to-1 of
+     * the input plane dx. dy begins with row `first` of its plane and has all that reach
+     * them. */
     void (*depthwise_back)(const struct sal_depthwise *d, const sal_real *dy,
-                           int64_t first, sal_real *dx, int64_t from, int64_t to);
+                           int64_t first, bool adds, sal_real *dx, int64_t from,
+                           int64_t to);
 
     /* Rows from..to-1 of a pooled plane: the greatest under each window (NaN where
-     * there is one, -infinity where there is nothing), and the average. */
+     * there is one, -infinity where there is nothing), and the average. taps, laid out
+     * like y: which of the up to 256 taps that lie in the plane it is, the first of equal
+     * ones, the last NaN; NULL: not wanted. */
     void (*max_pool)(const struct sal_planes *g, const sal_real *x, sal_real *y,
-                     int64_t from, int64_t to);
+                     uint8_t *taps, int64_t from, int64_t to);
     void (*average_pool)(const struct sal_planes *g, bool include_pad,
                          const sal_real *x, sal_real *y, int64_t from, int64_t to);
 
-    /* The pull-backs, to rows from..to-1 of dx: to the first of equal maxima, and to
-     * all alike. Other planes are whole. */
-    void (*max_pool_back)(const struct sal_planes *g, const sal_real *x,
-                          const sal_real *y, const sal_real *dy, sal_real *dx,
-                          int64_t from, int64_t to);
+    /* The pull-backs, added to rows from..to-1 of dx: to those taps, and to all alike.
+     * Other planes are whole. */
+    void (*max_pool_back)(const struct sal_planes *g, const uint8_t *taps,
+                          const sal_real *dy, sal_real *dx, int64_t from, int64_t to);
     void (*average_pool_back)(const struct sal_planes *g, bool include_pad,
                               const sal_real *dy, sal_real *dx, int64_t from,
                               int64_t to);

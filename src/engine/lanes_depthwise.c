@@ -289,10 +289,16 @@ void SAL_NAMED(sal_depthwise)(const struct sal_depthwise *d, const sal_real *x,
 
 /* ---- back ----------------------------------------------------------------------- */
 
+/* Sums that nothing clamps, added or written. */
+static struct tile tile_of_back(bool adds)
+{
+    return (struct tile){.adds = adds, .low = -SAL_INFINITY, .high = SAL_INFINITY};
+}
+
 /* Without strides: the kernel turned round, gathered. dy is where its row 0 would be.
  */
 static void back_gathered(const struct sal_depthwise *d, const sal_real *dy,
-                          sal_real *dx, int64_t from, int64_t to)
+                          bool adds, sal_real *dx, int64_t from, int64_t to)
 {
     struct sal_depthwise turned = *d;
     const int64_t taps = d->kernel[0] * d->kernel[1];
@@ -309,12 +315,12 @@ static void back_gathered(const struct sal_depthwise *d, const sal_real *dy,
         .kind = kind_of(d),
         .cut = cut_row(turned.out[1]),
     };
-    gather_rows(&g, (struct tile){.adds = true}, dy, dx, from, to);
+    gather_rows(&g, tile_of_back(adds), dy, dx, from, to);
 }
 
 /* Rows of dy that reach row y of dx, by taps of every stride'th row. */
 static void spread_row(const struct sal_depthwise *d, const struct cut *cut, int kind,
-                       const sal_real *dy, sal_real *dx, int64_t y)
+                       const sal_real *dy, bool adds, sal_real *dx, int64_t y)
 {
     const int64_t row = d->out[1] * SAL_BLOCK, stride = d->stride[0];
     const int64_t bottom = y + d->pad[0], least = bottom - (d->out[0] - 1) * stride;
@@ -322,7 +328,9 @@ static void spread_row(const struct sal_depthwise *d, const struct cut *cut, int
     int64_t first = bottom % stride;
     if (first < least)
         first += ceil_div(least - first, stride) * stride;
-    struct tile t = {.adds = true, .in_step = -row, .w_tap = SAL_BLOCK};
+    struct tile t = tile_of_back(adds);
+    t.in_step = -row;
+    t.w_tap = SAL_BLOCK;
     t.rows = first <= last ? (last - first) / stride + 1 : 0;
     t.w = d->w + first * d->kernel[1] * SAL_BLOCK;
     t.w_step = stride * d->kernel[1] * SAL_BLOCK;
@@ -370,7 +378,7 @@ static void add_row(const struct sal_depthwise *d, const sal_real *dy, sal_real 
 }
 
 void SAL_NAMED(sal_depthwise_back)(const struct sal_depthwise *d, const sal_real *dy,
-                                   int64_t first, sal_real *dx, int64_t from,
+                                   int64_t first, bool adds, sal_real *dx, int64_t from,
                                    int64_t to)
 {
     const bool spreads = d->stride[1] == 2 && d->dilation[0] == 1 &&
@@ -378,16 +386,19 @@ void SAL_NAMED(sal_depthwise_back)(const struct sal_depthwise *d, const sal_real
                          (d->kernel[1] == 3 || d->kernel[1] == 5);
     dy -= first * d->out[1] * SAL_BLOCK;
     if (d->stride[0] == 1 && d->stride[1] == 1) {
-        back_gathered(d, dy, dx, from, to);
+        back_gathered(d, dy, adds, dx, from, to);
         return;
     }
     const struct cut cut = cut_row(d->in[1]);
     for (int64_t y = from; y < to; y++) {
         sal_real *row = dx + y * d->in[1] * SAL_BLOCK;
-        if (spreads)
-            spread_row(d, &cut, d->kernel[1] == 3 ? SPREAD_THREE : SPREAD_FIVE, dy, row,
-                       y);
-        else
-            add_row(d, dy, row, y);
+        if (spreads) {
+            spread_row(d, &cut, d->kernel[1] == 3 ? SPREAD_THREE : SPREAD_FIVE, dy, adds,
+                       row, y);
+            continue;
+        }
+        if (!adds)
+            memset(row, 0, sizeof(*row) * (size_t)(d->in[1] * SAL_BLOCK));
+        add_row(d, dy, row, y);
     }
 }

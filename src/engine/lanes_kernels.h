@@ -19,12 +19,15 @@ void SAL_NAMED(sal_tile_planar)(const struct sal_tile *t, int rows, int pixels,
 void SAL_NAMED(sal_tile_bf16)(const struct sal_tile *t, int rows, int pixels, int width);
 void SAL_NAMED(sal_to_bf16)(sal_real *to, ptrdiff_t to_step, const sal_real *x,
                             ptrdiff_t x_step, int64_t n);
-void SAL_NAMED(sal_mask)(sal_real *to, const struct sal_source *from, size_t n);
+void SAL_NAMED(sal_dots)(const struct sal_dots *d, int64_t n);
+void SAL_NAMED(sal_pass)(sal_real *to, const struct sal_source *from, int64_t n);
+void SAL_NAMED(sal_add_passed)(sal_real *to, const struct sal_source *from, int64_t n);
+void SAL_NAMED(sal_mark)(uint16_t *bits, const sal_real *y, int64_t n, sal_real low,
+                         sal_real high);
 void SAL_NAMED(sal_affine)(sal_real *to, const sal_real *x,
                            const struct sal_affine *affine, size_t n);
 void SAL_NAMED(sal_affine_back)(sal_real *dx, const sal_real *dy, const sal_real *x,
                                 const struct sal_affine *affine, size_t n);
-void SAL_NAMED(sal_add_masked)(sal_real *to, const struct sal_source *from, size_t n);
 void SAL_NAMED(sal_clamp)(const sal_real *x, int64_t n, sal_real low, sal_real high,
                           sal_real *y);
 void SAL_NAMED(sal_clamp_back)(const sal_real *x, const sal_real *dy, int64_t n,
@@ -37,6 +40,10 @@ void SAL_NAMED(sal_map_gelu)(sal_real *y, const sal_real *x, int64_t n);
 void SAL_NAMED(sal_map_gelu_slope)(sal_real *y, const sal_real *x, int64_t n);
 void SAL_NAMED(sal_map_swish)(sal_real *y, const sal_real *x, int64_t n);
 void SAL_NAMED(sal_map_hard_swish)(sal_real *y, const sal_real *x, int64_t n);
+void SAL_NAMED(sal_sigmoid_and_slope)(sal_real *y, sal_real *slope, const sal_real *x, int64_t n);
+void SAL_NAMED(sal_swish_and_slope)(sal_real *y, sal_real *slope, const sal_real *x, int64_t n);
+void SAL_NAMED(sal_hard_swish_and_slope)(sal_real *y, sal_real *slope, const sal_real *x,
+                                    int64_t n);
 void SAL_NAMED(sal_row_softmax)(sal_real *y, const sal_real *x, int64_t n, sal_real scale);
 void SAL_NAMED(sal_row_softmax_gradient)(sal_real *dx, const sal_real *y, const sal_real *dy,
                                      int64_t n);
@@ -50,13 +57,13 @@ void SAL_NAMED(sal_row_normalise_gradient)(sal_real *dx, const sal_real *x, cons
 void SAL_NAMED(sal_depthwise)(const struct sal_depthwise *d, const sal_real *x,
                               sal_real *y, int64_t from, int64_t to);
 void SAL_NAMED(sal_depthwise_back)(const struct sal_depthwise *d, const sal_real *dy,
-                                   int64_t first, sal_real *dx, int64_t from,
+                                   int64_t first, bool adds, sal_real *dx, int64_t from,
                                    int64_t to);
 void SAL_NAMED(sal_max_pool)(const struct sal_planes *g, const sal_real *x, sal_real *y,
-                             int64_t from, int64_t to);
-void SAL_NAMED(sal_max_pool_back)(const struct sal_planes *g, const sal_real *x,
-                                  const sal_real *y, const sal_real *dy, sal_real *dx,
-                                  int64_t from, int64_t to);
+                             uint8_t *taps, int64_t from, int64_t to);
+void SAL_NAMED(sal_max_pool_back)(const struct sal_planes *g, const uint8_t *taps,
+                                  const sal_real *dy, sal_real *dx, int64_t from,
+                                  int64_t to);
 void SAL_NAMED(sal_average_pool)(const struct sal_planes *g, bool include_pad,
                                  const sal_real *x, sal_real *y, int64_t from,
                                  int64_t to);

@@ -1,41 +1,28 @@
-/* The gradient that passes a clamp. */
+/* The gradient that passes an activation, and what a clamp remembers for it. */
 #include "lanes_vector.h"
 
-SAL_INLINE sal_vec passing(const struct sal_source *from, size_t i)
+void SAL_NAMED(sal_pass)(sal_real *to, const struct sal_source *from, int64_t n)
 {
-    return sal_vec_between(sal_vec_load(from->x + i), sal_vec_load(from->mask + i),
-                           sal_vec_of(from->low), sal_vec_of(from->high));
+    for (int64_t i = 0; i < n * SAL_BLOCK; i += SAL_LANES)
+        sal_vec_store(to + i, sal_vec_passing(from, i));
 }
 
-static sal_real passing_one(const struct sal_source *from, size_t i)
+void SAL_NAMED(sal_add_passed)(sal_real *to, const struct sal_source *from, int64_t n)
 {
-    return from->mask[i] > from->low && from->mask[i] < from->high ? from->x[i] : 0;
+    for (int64_t i = 0; i < n * SAL_BLOCK; i += SAL_LANES)
+        sal_vec_store(to + i, sal_vec_load(to + i) + sal_vec_passing(from, i));
 }
 
-void SAL_NAMED(sal_mask)(sal_real *to, const struct sal_source *from, size_t n)
+void SAL_NAMED(sal_mark)(uint16_t *bits, const sal_real *y, int64_t n, sal_real low,
+                         sal_real high)
 {
-    size_t i = 0;
-    for (; i + SAL_LANES <= n; i += SAL_LANES)
-        sal_vec_store(to + i, passing(from, i));
-    for (; i < n; i++)
-        to[i] = passing_one(from, i);
-}
-
-static void add(sal_real *to, const sal_real *x, size_t n)
-{
-    for (size_t i = 0; i < n; i++)
-        to[i] += x[i];
-}
-
-void SAL_NAMED(sal_add_masked)(sal_real *to, const struct sal_source *from, size_t n)
-{
-    size_t i = 0;
-    if (!from->mask) {
-        add(to, from->x, n);
-        return;
+    const sal_vec least = sal_vec_of(low), most = sal_vec_of(high);
+    for (int64_t i = 0; i < n; i++, y += SAL_BLOCK) {
+        unsigned word = 0;
+        for (int part = 0; part < SAL_BLOCK; part += SAL_LANES) {
+            const sal_vec v = sal_vec_load(y + part);
+            word |= sal_lanes_word(sal_vec_less(least, v) & sal_vec_less(v, most)) << part;
+        }
+        bits[i] = (uint16_t)word;
     }
-    for (; i + SAL_LANES <= n; i += SAL_LANES)
-        sal_vec_store(to + i, sal_vec_load(to + i) + passing(from, i));
-    for (; i < n; i++)
-        to[i] += passing_one(from, i);
 }

@@ -7,15 +7,6 @@ enum { ROUNDS = SAL_LANES == 16 ? 4 : SAL_LANES == 8 ? 3 : 2 };
 
 static_assert(1 << ROUNDS == SAL_LANES, "as many rounds as bits");
 
-#ifndef __has_builtin
-#define __has_builtin(name) 0
-#endif
-#if __has_builtin(__builtin_shufflevector)
-#define PICK(a, b, ...) __builtin_shufflevector(a, b, __VA_ARGS__)
-#else
-#define PICK(a, b, ...) __builtin_shuffle(a, b, (sal_ivec){__VA_ARGS__})
-#endif
-
 /* Elements of a and b in turn: of their first halves, and of their second. */
 #if defined(SAL_DOUBLE) || !defined(__AVX2__)
 #define FIRST 0, 4, 1, 5
@@ -36,8 +27,8 @@ SAL_INLINE void turn_square(sal_vec v[SAL_LANES])
         sal_vec next[SAL_LANES];
 #pragma GCC unroll 16
         for (int i = 0; i < SAL_LANES / 2; i++) {
-            next[2 * i] = PICK(v[i], v[i + SAL_LANES / 2], FIRST);
-            next[2 * i + 1] = PICK(v[i], v[i + SAL_LANES / 2], SECOND);
+            next[2 * i] = SAL_PICK(v[i], v[i + SAL_LANES / 2], FIRST);
+            next[2 * i + 1] = SAL_PICK(v[i], v[i + SAL_LANES / 2], SECOND);
         }
 #pragma GCC unroll 16
         for (int i = 0; i < SAL_LANES; i++)

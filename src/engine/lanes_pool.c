@@ -69,55 +69,60 @@ SAL_INLINE void greatest(const sal_real *x, const struct cover c, const int64_t 
     }
 }
 
-void SAL_NAMED(sal_max_pool)(const struct sal_planes *g, const sal_real *x, sal_real *y,
-                             int64_t from, int64_t to)
-{
-    EACH_WINDOW(g, from, to, {
-        const struct cover c = cover_of(g, h, w);
-        if (c.rows == 3 && c.columns == 3)
-            greatest(x, c, 3, 3, y + o);
-        else
-            greatest(x, c, c.rows, c.columns, y + o);
-    })
-}
-
-/* One lane of a window with NaN in it: the last one gets all. */
-static void pull_nan(const sal_real *x, const struct cover *c, const sal_real *dy,
-                     sal_real *dx, int lane, int64_t first, int64_t past)
-{
-    for (int64_t r = c->rows - 1; r >= 0; r--)
-        for (int64_t s = c->columns - 1; s >= 0; s--) {
-            const ptrdiff_t at = c->at + r * c->row + s * c->column + lane;
-            if (x[at] == x[at])
-                continue;
-            if (r >= first && r < past)
-                dx[at] += dy[lane];
-            return;
-        }
-}
-
-/* To the first that equals the greatest, in rows first..past-1 of the window. */
-SAL_INLINE void pull(const sal_real *x, const struct cover *c, const int64_t columns,
-                     const sal_real *y, const sal_real *dy, sal_real *dx,
-                     const int64_t first, const int64_t past)
+/* And which tap of those covered it is: the first of equal ones, the last NaN. */
+SAL_INLINE void greatest_at(const sal_real *x, const struct cover c, const int64_t rows,
+                            const int64_t columns, sal_real *y, uint8_t *at)
 {
     for (int part = 0; part < SAL_BLOCK; part += SAL_LANES) {
-        const sal_vec most = sal_vec_load(y + part), share = sal_vec_load(dy + part);
-        const sal_lane_mask ordered = sal_vec_equal(most, most);
-        sal_lane_mask waits = ordered;
-        for (int64_t r = 0; r < past; r++)
+        sal_vec most = sal_vec_of(-SAL_INFINITY), tap = {0};
+        for (int64_t r = 0; r < rows; r++)
             for (int64_t s = 0; s < columns; s++) {
-                const ptrdiff_t at = c->at + r * c->row + s * c->column + part;
-                const sal_lane_mask is =
-                    sal_vec_equal(sal_vec_load(x + at), most) & waits;
-                waits = sal_lanes_but(waits, is);
-                if (r >= first)
-                    sal_vec_store(dx + at,
-                                  sal_vec_load(dx + at) + sal_vec_where(is, share));
+                const sal_vec v = sal_vec_load(x + c.at + r * c.row + s * c.column + part);
+                const sal_vec here = (sal_vec)sal_whole_of(r * columns + s);
+                const sal_lane_mask more = sal_vec_more_or_nan(v, most);
+                most = sal_vec_pick(more, v, most);
+                tap = sal_vec_pick(more, here, tap);
             }
-        for (int lane = 0; lane < SAL_LANES && !sal_lanes_all_in(ordered); lane++)
-            if (y[part + lane] != y[part + lane])
-                pull_nan(x, c, dy, dx, part + lane, first, past);
+        sal_vec_store(y + part, most);
+        sal_whole_store_bytes(at + part, (sal_ivec)tap);
+    }
+}
+
+void SAL_NAMED(sal_max_pool)(const struct sal_planes *g, const sal_real *x, sal_real *y,
+                             uint8_t *taps, int64_t from, int64_t to)
+{
+    if (!taps)
+        EACH_WINDOW(g, from, to, {
+            const struct cover c = cover_of(g, h, w);
+            if (c.rows == 3 && c.columns == 3)
+                greatest(x, c, 3, 3, y + o);
+            else
+                greatest(x, c, c.rows, c.columns, y + o);
+        })
+    else
+        EACH_WINDOW(g, from, to, {
+            const struct cover c = cover_of(g, h, w);
+            if (c.rows == 3 && c.columns == 3)
+                greatest_at(x, c, 3, 3, y + o, taps + o);
+            else
+                greatest_at(x, c, c.rows, c.columns, y + o, taps + o);
+        })
+}
+
+/* To its tap, of those in rows first..past-1 of the window. */
+SAL_INLINE void pull(const struct cover *c, const int64_t columns, const uint8_t *tap,
+                     const sal_real *dy, sal_real *dx, const int64_t first,
+                     const int64_t past)
+{
+    for (int part = 0; part < SAL_BLOCK; part += SAL_LANES) {
+        const sal_ivec chosen = sal_whole_load_bytes(tap + part);
+        const sal_vec share = sal_vec_load(dy + part);
+        for (int64_t r = first; r < past; r++)
+            for (int64_t s = 0; s < columns; s++) {
+                sal_real *at = dx + c->at + r * c->row + s * c->column + part;
+                const sal_lane_mask is = sal_whole_is(chosen, r * columns + s);
+                sal_vec_store(at, sal_vec_load(at) + sal_vec_where(is, share));
+            }
     }
 }
 
@@ -127,9 +132,9 @@ static int64_t taps_before(struct sal_cover h, int64_t end)
     return sal_taps_before(h.at, h.n, h.step, end);
 }
 
-void SAL_NAMED(sal_max_pool_back)(const struct sal_planes *g, const sal_real *x,
-                                  const sal_real *y, const sal_real *dy, sal_real *dx,
-                                  int64_t from, int64_t to)
+void SAL_NAMED(sal_max_pool_back)(const struct sal_planes *g, const uint8_t *taps,
+                                  const sal_real *dy, sal_real *dx, int64_t from,
+                                  int64_t to)
 {
     const struct rows rows = readers(g, from, to);
     EACH_WINDOW(g, rows.from, rows.to, {
@@ -137,9 +142,9 @@ void SAL_NAMED(sal_max_pool_back)(const struct sal_planes *g, const sal_real *x,
         const int64_t first = taps_before(h, from);
         const int64_t past = taps_before(h, to);
         if (c.columns == 3 && first == 0 && past == 3)
-            pull(x, &c, 3, y + o, dy + o, dx, 0, 3);
+            pull(&c, 3, taps + o, dy + o, dx, 0, 3);
         else
-            pull(x, &c, c.columns, y + o, dy + o, dx, first, past);
+            pull(&c, c.columns, taps + o, dy + o, dx, first, past);
     })
 }
 

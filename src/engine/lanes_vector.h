@@ -45,6 +45,16 @@ typedef sal_whole sal_ivec __attribute__((vector_size(SAL_LANES * sizeof(sal_who
 
 #define SAL_INLINE static inline __attribute__((always_inline))
 
+/* Lanes of two vectors, by constant places. */
+#ifndef __has_builtin
+#define __has_builtin(name) 0
+#endif
+#if __has_builtin(__builtin_shufflevector)
+#define SAL_PICK(a, b, ...) __builtin_shufflevector(a, b, __VA_ARGS__)
+#else
+#define SAL_PICK(a, b, ...) __builtin_shuffle(a, b, (sal_ivec){__VA_ARGS__})
+#endif
+
 SAL_INLINE sal_vec sal_vec_load(const sal_real *from)
 {
     sal_vec v;
@@ -142,25 +152,13 @@ SAL_INLINE sal_lane_mask sal_vec_no_more(sal_vec a, sal_vec b)
 #endif
 }
 
-/* Lanes of a that are not in b. */
-SAL_INLINE sal_lane_mask sal_lanes_but(sal_lane_mask a, sal_lane_mask b)
-{
-    return (sal_lane_mask)(a & ~b);
-}
-
-SAL_INLINE bool sal_lanes_all_in(sal_lane_mask m)
+/* Where v is greater than most, or NaN; nothing but NaN is once most is. */
+SAL_INLINE sal_lane_mask sal_vec_more_or_nan(sal_vec v, sal_vec most)
 {
 #if defined(__AVX512F__) && !defined(SAL_DOUBLE)
-    return m == 0xffff;
-#elif defined(__AVX2__) && !defined(SAL_DOUBLE)
-    return _mm256_movemask_ps((__m256)m) == 0xff;
-#elif defined(__SSE2__) && !defined(SAL_DOUBLE)
-    return _mm_movemask_ps((__m128)m) == 0xf;
+    return sal_vec_less(most, v) | _mm512_cmp_ps_mask((__m512)v, (__m512)v, _CMP_UNORD_Q);
 #else
-    sal_whole all = -1;
-    for (int i = 0; i < SAL_LANES; i++)
-        all &= m[i];
-    return all != 0;
+    return (most < v) | (v != v);
 #endif
 }
 
@@ -183,10 +181,75 @@ SAL_INLINE sal_vec sal_vec_where(sal_lane_mask m, sal_vec v)
 #endif
 }
 
-/* v where the mask lies strictly between low and high, elsewhere 0. */
-SAL_INLINE sal_vec sal_vec_between(sal_vec v, sal_vec mask, sal_vec low, sal_vec high)
+/* The lanes as bits, lane 0 the lowest, and back from bits of which others may be set. */
+SAL_INLINE unsigned sal_lanes_word(sal_lane_mask m)
 {
-    return sal_vec_where(sal_vec_less(low, mask) & sal_vec_less(mask, high), v);
+#if defined(__AVX512F__) && !defined(SAL_DOUBLE)
+    return m;
+#elif defined(__AVX2__) && !defined(SAL_DOUBLE)
+    return (unsigned)_mm256_movemask_ps((__m256)m);
+#elif defined(__SSE2__) && !defined(SAL_DOUBLE)
+    return (unsigned)_mm_movemask_ps((__m128)m);
+#else
+    unsigned word = 0;
+    for (int i = 0; i < SAL_LANES; i++)
+        word |= (unsigned)(m[i] & 1) << i;
+    return word;
+#endif
+}
+
+SAL_INLINE sal_lane_mask sal_lanes_of_word(unsigned word)
+{
+#if defined(__AVX512F__) && !defined(SAL_DOUBLE)
+    return (sal_lane_mask)word;
+#else
+    static const sal_whole bit[] = {1, 2, 4, 8, 16, 32, 64, 128};
+    sal_ivec each;
+    memcpy(&each, bit, sizeof(each));
+    return (each & ((sal_ivec){0} + (sal_whole)word)) != 0;
+#endif
+}
+
+/* Whole numbers: one in all lanes, lanes that are it, and 0..255 from and to bytes. */
+typedef uint8_t sal_bytes __attribute__((vector_size(SAL_LANES)));
+
+SAL_INLINE sal_ivec sal_whole_of(int64_t n)
+{
+    return (sal_ivec){0} + (sal_whole)n;
+}
+
+SAL_INLINE sal_lane_mask sal_whole_is(sal_ivec v, int64_t n)
+{
+#if defined(__AVX512F__) && !defined(SAL_DOUBLE)
+    return _mm512_cmpeq_epi32_mask((__m512i)v, (__m512i)sal_whole_of(n));
+#else
+    return v == sal_whole_of(n);
+#endif
+}
+
+SAL_INLINE sal_ivec sal_whole_load_bytes(const uint8_t *from)
+{
+    sal_bytes v;
+    memcpy(&v, from, sizeof(v));
+    return __builtin_convertvector(v, sal_ivec);
+}
+
+SAL_INLINE void sal_whole_store_bytes(uint8_t *to, sal_ivec v)
+{
+    const sal_bytes bytes = __builtin_convertvector(v, sal_bytes);
+    memcpy(to, &bytes, sizeof(bytes));
+}
+
+/* What passes of elements from `at` on. */
+SAL_INLINE sal_vec sal_vec_passing(const struct sal_source *from, int64_t at)
+{
+    sal_vec x = sal_vec_load(from->x + at);
+    if (from->bits)
+        x = sal_vec_where(
+            sal_lanes_of_word((unsigned)from->bits[at / SAL_BLOCK] >> at % SAL_BLOCK), x);
+    if (from->slope)
+        x *= sal_vec_load(from->slope + at);
+    return x;
 }
 
 #endif

@@ -112,12 +112,7 @@ static __attribute__((noinline)) void in_2(const sal_real *x, ptrdiff_t row,
     }
 }
 
-SAL_INLINE sal_vec where_passed(sal_vec x, sal_vec mask, sal_real low, sal_real high)
-{
-    return (sal_vec)((sal_ivec)x & (mask > low) & (mask < high));
-}
-
-/* A patch as the transform shall see it: zeros outside of the image and of the mask. */
+/* A patch as the transform shall see it: zeros outside of the image. */
 static void gather(const struct sal_winograd_in *p, int64_t left, sal_real *patch)
 {
     const int side = p->tile + 2;
@@ -129,13 +124,8 @@ static void gather(const struct sal_winograd_in *p, int64_t left, sal_real *patc
                 continue;
             }
             const ptrdiff_t at = (y * p->w + z) * SAL_BLOCK;
-            for (int q = 0; q < SAL_BLOCK; q += SAL_LANES) {
-                sal_vec x = sal_vec_load(p->x + at + q);
-                if (p->mask)
-                    x = where_passed(x, sal_vec_load(p->mask + at + q), p->low,
-                                     p->high);
-                sal_vec_store(patch + q, x);
-            }
+            for (int q = 0; q < SAL_BLOCK; q += SAL_LANES)
+                sal_vec_store(patch + q, sal_vec_passing(&p->from, at + q));
         }
 }
 
@@ -155,7 +145,8 @@ SAL_INLINE void fetch(const sal_real *x, ptrdiff_t row, int rows, int pixels)
 void SAL_NAMED(sal_winograd_in)(const struct sal_winograd_in *p)
 {
     const int side = p->tile + 2;
-    const bool rows = !p->mask && p->top >= 0 && p->top + side <= p->h;
+    const bool whole = !p->from.bits && !p->from.slope;
+    const bool rows = whole && p->top >= 0 && p->top + side <= p->h;
     sal_real patch[SIDE_MAX * SIDE_MAX * SAL_BLOCK] __attribute__((aligned(64)));
     for (int i = 0; i < p->n; i++) {
         const int64_t left = p->left + (int64_t)i * p->tile;
@@ -163,7 +154,7 @@ void SAL_NAMED(sal_winograd_in)(const struct sal_winograd_in *p)
         ptrdiff_t row = side * SAL_BLOCK;
         if (rows && left >= 0 && left + side <= p->w) {
             row = p->w * SAL_BLOCK;
-            x = p->x + p->top * row + left * SAL_BLOCK;
+            x = p->from.x + p->top * row + left * SAL_BLOCK;
             fetch(x + (2 * p->tile + 2) * SAL_BLOCK, row, side, p->tile);
         } else {
             gather(p, left, patch);

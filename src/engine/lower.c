@@ -96,6 +96,17 @@ enum sal_status sal_lower_data(struct sal_lowering *l, const char *name,
     return SAL_OK;
 }
 
+enum sal_status sal_lower_save(struct sal_lowering *l, const char *name, int64_t bytes)
+{
+    struct sal_shape shape = sal_saved_shape(bytes);
+    l->saved = sal_lower_value(l, name, &shape);
+    if (l->saved < 0)
+        return sal_lower_no_memory(l);
+    l->to->values[l->saved].tensor.kind = SAL_INT;
+    l->to->values[l->saved].tensor.type = SAL_ONNX_INT64;
+    return SAL_OK;
+}
+
 static struct sal_node *new_node(struct sal_lowering *l)
 {
     struct sal_graph *to = l->to;
@@ -115,22 +126,26 @@ enum sal_status sal_lower_emit(struct sal_lowering *l, const struct sal_op *op,
                                const char *name, const void *attr, const int *in, int n_in,
                                int out)
 {
-    int *ids = sal_new(&l->to->arena, int, n_in + 1);
+    int *ids = sal_new(&l->to->arena, int, n_in + 2);
     struct sal_node *node = ids ? new_node(l) : NULL;
     if (!node)
         return sal_lower_no_memory(l);
     memcpy(ids, in, sizeof(*ids) * (size_t)n_in);
     ids[n_in] = out;
+    ids[n_in + 1] = l->saved;
     *node = (struct sal_node){.op = op,
                               .name = name,
                               .opset = SAL_OPSET_MAX,
                               .n_in = n_in,
-                              .n_out = 1,
+                              .n_out = l->saved < 0 ? 1 : 2,
                               .in = ids,
                               .out = ids + n_in,
                               .attr = attr};
-    l->to->values[out].producer = l->to->n_nodes - 1;
-    l->to->values[out].live = true;
+    for (int j = 0; j < node->n_out; j++) {
+        l->to->values[node->out[j]].producer = l->to->n_nodes - 1;
+        l->to->values[node->out[j]].live = true;
+    }
+    l->saved = -1;
     return SAL_OK;
 }
 
@@ -278,6 +293,7 @@ static enum sal_status begin(struct sal_lowering *l)
     const struct sal_graph *from = l->from;
     int n = from->n_values, nodes = from->n_nodes;
     struct sal_arena *a = &l->scratch;
+    l->saved = -1;
     l->values_room = 2 * n + 1;
     l->nodes_room = 2 * nodes + 1;
     l->to->values = sal_new(&l->to->arena, struct sal_value, l->values_room);

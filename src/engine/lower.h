@@ -46,6 +46,7 @@ struct sal_lowering {
     int *ends;     /* [nodes] first node of the chain that is emitted here; -1: itself */
     int *owner;    /* [nodes] first node of the chain it belongs to; -1: none */
     bool *folded;  /* [nodes] part of a chain that is emitted elsewhere */
+    int saved;     /* value that the next node saves, of to; -1: none */
     int values_room, nodes_room;
 };
 
@@ -105,6 +106,9 @@ int sal_lower_value(struct sal_lowering *l, const char *name, const struct sal_s
 /* A new constant of the lowered graph, which nobody writes; data lies as long as it does. */
 enum sal_status sal_lower_data(struct sal_lowering *l, const char *name,
                                const struct sal_shape *shape, const sal_real *data, int *id);
+
+/* The node that is emitted next leaves so many bytes for its backward, as output 1. */
+enum sal_status sal_lower_save(struct sal_lowering *l, const char *name, int64_t bytes);
 
 /* Emits a node. name is for messages. in and out are ids of the lowered graph. */
 enum sal_status sal_lower_emit(struct sal_lowering *l, const struct sal_op *op,

@@ -32,10 +32,14 @@ static enum sal_status emit_dense(struct sal_lowering *l, const struct sal_conv_
     conv->low = chain->low;
     conv->high = chain->high;
     conv->after = chain->after;
+    conv->after_slope = chain->after_slope;
+    conv->saves = sal_conv_chain_saves(l, chain);
     int in[2] = {sal_conv_chain_in(l, chain)};
     status = planar ? sal_lower_plain(l, in[0]) : sal_lower_blocked(l, in[0], &in[0]);
     if (!status && chain->added >= 0)
         status = sal_lower_blocked(l, chain->added, &in[1]);
+    if (!status)
+        status = sal_conv_chain_save(l, chain);
     return status ? status
                   : sal_lower_emit_blocked(l, sal_inner_conv_op(conv), node->name, conv, in,
                                            chain->added >= 0 ? 2 : 1,
@@ -80,6 +84,10 @@ static enum sal_status emit_depthwise(struct sal_lowering *l,
     attr->low = chain->low;
     attr->high = chain->high;
     attr->after = chain->after;
+    attr->after_slope = chain->after_slope;
+    attr->saves = sal_conv_chain_saves(l, chain);
+    if ((status = sal_conv_chain_save(l, chain)))
+        return status;
     return sal_lower_emit_blocked(l, sal_inner_depthwise_op(attr), node->name, attr, in, 3,
                                   sal_conv_chain_out(l, chain));
 }

@@ -115,6 +115,9 @@ static void backward(const struct sal_kernel *k, enum sal_pixels_kind kind,
     walk_init(&walk, k);
     if (sal_pixels_backward(&walk, kind, k))
         return;
+    for (int i = 0; i < 2; i++)
+        if (k->fresh >> i & 1)
+            sal_zero(k->dx[i], sal_shape_count(&k->in[i]->shape), k->pool);
     if (k->dx[0])
         sal_walk_reduce(&walk, 0, k, to_a);
     if (k->dx[1])
@@ -226,6 +229,7 @@ enum { OF_A = 1, OF_B = 2, OF_Y = 4 };
         .infer = op_infer,                                                       \
         .forward = op_name##_forward,                                            \
         .backward = op_name##_backward,                                          \
+        .begins = true,                                                          \
         .in_place = 1u << 0 | 1u << 1,                                           \
         .frugal = true,                                                          \
         .reads = {READS(of_a), READS(of_b)},                                     \

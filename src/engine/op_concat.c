@@ -115,8 +115,15 @@ static void concat_inputs(const struct sal_kernel *k, int64_t from, int64_t to, 
 static void concat_gradient(const struct sal_kernel *k, int i)
 {
     struct part p = input_part(k, i);
-    for (int64_t r = 0; r < p.rows; r++)
-        sal_add(k->dx[i] + r * p.width, k->dy[0] + r * p.row + p.at, p.width);
+    const bool fresh = i < 32 && (k->fresh >> i & 1);
+    for (int64_t r = 0; r < p.rows; r++) {
+        sal_real *to = k->dx[i] + r * p.width;
+        const sal_real *from = k->dy[0] + r * p.row + p.at;
+        if (fresh)
+            memcpy(to, from, sizeof(*to) * (size_t)p.width);
+        else
+            sal_add(to, from, p.width);
+    }
 }
 
 /* A tensor that is there several times is its first place's to add to. */
@@ -194,6 +201,7 @@ const struct sal_op sal_op_Concat = {
     .infer = concat_infer,
     .forward = concat_forward,
     .backward = concat_backward,
+    .begins = true,
     .joins = concat_joins,
     .region = &region,
     .frugal = true,

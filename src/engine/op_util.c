@@ -231,6 +231,18 @@ enum sal_status sal_infer_set(const struct sal_infer *infer, int i, enum sal_kin
     return SAL_OK;
 }
 
+struct sal_shape sal_saved_shape(int64_t bytes)
+{
+    return (struct sal_shape){.rank = 1, .dim = {(bytes + 7) / 8}};
+}
+
+enum sal_status sal_infer_saved(const struct sal_infer *infer, int64_t bytes,
+                                struct sal_error *err)
+{
+    struct sal_shape shape = sal_saved_shape(bytes);
+    return sal_infer_set(infer, 1, SAL_INT, SAL_ONNX_INT64, &shape, err);
+}
+
 enum sal_status sal_infer_like(const struct sal_infer *infer, int i,
                                const struct sal_tensor *tensor,
                                const struct sal_shape *shape, struct sal_error *err)

@@ -62,6 +62,9 @@ static const sal_real ones[SAL_BLOCK] = {1, 1, 1, 1, 1, 1, 1, 1,
                                          1, 1, 1, 1, 1, 1, 1, 1};
 
 /* What changes no sum is -0. */
+static const sal_real nothing[SAL_BLOCK] = {-0., -0., -0., -0., -0., -0., -0., -0.,
+                                            -0., -0., -0., -0., -0., -0., -0., -0.};
+
 static sal_real shift_of(enum sal_pixels_kind kind, sal_real one)
 {
     return kind == SAL_PIXELS_ADD   ? one
@@ -111,9 +114,18 @@ static void all_gradient(void *context, int tile, int worker)
     const struct sal_kernel *k = pass->k;
     const sal_real *one = k->in[p->one]->real;
     EACH_PART(p, tile, {
-        sal_lanes()->add_scaled(
-            k->dx[p->all] + from * SAL_BLOCK, k->dy[0] + from * SAL_BLOCK, n,
-            p->kind == SAL_PIXELS_MUL ? one + run * SAL_BLOCK : ones);
+        sal_real *dx = k->dx[p->all] + from * SAL_BLOCK;
+        const sal_real *dy = k->dy[0] + from * SAL_BLOCK;
+        const struct sal_affine scaled = {
+            .scale = p->kind == SAL_PIXELS_MUL ? one + run * SAL_BLOCK : ones,
+            .shift = nothing,
+            .low = -SAL_INFINITY,
+            .high = SAL_INFINITY,
+        };
+        if (k->fresh >> p->all & 1)
+            sal_lanes()->affine(dx, dy, &scaled, (size_t)n);
+        else
+            sal_lanes()->add_scaled(dx, dy, n, scaled.scale);
     })
 }
 
@@ -128,8 +140,10 @@ static void one_gradient(void *context, int tile, int worker)
     sal_real sum[SAL_BLOCK], *dx = k->dx[p->one] + (int64_t)tile * SAL_BLOCK;
     sal_lanes()->sum_pixels(k->dy[0] + at, times ? k->in[p->all]->real + at : NULL,
                             p->run, sum);
-    for (int i = 0; i < SAL_BLOCK; i++)
-        dx[i] += p->kind == SAL_PIXELS_SUB ? -sum[i] : sum[i];
+    for (int i = 0; i < SAL_BLOCK; i++) {
+        const sal_real term = p->kind == SAL_PIXELS_SUB ? -sum[i] : sum[i];
+        dx[i] = k->fresh >> p->one & 1 ? term : dx[i] + term;
+    }
 }
 
 bool sal_pixels_forward(const struct sal_walk *walk, enum sal_pixels_kind kind,

@@ -148,8 +148,7 @@ static void gather_patches(const struct convolution *f, int64_t b, const struct 
 {
     const struct sal_winograd *g = f->g;
     int64_t top = s->row * g->tile - g->pad_top, left = s->column * g->tile - g->pad_left;
-    in->x = to;
-    in->mask = NULL;
+    in->from = (struct sal_source){.x = to};
     in->h = g->tile + 2;
     in->w = s->n * g->tile + 2;
     in->top = in->left = 0;
@@ -174,20 +173,16 @@ static void transform_in(const struct convolution *f, int64_t b, int64_t first,
 {
     const struct sal_winograd *g = f->g;
     const int64_t plane = g->in.h * g->in.w * SAL_BLOCK;
-    struct sal_winograd_in in = {.low = f->from->low,
-                                 .high = f->from->high,
-                                 .h = g->in.h,
+    struct sal_winograd_in in = {.h = g->in.h,
                                  .w = g->in.w,
                                  .tile = g->tile,
                                  .position = f->cut.step * SAL_BLOCK};
     for (int64_t t = first; t < end; t += in.n) {
         const struct stretch s = stretch_at(f, t, end);
-        const int64_t at = (b * g->in.n + s.image) * plane;
         if (f->regions) {
             gather_patches(f, b, &s, &in, line);
         } else {
-            in.x = f->from->x + at;
-            in.mask = f->from->mask ? f->from->mask + at : NULL;
+            in.from = sal_source_at(f->from, (b * g->in.n + s.image) * plane);
             in.top = s.row * g->tile - g->pad_top;
             in.left = s.column * g->tile - g->pad_left;
         }
@@ -207,6 +202,18 @@ static int64_t aim_at_box(const struct sal_field *field, int64_t b, int image,
     out->top -= box->at[0];
     out->left -= box->at[1];
     return (b * sal_field_pixels(field) + field->first[image]) * SAL_BLOCK;
+}
+
+/* What is left to do to a row of tiles of a plane, or of a box, that begins at element
+ * `at`. */
+static void finish(const struct convolution *f, const struct sal_winograd_out *out,
+                   int64_t at)
+{
+    const int64_t left = out->left < 0 ? 0 : out->left;
+    const int64_t n = sal_least(out->left + (int64_t)out->n * out->tile, out->w) - left;
+    const int64_t past = sal_least(out->top + out->tile, out->h);
+    for (int64_t y = out->top < 0 ? 0 : out->top; y < past; y++)
+        sal_target_finish(f->to, at + (y * out->w + left) * SAL_BLOCK, n);
 }
 
 /* Output block b of tiles first..end-1, from m. */
@@ -234,6 +241,7 @@ static void transform_out(const struct convolution *f, int64_t b, int64_t first,
         out.y = f->to->y + at;
         out.n = (int)s.n;
         f->lanes->winograd_out(&out);
+        finish(f, &out, at);
     }
 }
 

@@ -15,7 +15,7 @@
 #ifndef SALISCOPE_ENGINE_WINOGRAD_H
 #define SALISCOPE_ENGINE_WINOGRAD_H
 
-#include "blocked.h"
+#include "target.h"
 
 struct sal_winograd {
     struct sal_blocked in;

@@ -59,13 +59,13 @@ static double bytes_of(const struct sal_tensor *t)
 }
 
 /* Backward reads dy, y and dx and writes dx. */
-static void report(const char *name, struct lone *lone, bool masked)
+static void report(const char *name, struct lone *lone)
 {
     double x = bytes_of(&lone->in[0]), y = bytes_of(&lone->out), flops = 0;
-    const struct sal_tensor *in[LONE_INPUTS], *out = &lone->out;
+    const struct sal_tensor *in[LONE_INPUTS], *out[2] = {&lone->out, &lone->saved};
     for (int i = 0; i < lone->node.n_in; i++)
         in[i] = &lone->in[i];
-    struct sal_kernel k = {.node = &lone->node, .in = in, .out = &out};
+    struct sal_kernel k = {.node = &lone->node, .in = in, .out = out};
     if (lone->node.op->macs)
         flops = 2 * lone->node.op->macs(&k);
     fill(lone->in[0].real, sal_shape_count(&lone->in[0].shape));
@@ -74,7 +74,7 @@ static void report(const char *name, struct lone *lone, bool masked)
     printf(
         "%-34s %8.1f us %6.1f GF/s %6.1f GB/s   back %8.1f us %6.1f GF/s %6.1f GB/s\n",
         name, forward * 1e6, flops / forward * 1e-9, (x + y) / forward * 1e-9,
-        back * 1e6, flops / back * 1e-9, (2 * x + y * (masked ? 2 : 1)) / back * 1e-9);
+        back * 1e6, flops / back * 1e-9, (2 * x + y) / back * 1e-9);
 }
 
 /* ---- depthwise ------------------------------------------------------------------ */
@@ -114,7 +114,8 @@ static void time_depthwise(const struct depthwise *d)
                                                        .pad_begin = {k / 2, k / 2},
                                                        .pad_end = {k / 2, k / 2}},
                                             .low = d->clamped ? 0 : -SAL_INFINITY,
-                                            .high = d->clamped ? 6 : SAL_INFINITY};
+                                            .high = d->clamped ? 6 : SAL_INFINITY,
+                                            .saves = d->clamped};
     struct lone lone;
     lone_init(&lone, sal_inner_depthwise_op(&attr), &attr);
     lone_input(&lone, 5, (int64_t[]){blocks, batch, d->size, d->size, SAL_BLOCK});
@@ -122,7 +123,7 @@ static void time_depthwise(const struct depthwise *d)
          blocks * k * k * SAL_BLOCK);
     fill(lone_input(&lone, 1, (int64_t[]){blocks * SAL_BLOCK}), blocks * SAL_BLOCK);
     lone_infer(&lone, true);
-    report(d->name, &lone, d->clamped);
+    report(d->name, &lone);
     lone_release(&lone);
 }
 
@@ -156,7 +157,7 @@ static void time_pooling(const struct pooling *p)
     lone_input(&lone, 5,
                (int64_t[]){sal_blocks(p->c), batch, p->size, p->size, SAL_BLOCK});
     lone_infer(&lone, true);
-    report(p->name, &lone, p->op == &sal_inner_max_pool);
+    report(p->name, &lone);
     lone_release(&lone);
 }
 
@@ -207,7 +208,7 @@ static void time_elementwise(const struct elementwise *e)
     for (int i = 0; i < (e->other == AFFINE ? 2 : e->other == NUMBER); i++)
         fill(lone_input(&lone, 1, e->other == AFFINE ? &n : (int64_t[]){1}), 1);
     lone_infer(&lone, true);
-    report(e->name, &lone, true);
+    report(e->name, &lone);
     lone_release(&lone);
 }
 

@@ -10,7 +10,7 @@ void lone_init(struct lone *lone, const struct sal_op *op, const void *attr)
     *lone = (struct lone){.node = {.op = op,
                                    .name = "lone",
                                    .opset = SAL_OPSET_MAX,
-                                   .n_out = 1,
+                                   .n_out = op->max_out,
                                    .attr = attr}};
 }
 
@@ -34,30 +34,34 @@ sal_real *lone_input(struct lone *lone, int rank, const int64_t *dims)
 void lone_infer(struct lone *lone, bool backward)
 {
     const struct sal_tensor *in[LONE_INPUTS];
-    struct sal_tensor *out = &lone->out;
+    struct sal_tensor *out[2] = {&lone->out, &lone->saved};
     struct sal_error err;
     for (int i = 0; i < lone->node.n_in; i++)
         in[i] = &lone->in[i];
     const struct sal_infer infer = {.node = &lone->node,
                                     .in = in,
-                                    .out = &out,
+                                    .out = out,
                                     .arena = &lone->arena,
                                     .plan = &lone->node.plan};
     if (lone->node.op->infer(&infer, &err)) {
         fprintf(stderr, "%s\n", err.text);
         abort();
     }
-    out->real = reals(lone, &out->shape);
+    lone->out.real = reals(lone, &lone->out.shape);
+    if (lone->node.n_out > 1 &&
+        !(lone->saved.data = sal_new(&lone->arena, int64_t,
+                                     (size_t)sal_shape_count(&lone->saved.shape))))
+        abort();
     for (int i = 0; i < lone->node.n_in && backward; i++)
         lone->dx[i] = reals(lone, &lone->in[i].shape);
     if (backward)
-        lone->dy = reals(lone, &out->shape);
+        lone->dy = reals(lone, &lone->out.shape);
 }
 
 static void call(struct lone *lone, struct sal_pool *pool, bool back, unsigned wanted)
 {
     const struct sal_op *op = lone->node.op;
-    const struct sal_tensor *in[LONE_INPUTS], *out = &lone->out;
+    const struct sal_tensor *in[LONE_INPUTS], *out[2] = {&lone->out, &lone->saved};
     const sal_real *dy = lone->dy;
     sal_real *dx[LONE_INPUTS];
     for (int i = 0; i < lone->node.n_in; i++) {
@@ -65,7 +69,8 @@ static void call(struct lone *lone, struct sal_pool *pool, bool back, unsigned w
         dx[i] = wanted >> i & 1 ? lone->dx[i] : NULL;
     }
     struct sal_kernel k = {
-        .node = &lone->node, .in = in, .out = &out, .dx = dx, .dy = &dy, .pool = pool};
+        .node = &lone->node, .in = in, .out = out, .dx = dx, .dy = &dy, .pool = pool};
+    k.fresh = back && op->begins ? lone->fresh & wanted : 0;
     if (op->scratch)
         k.scratch_stride = (op->scratch(&k, back) + 15) / 16 * 16;
     size_t n = k.scratch_stride * (size_t)sal_pool_threads(pool);

@@ -12,7 +12,9 @@ enum { LONE_INPUTS = 8 };
 struct lone {
     struct sal_node node;
     struct sal_tensor in[LONE_INPUTS], out;
+    struct sal_tensor saved; /* output 1, of an operator that may have two */
     sal_real *dx[LONE_INPUTS], *dy; /* as large as inputs and output; dx begin at 0 */
+    unsigned fresh; /* as struct sal_kernel has it; 0 at first */
     struct sal_arena arena;
 };
 
