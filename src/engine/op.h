@@ -30,6 +30,7 @@ struct sal_node {
     bool pytorch;   /* its export: means what PyTorch does, not ONNX's reference */
     const void *attr; /* what parse made; NULL where there is nothing */
     const void *plan; /* what infer made of the shapes, likewise */
+    const struct sal_ruled *ruled; /* a propagation rule stands in it: propagation.h */
 };
 
 /* What infer sees. Inputs left out are NULL, as are outputs nobody wants. */
@@ -52,6 +53,9 @@ struct sal_kernel {
     struct sal_pool *pool;
     sal_real *scratch;     /* threads x scratch_stride reals, not cleared */
     size_t scratch_stride; /* what scratch() asked for */
+    /* The same call of the run that this one's backward compares with (propagation.h); only
+     * in and out. NULL: there is none. */
+    const struct sal_kernel *reference;
 };
 
 /* How an output follows one input, axis by axis. */
