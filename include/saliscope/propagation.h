@@ -11,6 +11,8 @@
 #ifndef SALISCOPE_PROPAGATION_H
 #define SALISCOPE_PROPAGATION_H
 
+#include <stdbool.h>
+
 #include "saliscope/status.h"
 
 struct sal_propagation;
@@ -43,7 +45,8 @@ extern const struct sal_propagation sal_propagation_lrp;
  * EPSILON: x_i w_i / z R.
  * GAMMA: as EPSILON, with positive contributions weighing 1 + gamma where z > 0, and
  *   negative ones where z < 0 (zennit's; Montavon et al. 2019 for inputs >= 0).
- * GAMMA_WEIGHTS: x_i w'_i / z' R with w' = w + gamma |w|+, b as it is (Captum's).
+ * GAMMA_WEIGHTS: x_i w'_i / z' R with w' = w + gamma |w|+, b as it is, and nothing where
+ *   z > 0 > z' (Captum's).
  * ALPHA_BETA: (alpha |x_i w_i|+ / (sum |x w|+ + |b|+) - beta |x_i w_i|- / (sum |x w|- +
  *   |b|-)) R, with beta = alpha - 1.
  * ZBOX, for inputs within low..high: (x_i w_i - low_i |w_i|+ - high_i |w_i|-) / sum of that
@@ -62,6 +65,7 @@ struct sal_lrp {
     enum sal_lrp_rule first; /* of layers that read the image, or some of its elements */
     enum sal_lrp_rule conv;  /* of other convolutions */
     enum sal_lrp_rule dense; /* of other linear layers */
+    bool no_bias; /* b = 0 in the denominators of GAMMA, GAMMA_WEIGHTS and ALPHA_BETA */
     double epsilon;          /* >= 0, in units of the layer's outputs */
     double gamma;            /* >= 0 */
     double alpha;            /* >= 1 */

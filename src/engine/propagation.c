@@ -215,11 +215,14 @@ static const struct sal_propagation_row *row_of(const struct making *m,
     return NULL;
 }
 
-/* Its own row, unless the operator's gradient is the rule. */
-static enum sal_status put_rule(struct making *m, struct sal_node *node)
+/* Its own row, unless the operator's gradient is the rule. source: the node as it was
+ * before anything was merged into it. */
+static enum sal_status put_rule(struct making *m, const struct sal_node *source,
+                                struct sal_node *node)
 {
-    const struct sal_propagation_row *row = row_of(m, node);
-    const char *refusal = row ? row->refusal : m->propagation->refusal, *box = refuse_box(m, node);
+    const struct sal_propagation_row *row = row_of(m, source);
+    const char *refusal = row ? row->refusal : m->propagation->refusal;
+    const char *box = refuse_box(m, source);
     refusal = box ? box : refusal;
     if (!refusal && (!row || !row->backward))
         return SAL_OK;
@@ -229,7 +232,7 @@ static enum sal_status put_rule(struct making *m, struct sal_node *node)
     ruled->op = *node->op;
     ruled->ruled = (struct sal_ruled){.own = node->op, .lrp = m->lrp};
     if (m->propagation->layers)
-        ruled->ruled.layer = layer_rule(m, node);
+        ruled->ruled.layer = layer_rule(m, source);
     ruled->row = row;
     ruled->op.begins = ruled->op.frugal = false;
     if (refusal) {
@@ -341,11 +344,12 @@ static enum sal_status merge(struct making *m, struct sal_node *node)
 static enum sal_status take_node(struct making *m, int i)
 {
     struct sal_graph *to = m->to;
-    struct sal_node node = m->from->nodes[i];
+    const struct sal_node *source = &m->from->nodes[i];
+    struct sal_node node = *source;
     if (m->gone[i])
         return SAL_OK;
     enum sal_status status = merge(m, &node);
-    if (status || (status = put_rule(m, &node)))
+    if (status || (status = put_rule(m, source, &node)))
         return status;
     for (int j = 0; j < node.n_out; j++)
         if (node.out[j] >= 0) {

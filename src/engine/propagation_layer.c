@@ -24,8 +24,9 @@ struct term {
     struct weighing weights;
 };
 
-/* Where the layer's own output is so. */
-enum outputs { ANY, ABOVE, BELOW };
+/* Where the layer's own output is so; NOT_LOST: unless it is above 0 and the denominator
+ * below. */
+enum outputs { ANY, ABOVE, BELOW, NOT_LOST };
 
 struct side {
     double share;
@@ -69,7 +70,8 @@ static struct rule rule_of(const struct sal_ruled *ruled)
     case SAL_LRP_ALPHA_BETA:
         return alpha_beta_rule(ruled->lrp->alpha);
     case SAL_LRP_GAMMA_WEIGHTS:
-        return (struct rule){.sides = {{1, ANY, whole, {{ALL, {1, gamma, 0}}}, 1}}, .n = 1};
+        return (struct rule){.sides = {{1, NOT_LOST, whole, {{ALL, {1, gamma, 0}}}, 1}},
+                             .n = 1};
     case SAL_LRP_ZBOX:
         return (struct rule){
             .sides = {{1,
@@ -214,11 +216,14 @@ static void prepare(const struct call *c, const struct side *side, int i)
     choose(c, side->terms[i].inputs);
     weigh(c->k->in[c->w]->real, c->n_w, side->terms[i].weights, c->weights);
     if (c->n_b)
-        weigh(bias_of(c->k)->real, c->n_b, i ? none : side->bias, c->bias);
+        weigh(bias_of(c->k)->real, c->n_b,
+              i || c->k->node->ruled->lrp->no_bias ? none : side->bias, c->bias);
 }
 
-static bool counts(sal_real y, enum outputs outputs)
+static bool counts(sal_real y, sal_real sum, enum outputs outputs)
 {
+    if (outputs == NOT_LOST)
+        return !(y > 0 && sum < 0);
     return outputs == ANY || (outputs == ABOVE ? y > 0 : y < 0);
 }
 
@@ -230,7 +235,7 @@ static void divide(const struct call *c, const struct side *side)
     const sal_real share = (sal_real)side->share;
     for (int64_t i = 0; i < c->n_y; i++) {
         const sal_real z = c->sum[i] < 0 ? c->sum[i] - epsilon : c->sum[i] + epsilon;
-        c->over[i] = z != 0 && c->sum[i] != 0 && counts(y[i], side->outputs)
+        c->over[i] = z != 0 && c->sum[i] != 0 && counts(y[i], c->sum[i], side->outputs)
                          ? share * dy[i] * (y[i] / z) : 0;
     }
 }

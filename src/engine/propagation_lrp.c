@@ -5,7 +5,7 @@
  * by each input's contribution. A function of one value passes relevance whole, so its
  * multiplier is y / x. A value that gates another (a sigmoid or softmax that multiplies
  * it) gets nothing: the signal takes all (Arras et al. 2017, arXiv:1706.07206; of attention
- * Ali et al. 2022).
+ * Ali et al. 2022). So does what a normalisation divides by.
  */
 #include <string.h>
 
@@ -227,6 +227,7 @@ static const struct sal_propagation_row rows[] = {
     FUNCTION("Gelu"),
     FUNCTION("HardSigmoid"),
     FUNCTION("HardSwish"),
+    FUNCTION("LRN"),
     FUNCTION("Max"),
     FUNCTION("Min"),
     FUNCTION("Mish"),

@@ -7,6 +7,14 @@
 
 #include "propagated.h"
 
+static bool is_zero(const struct sal_map *map)
+{
+    for (int64_t i = 0; i < (int64_t)map->width * map->height; i++)
+        if (map->values[i] != 0)
+            return false;
+    return true;
+}
+
 static enum sal_status look(const struct sal_question *question,
                             const struct sal_propagation *propagation, struct sal_map *map,
                             struct sal_error *err)
@@ -17,7 +25,10 @@ static enum sal_status look(const struct sal_question *question,
     enum sal_status status = sal_propagated_run(&p, question, map, err);
     if (!status)
         status = sal_map_from_input(map, question->model, p.values, 1, err);
-    if (!status && p.ruled == 0)
+    if (!status && is_zero(map))
+        snprintf(map->note, sizeof(map->note),
+                 "zero everywhere: no positive gradient is left behind some ReLU");
+    else if (!status && p.ruled == 0)
         snprintf(map->note, sizeof(map->note),
                  "this model has no ReLU to change the gradient at: the map is its plain "
                  "gradient");

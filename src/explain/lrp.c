@@ -17,6 +17,8 @@ enum first { AUTO, SAME, EPSILON, GAMMA, GAMMA_WEIGHTS, ALPHA_BETA, ZBOX };
 static const char *const firsts[] = {"auto",          "same",      "epsilon", "gamma",
                                      "gamma_weights", "alphabeta", "zbox",    NULL};
 
+static const char *const biases[] = {"absorbs", "ignored", NULL};
+
 static const struct sal_param params[] = {
     {.name = "conv",
      .type = SAL_PARAM_CHOICE,
@@ -58,6 +60,13 @@ static const struct sal_param params[] = {
      .max = 100,
      .unit = "",
      .help = "share of positive contributions, by alphabeta; of negative ones 1 - alpha"},
+    {.name = "bias",
+     .type = SAL_PARAM_CHOICE,
+     .fallback = 0,
+     .unit = "",
+     .choices = biases,
+     .help = "whether a bias takes its share of the relevance by gamma and alphabeta, or is "
+             "left out of denominators (Captum's set_bias_to_zero)"},
     {0},
 };
 
@@ -95,6 +104,7 @@ static struct sal_lrp rules_of(const struct sal_question *question)
     struct sal_lrp lrp = {
         .conv = (enum sal_lrp_rule)sal_params_get(given, params, "conv"),
         .dense = (enum sal_lrp_rule)sal_params_get(given, params, "dense"),
+        .no_bias = sal_params_get(given, params, "bias") != 0,
         .epsilon = sal_params_get(given, params, "epsilon"),
         .gamma = sal_params_get(given, params, "gamma"),
         .alpha = sal_params_get(given, params, "alpha"),
