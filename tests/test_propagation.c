@@ -625,6 +625,39 @@ static void what_has_no_rule_is_refused_by_name(void **state)
             "Cos 'odd': has no rule in DeepLIFT");
 }
 
+/* ---- gates ------------------------------------------------------------------------------ */
+
+/* Squeeze and excitation, and swish: what a sigmoid scales gets all of the relevance. */
+static void the_signal_takes_all_and_the_gate_nothing(void **state)
+{
+    (void)state;
+    struct onnx_build b;
+    begin(&b);
+    weights(&b, "w", 4, DIMS(K, C, 3, 3), 1);
+    weights(&b, "e", 4, DIMS(K, K, 1, 1), 4);
+    weights(&b, "u", 2, DIMS(K, CLASSES), 2);
+    onnx_build_node(&b, "Conv", "x,w", "y");
+    onnx_build_node(&b, "Sigmoid", "y", "s");
+    onnx_build_node(&b, "Mul", "s,y", "a");
+    onnx_build_node(&b, "GlobalAveragePool", "a", "squeezed");
+    onnx_build_node(&b, "Conv", "squeezed,e", "excited");
+    onnx_build_node(&b, "HardSigmoid", "excited", "gate");
+    onnx_build_node(&b, "Mul", "a,gate", "z");
+    onnx_build_node(&b, "GlobalAveragePool", "z", "p");
+    onnx_build_node(&b, "Flatten", "p", "f");
+    onnx_build_node(&b, "MatMul", "f,u", "scores");
+    struct sal_model *model = finish(&b, "scores");
+    struct sal_lrp lrp = {.epsilon = 1e-9};
+    float back[N], none[N] = {0};
+    double scores[2];
+    must(ask(model, picture(1), (struct asking){.propagation = &sal_propagation_lrp, .lrp = &lrp},
+             back, scores, err));
+    double sum = sum_of_shares(back, picture(1), none);
+    if (!(fabs(sum - scores[0]) <= 1e-4 * fabs(scores[0])))
+        fail_msg("%g of %g is left", sum, scores[0]);
+    sal_model_close(model);
+}
+
 /* ---- attention ----------------------------------------------------------------------------- */
 
 /* Attention and normalisation count as constants: without biases relevance is conserved. */
@@ -685,6 +718,7 @@ int main(void)
         cmocka_unit_test(where_all_is_positive_rules_are_the_gradient),
         cmocka_unit_test(rectifiers_keep_negative_gradients_back),
         cmocka_unit_test(what_has_no_rule_is_refused_by_name),
+        cmocka_unit_test(the_signal_takes_all_and_the_gate_nothing),
         cmocka_unit_test(lrp_goes_through_attention),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
