@@ -227,6 +227,16 @@ static bool counts(sal_real y, sal_real sum, enum outputs outputs)
     return outputs == ANY || (outputs == ABOVE ? y > 0 : y < 0);
 }
 
+/* Behind a ReLU nothing is handed back from below. */
+static bool hands_back(const struct call *c, enum outputs outputs)
+{
+    const sal_real *y = c->k->out[0]->real, *dy = c->k->dy[0];
+    for (int64_t i = 0; i < c->n_y; i++)
+        if (dy[i] != 0 && counts(y[i], y[i], outputs))
+            return true;
+    return false;
+}
+
 /* over = share R / (denominator + epsilon away from zero), of multipliers dy = R / y */
 static void divide(const struct call *c, const struct side *side)
 {
@@ -299,6 +309,8 @@ void sal_lrp_layer(const struct sal_kernel *k)
     bool positive = !rule.to_relevance && !any_negative(&c);
     for (int i = 0; i < rule.n; i++) {
         const struct side *side = &rule.sides[i];
+        if (!hands_back(&c, side->outputs))
+            continue;
         bool halves = side->n == 2 && side->terms[1].inputs == NEGATIVE;
         do_side(&c, side, halves && positive ? 1 : side->n, rule.to_relevance);
     }
