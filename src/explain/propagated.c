@@ -8,6 +8,8 @@ static double score_of(const struct sal_question *question, const struct sal_run
     return (double)sal_run_value(run, score, NULL)[question->class_index];
 }
 
+/* A reference is even as a rule: what is equal in it must stay equal, or rounding decides
+ * where its maxima lie. Winograd's algorithm rounds by place. */
 static enum sal_status open_run(const struct sal_propagated *p,
                                 const struct sal_question *question, struct sal_run **run,
                                 struct sal_error *err)
@@ -19,7 +21,7 @@ static enum sal_status open_run(const struct sal_propagated *p,
                                                   .n_wrt = 1,
                                                   .propagation = p->propagation,
                                                   .lrp = p->lrp,
-                                                  .exact = question->exact,
+                                                  .exact = question->exact || p->reference,
                                                   .pool = question->pool},
                         err);
 }
