@@ -129,6 +129,7 @@ struct sal_op {
     bool (*joins)(const struct sal_node *node, const struct sal_tensor *out);
 
     unsigned no_gradient; /* bit i: backward gives nothing for input i (weights) */
+    unsigned aside; /* bit i: input i tells what there is, no gradient passes it */
     const char *opaque; /* why no gradient passes although the result depends on the
                            inputs' values: asking for one is refused with this text,
                            where a derivative of zero would mislead */

@@ -26,6 +26,7 @@ struct ruled_node {
     struct sal_op op;
     struct sal_ruled ruled;
     const struct sal_propagation_row *row;
+    struct sal_node whole; /* of one that is apart: as it would be without that */
 };
 
 static enum sal_status no_memory(const struct making *m)
@@ -84,14 +85,41 @@ static size_t own_stride(const struct sal_kernel *k)
     return there > back ? there : back;
 }
 
+static const struct ruled_node *ruled_of(const struct sal_kernel *k)
+{
+    return (const struct ruled_node *)(const void *)k->node->op;
+}
+
+/* The call of a node that is apart, without what comes from the operator's own. */
+static struct sal_kernel whole_call(const struct sal_kernel *k)
+{
+    struct sal_kernel whole = *k;
+    whole.node = &ruled_of(k)->whole;
+    whole.in = k->in + 1;
+    whole.dx = k->dx + 1;
+    return whole;
+}
+
 static size_t ruled_scratch(const struct sal_kernel *k, bool backward)
 {
-    const struct ruled_node *node = (const struct ruled_node *)(const void *)k->node->op;
+    const struct ruled_node *node = ruled_of(k);
     if (!backward)
         return own_scratch(k, false);
     size_t threads = (size_t)sal_pool_threads(k->pool);
     size_t room = node->row->room ? node->row->room(k) : 0;
     return own_stride(k) + (room + threads - 1) / threads;
+}
+
+static size_t apart_scratch(const struct sal_kernel *k, bool backward)
+{
+    struct sal_kernel whole = whole_call(k);
+    return backward ? ruled_scratch(&whole, true) : 0;
+}
+
+static void apart_backward(const struct sal_kernel *k)
+{
+    struct sal_kernel whole = whole_call(k);
+    ruled_of(k)->row->backward(&whole);
 }
 
 sal_real *sal_ruled_room(const struct sal_kernel *k)
@@ -266,6 +294,17 @@ static int new_constant(struct making *m, const char *name, const struct sal_sha
     return to->n_values++;
 }
 
+static int *add_ids(struct making *m, int first, const int *ids, int n)
+{
+    int *all = sal_new(&m->to->arena, int, n + 1);
+    if (!all)
+        return NULL;
+    all[0] = first;
+    for (int i = 0; i < n; i++)
+        all[i + 1] = ids[i];
+    return all;
+}
+
 static const sal_real *values_of(const struct making *m, int v)
 {
     const struct sal_tensor *tensor = &m->from->values[v].tensor;
@@ -341,9 +380,49 @@ static enum sal_status merge(struct making *m, struct sal_node *node)
 
 /* ---- all of it ------------------------------------------------------------------------- */
 
-static enum sal_status take_node(struct making *m, int i)
+static void emit(struct making *m, const struct sal_node *node)
 {
     struct sal_graph *to = m->to;
+    for (int j = 0; j < node->n_out; j++)
+        if (node->out[j] >= 0) {
+            to->values[node->out[j]].producer = to->n_nodes;
+            to->values[node->out[j]].live = true;
+        }
+    to->nodes[to->n_nodes++] = *node;
+}
+
+/* The operator as it is makes another value, which *node takes over. */
+static enum sal_status set_apart(struct making *m, struct sal_node *node)
+{
+    struct ruled_node *ruled = (struct ruled_node *)(uintptr_t)node->op;
+    struct sal_node own = *node;
+    struct sal_graph *to = m->to;
+    int made = to->n_values++;
+    to->values[made] = to->values[node->out[0]];
+    int *out = add_ids(m, made, NULL, 0), *in = add_ids(m, made, node->in, node->n_in);
+    if (!out || !in)
+        return no_memory(m);
+    own.op = ruled->ruled.own;
+    own.ruled = NULL;
+    own.out = out;
+    emit(m, &own);
+    ruled->whole = *node;
+    ruled->op.forward = sal_pass_forward;
+    ruled->op.view = true;
+    ruled->op.in_place = 1;
+    ruled->op.backward = apart_backward;
+    ruled->op.scratch = apart_scratch;
+    ruled->op.aside = 1;
+    ruled->op.no_gradient = 0;
+    ruled->op.joins = NULL;
+    ruled->op.macs = NULL;
+    node->in = in;
+    node->n_in++;
+    return SAL_OK;
+}
+
+static enum sal_status take_node(struct making *m, int i)
+{
     const struct sal_node *source = &m->from->nodes[i];
     struct sal_node node = *source;
     if (m->gone[i])
@@ -351,13 +430,13 @@ static enum sal_status take_node(struct making *m, int i)
     enum sal_status status = merge(m, &node);
     if (status || (status = put_rule(m, source, &node)))
         return status;
-    for (int j = 0; j < node.n_out; j++)
-        if (node.out[j] >= 0) {
-            to->values[node.out[j]].producer = to->n_nodes;
-            to->values[node.out[j]].live = true;
-        }
-    to->nodes[to->n_nodes++] = node;
-    return SAL_OK;
+    const struct ruled_node *ruled =
+        node.ruled ? (const struct ruled_node *)(const void *)node.op : NULL;
+    if (ruled && !ruled->op.opaque && ruled->row->apart)
+        status = set_apart(m, &node);
+    if (!status)
+        emit(m, &node);
+    return status;
 }
 
 static void count_uses(struct making *m)
@@ -379,8 +458,8 @@ static enum sal_status begin(struct making *m, const struct sal_lrp *lrp)
     struct sal_graph *to = m->to;
     size_t n = (size_t)from->n_values, nodes = (size_t)from->n_nodes;
     struct sal_lrp *own = sal_new(&to->arena, struct sal_lrp, 1);
-    to->values = sal_new(&to->arena, struct sal_value, n + 2 * nodes);
-    to->nodes = sal_new(&to->arena, struct sal_node, nodes + 1);
+    to->values = sal_new(&to->arena, struct sal_value, n + 3 * nodes);
+    to->nodes = sal_new(&to->arena, struct sal_node, 2 * nodes + 1);
     m->uses = calloc(2 * n + 1, sizeof(int));
     m->moved = calloc(2 * n + nodes + 1, sizeof(bool));
     if (!own || !to->values || !to->nodes || !m->uses || !m->moved)

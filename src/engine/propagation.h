@@ -28,6 +28,9 @@ struct sal_propagation_row {
     /* Reals that backward takes by sal_ruled_room, for all threads together; NULL: none. */
     size_t (*room)(const struct sal_kernel *k);
     const char *refusal; /* NULL; else there is no rule, and why */
+    /* What it computes is made by the operator as it is, which may be lowered, before a node
+     * that only goes back: rounding is then that of other runs. */
+    bool apart;
 };
 
 struct sal_propagation {

@@ -165,7 +165,11 @@ static bool has_computed_first(const struct sal_graph *graph, const struct sal_n
 #define OWN(name) {.op = name}
 #define OWN_IN_ONE(name) {.op = name, .when = has_one_computed}
 #define LAYER(name)                                                                         \
-    {.op = name, .when = is_layer, .backward = sal_lrp_layer, .room = sal_lrp_layer_room}
+    {.op = name,                                                                            \
+     .when = is_layer,                                                                      \
+     .backward = sal_lrp_layer,                                                             \
+     .room = sal_lrp_layer_room,                                                            \
+     .apart = true}
 #define FUNCTION(name) {.op = name, .when = sal_is_map_of_one, .backward = pass}
 #define GATED(name)                                                                          \
     {.op = name, .when = gated_first, .backward = give_to_first},                            \

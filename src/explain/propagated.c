@@ -8,8 +8,9 @@ static double score_of(const struct sal_question *question, const struct sal_run
     return (double)sal_run_value(run, score, NULL)[question->class_index];
 }
 
-/* A reference is even as a rule: what is equal in it must stay equal, or rounding decides
- * where its maxima lie. Winograd's algorithm rounds by place. */
+/* What is equal must stay equal, or rounding decides where maxima lie: of a reference,
+ * which is even as a rule, and of even parts of an image. Winograd's algorithm rounds by
+ * place. */
 static enum sal_status open_run(const struct sal_propagated *p,
                                 const struct sal_question *question, struct sal_run **run,
                                 struct sal_error *err)
@@ -21,7 +22,7 @@ static enum sal_status open_run(const struct sal_propagated *p,
                                                   .n_wrt = 1,
                                                   .propagation = p->propagation,
                                                   .lrp = p->lrp,
-                                                  .exact = question->exact || p->reference,
+                                                  .exact = question->exact || p->reference || p->lrp,
                                                   .pool = question->pool},
                         err);
 }
