@@ -191,8 +191,7 @@ static double share(const struct sal_lrp *lrp, enum sal_lrp_rule rule, const dou
         return (part + g * (z > 0 ? up(part) : down(part))) / safe(whole + g * favoured, e);
     }
     case SAL_LRP_GAMMA_WEIGHTS:
-        return z > 0 && sum + b < 0 ? 0
-                                    : x[i] * (w[i] + g * up(w[i])) / safe(sum + b, e);
+        return x[i] * (w[i] + g * up(w[i])) / safe(sum + b, e);
     case SAL_LRP_ALPHA_BETA:
         return lrp->alpha * up(part) / safe(above, e) +
                (lrp->alpha > 1 ? (1 - lrp->alpha) * down(part) / safe(below, e) : 0);
@@ -300,8 +299,6 @@ static void relevance_is_conserved(void **state)
     onnx_build_node(&b, "Gemm", "f,u", "scores");
     struct sal_model *model = finish(&b, "scores");
     for (int rule = SAL_LRP_EPSILON; rule <= SAL_LRP_ALPHA_BETA; rule++) {
-        if (rule == SAL_LRP_GAMMA_WEIGHTS)
-            continue; /* z' < 0 < z happens */
         struct sal_lrp lrp = {.first = rule, .conv = rule, .epsilon = 1e-9, .gamma = 0.25,
                               .alpha = 2};
         float back[N];

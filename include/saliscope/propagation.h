@@ -45,8 +45,8 @@ extern const struct sal_propagation sal_propagation_lrp;
  * EPSILON: x_i w_i / z R.
  * GAMMA: as EPSILON, with positive contributions weighing 1 + gamma where z > 0, and
  *   negative ones where z < 0 (zennit's; Montavon et al. 2019 for inputs >= 0).
- * GAMMA_WEIGHTS: x_i w'_i / z' R with w' = w + gamma |w|+, b as it is, and nothing where
- *   z > 0 > z' (Captum's).
+ * GAMMA_WEIGHTS: x_i w'_i / z' R with w' = w + gamma |w|+, b as it is (Captum's); meant for
+ *   inputs >= 0 before a ReLU, without bound where z' has another sign than z.
  * ALPHA_BETA: (alpha |x_i w_i|+ / (sum |x w|+ + |b|+) - beta |x_i w_i|- / (sum |x w|- +
  *   |b|-)) R, with beta = alpha - 1.
  * ZBOX, for inputs within low..high: (x_i w_i - low_i |w_i|+ - high_i |w_i|-) / sum of that

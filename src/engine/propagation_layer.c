@@ -24,9 +24,8 @@ struct term {
     struct weighing weights;
 };
 
-/* Where the layer's own output is so; NOT_LOST: unless it is above 0 and the denominator
- * below. */
-enum outputs { ANY, ABOVE, BELOW, NOT_LOST };
+/* Where the layer's own output is so. */
+enum outputs { ANY, ABOVE, BELOW };
 
 struct side {
     double share;
@@ -70,8 +69,7 @@ static struct rule rule_of(const struct sal_ruled *ruled)
     case SAL_LRP_ALPHA_BETA:
         return alpha_beta_rule(ruled->lrp->alpha);
     case SAL_LRP_GAMMA_WEIGHTS:
-        return (struct rule){.sides = {{1, NOT_LOST, whole, {{ALL, {1, gamma, 0}}}, 1}},
-                             .n = 1};
+        return (struct rule){.sides = {{1, ANY, whole, {{ALL, {1, gamma, 0}}}, 1}}, .n = 1};
     case SAL_LRP_ZBOX:
         return (struct rule){
             .sides = {{1,
@@ -220,10 +218,8 @@ static void prepare(const struct call *c, const struct side *side, int i)
               i || c->k->node->ruled->lrp->no_bias ? none : side->bias, c->bias);
 }
 
-static bool counts(sal_real y, sal_real sum, enum outputs outputs)
+static bool counts(sal_real y, enum outputs outputs)
 {
-    if (outputs == NOT_LOST)
-        return !(y > 0 && sum < 0);
     return outputs == ANY || (outputs == ABOVE ? y > 0 : y < 0);
 }
 
@@ -232,7 +228,7 @@ static bool hands_back(const struct call *c, enum outputs outputs)
 {
     const sal_real *y = c->k->out[0]->real, *dy = c->k->dy[0];
     for (int64_t i = 0; i < c->n_y; i++)
-        if (dy[i] != 0 && counts(y[i], y[i], outputs))
+        if (dy[i] != 0 && counts(y[i], outputs))
             return true;
     return false;
 }
@@ -245,7 +241,7 @@ static void divide(const struct call *c, const struct side *side)
     const sal_real share = (sal_real)side->share;
     for (int64_t i = 0; i < c->n_y; i++) {
         const sal_real z = c->sum[i] < 0 ? c->sum[i] - epsilon : c->sum[i] + epsilon;
-        c->over[i] = z != 0 && c->sum[i] != 0 && counts(y[i], c->sum[i], side->outputs)
+        c->over[i] = z != 0 && c->sum[i] != 0 && counts(y[i], side->outputs)
                          ? share * dy[i] * (y[i] / z) : 0;
     }
 }
