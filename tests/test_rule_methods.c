@@ -1,5 +1,5 @@
 /* Methods whose backward follows rules: what their maps say of themselves. The rules are
- * held to their formulas in test_propagation.c. */
+ * held to their formulas in test_propagation.c and test_lrp.c. */
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>

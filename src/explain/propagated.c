@@ -22,7 +22,8 @@ static enum sal_status open_run(const struct sal_propagated *p,
                                                   .n_wrt = 1,
                                                   .propagation = p->propagation,
                                                   .lrp = p->lrp,
-                                                  .exact = question->exact || p->reference || p->lrp,
+                                                  .exact = question->exact || p->lrp ||
+                                                           p->reference,
                                                   .pool = question->pool},
                         err);
 }
