@@ -14,6 +14,7 @@
 
 #include "saliscope/job.h"
 #include "saliscope/model.h"
+#include "saliscope/propagation.h"
 #include "saliscope/status.h"
 #include "saliscope/tensor.h"
 
@@ -45,6 +46,8 @@ struct sal_run_options {
     size_t memory;    /* most bytes; 0: the model's limit */
     bool exact;       /* no algorithm that rounds more for speed (Winograd's) */
     bool plain;       /* node by node as the model says, nothing fused: slower */
+    const struct sal_propagation *propagation; /* what stands in for gradients; NULL */
+    const struct sal_lrp *lrp; /* of sal_propagation_lrp: to be given */
     enum sal_precision precision; /* of a run without gradient, neither exact nor plain */
     struct sal_pool *pool;
 };

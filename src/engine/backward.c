@@ -189,7 +189,9 @@ static enum sal_status check_backward(const struct sal_run *run, int score,
         return sal_fail(err, SAL_USAGE, "a backward needs a forward that keeps gradients");
     if (n_wrt < 1 || n_wrt > graph->n_values)
         return sal_fail(err, SAL_USAGE, "a gradient needs a tensor to be taken for");
-    enum sal_status status = check_value(run, score, err);
+    enum sal_status status = sal_run_check_reference(run, err);
+    if (!status)
+        status = check_value(run, score, err);
     for (int i = 0; i < n_wrt && !status; i++)
         status = check_wrt(run, wrt[i], err);
     return status;

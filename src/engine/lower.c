@@ -29,7 +29,7 @@ enum sal_status sal_lower_no_memory(struct sal_lowering *l)
 
 bool sal_lower_is(const struct sal_lowering *l, int i, const char *name)
 {
-    return i >= 0 && strcmp(l->from->nodes[i].op->name, name) == 0;
+    return i >= 0 && !l->from->nodes[i].ruled && strcmp(l->from->nodes[i].op->name, name) == 0;
 }
 
 int sal_lower_next(const struct sal_lowering *l, int i)
@@ -39,7 +39,7 @@ int sal_lower_next(const struct sal_lowering *l, int i)
     if (out < 0 || l->uses[out] != 1 || l->options->kept[out])
         return -1;
     int next = l->user[out], chain = l->owner[i] < 0 ? i : l->owner[i];
-    return sal_lower_is_free(l, next, chain) ? next : -1;
+    return !l->from->nodes[next].ruled && sal_lower_is_free(l, next, chain) ? next : -1;
 }
 
 const struct sal_tensor *sal_lower_constant(const struct sal_lowering *l, int v)
@@ -250,7 +250,7 @@ static enum sal_status lower_node(struct sal_lowering *l, int i)
     if (l->folded[i])
         return SAL_OK;
     bool taken = false;
-    for (size_t r = 0; r < sizeof(rules) / sizeof(*rules); r++) {
+    for (size_t r = 0; r < sizeof(rules) / sizeof(*rules) && !l->from->nodes[i].ruled; r++) {
         enum sal_status status = rules[r]->lower(l, head, i, &taken);
         if (status || taken)
             return status;

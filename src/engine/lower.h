@@ -59,11 +59,11 @@ struct sal_rule {
 
 enum sal_status sal_lower_no_memory(struct sal_lowering *l);
 
-/* The node that alone uses what node i makes first, if nobody keeps that and no other
- * chain has it; -1. */
+/* The node that alone uses what node i makes first, if nobody keeps that, no other chain
+ * has it and no propagation rule stands in it; -1. */
 int sal_lower_next(const struct sal_lowering *l, int i);
 
-/* Whether node i (-1: none) is an operator of that name. */
+/* Whether node i (-1: none) is an operator of that name, without a propagation rule. */
 bool sal_lower_is(const struct sal_lowering *l, int i, const char *name);
 
 /* Whether node i may go into a chain: no other has it. */

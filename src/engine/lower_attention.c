@@ -19,7 +19,7 @@ static const struct sal_node *made_by(const struct sal_lowering *l, int v, const
 {
     int producer = v < 0 ? -1 : l->from->values[v].producer;
     const struct sal_node *node = producer < 0 ? NULL : &l->from->nodes[producer];
-    return node && strcmp(node->op->name, name) == 0 ? node : NULL;
+    return sal_lower_is(l, producer, name) ? node : NULL;
 }
 
 /* Read by one node, and by nobody else. */
@@ -58,7 +58,7 @@ static const struct sal_node *scores_of(const struct sal_lowering *l, int v, dou
 static bool find_parts(const struct sal_lowering *l, int i, struct parts *parts)
 {
     const struct sal_node *product = &l->from->nodes[i];
-    if (strcmp(product->op->name, "MatMul") != 0 || product->out[0] < 0)
+    if (!sal_lower_is(l, i, "MatMul") || product->out[0] < 0)
         return false;
     const struct sal_node *soft = made_by(l, product->in[0], "Softmax");
     if (!soft || !is_between(l, product->in[0]) ||

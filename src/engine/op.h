@@ -32,6 +32,7 @@ struct sal_node {
     bool pytorch;   /* its export: means what PyTorch does, not ONNX's reference */
     const void *attr; /* what parse made; NULL where there is nothing */
     const void *plan; /* what infer made of the shapes, likewise */
+    const struct sal_ruled *ruled; /* a propagation rule stands in it: propagation.h */
 };
 
 /* What infer sees. Inputs left out are NULL, as are outputs nobody wants. */
@@ -54,6 +55,9 @@ struct sal_kernel {
     struct sal_pool *pool;
     sal_real *scratch;     /* threads x scratch_stride reals, not cleared */
     size_t scratch_stride; /* what scratch() asked for */
+    /* The same call of the run that this one's backward compares with (propagation.h); only
+     * in and out. NULL: there is none. */
+    const struct sal_kernel *reference;
 };
 
 /* How an output follows one input, axis by axis. */
@@ -127,6 +131,7 @@ struct sal_op {
     bool (*joins)(const struct sal_node *node, const struct sal_tensor *out);
 
     unsigned no_gradient; /* bit i: backward gives nothing for input i (weights) */
+    unsigned aside; /* bit i: input i tells what there is, no gradient passes it */
     const char *opaque; /* why no gradient passes although the result depends on the
                            inputs' values: asking for one is refused with this text,
                            where a derivative of zero would mislead */

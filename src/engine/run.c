@@ -111,9 +111,8 @@ enum sal_status sal_run_scratch(struct sal_run *run, bool backward,
     return sal_run_block(run, &run->scratch, size, "scratch", err);
 }
 
-static enum sal_status mark_kept(struct sal_run *run,
-                                 const struct sal_run_options *options, bool *kept,
-                                 struct sal_error *err)
+enum sal_status sal_run_mark_kept(struct sal_run *run, const struct sal_run_options *options,
+                                  bool *kept, struct sal_error *err)
 {
     const struct sal_graph *graph = run->graph;
     for (int i = 0; i < options->n_keep; i++) {
@@ -159,7 +158,7 @@ static enum sal_status lower_graph(struct sal_run *run,
     bool *kept = sal_new(&run->arena, bool, run->graph->n_values);
     if (!kept || !packs)
         return sal_fail(err, SAL_LIMIT, "no memory for the run");
-    enum sal_status status = mark_kept(run, options, kept, err);
+    enum sal_status status = sal_run_mark_kept(run, options, kept, err);
     if (status || (status = mark_wrt(run, options, kept, &run->may, err)))
         return status;
     struct sal_lower_options how = {kept, run->may, options->exact,
@@ -194,7 +193,7 @@ static enum sal_status run_init(struct sal_run *run,
     if (!run->tensors || !run->kept || !run->bindings || !run->lives || !run->places || !run->back.grad ||
         !run->back.first || !run->back.wrt || !run->back.takes_part)
         return sal_fail(err, SAL_LIMIT, "no memory for the run");
-    enum sal_status status = mark_kept(run, options, run->kept, err);
+    enum sal_status status = sal_run_mark_kept(run, options, run->kept, err);
     if (status || (status = sal_run_place(run, err)) || (status = bind_nodes(run, err)))
         return status;
     if (run->gradient && (status = expect(run, options, err)))
@@ -232,6 +231,8 @@ enum sal_status sal_run_open(struct sal_run **out, const struct sal_model *model
     }
     if (!status && options->from && options->from != sal_model_input(model)->value)
         status = sal_run_cut(run, model, options, err);
+    if (!status && options->propagation)
+        status = sal_run_propagate(run, options, err);
     if (!status && !options->plain)
         status = lower_graph(run, options, sal_model_packs(model), err);
     if (status || (status = run_init(run, options, err)))
@@ -253,6 +254,8 @@ enum sal_status sal_run_open_on(struct sal_run **out, const struct sal_graph *gr
     if (!packs)
         packs = run->packs = sal_packs_open();
     enum sal_status status = sal_run_precision(options, err);
+    if (!status && options->propagation)
+        status = sal_run_propagate(run, options, err);
     if (!status && !options->plain)
         status = lower_graph(run, options, packs, err);
     if (status || (status = run_init(run, options, err)))
@@ -281,6 +284,7 @@ void sal_run_close(struct sal_run *run)
     block_release(&run->memory);
     block_release(&run->scratch);
     sal_graph_release(&run->lowered);
+    sal_graph_release(&run->ruled);
     sal_packs_close(run->packs);
     sal_graph_release(&run->part.graph);
     sal_graph_release(&run->own);
@@ -296,6 +300,11 @@ void sal_run_node(struct sal_run *run, int i, bool backward)
     const struct sal_op *op = run->graph->nodes[i].op;
     kernel.scratch = (sal_real *)(void *)run->scratch.data;
     kernel.scratch_stride = op->scratch ? op->scratch(&kernel, backward) : 0;
+    struct sal_kernel reference;
+    if (backward && run->reference) {
+        reference = sal_binding_kernel(&run->reference->bindings[i], run->pool);
+        kernel.reference = &reference;
+    }
     if (backward)
         op->backward(&kernel);
     else

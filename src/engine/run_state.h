@@ -17,7 +17,10 @@ struct sal_block {
 struct sal_run {
     const struct sal_graph *graph;
     struct sal_graph own;     /* the model's, when the batch is not the model's */
+    struct sal_graph ruled;   /* with propagation rules */
     struct sal_graph lowered; /* what is computed */
+    const struct sal_propagation *propagation; /* NULL: gradients are gradients */
+    const struct sal_run *reference; /* that rules compare with; NULL */
     struct sal_packs *packs;  /* of a bare graph's run */
     int watched;          /* value that must be finite after a forward; -1 */
     struct sal_pool *pool;
@@ -88,6 +91,17 @@ void sal_run_rest(struct sal_run *run);
 /* Makes the run's graph the part of it that leads from options->from to the score. */
 enum sal_status sal_run_cut(struct sal_run *run, const struct sal_model *model,
                             const struct sal_run_options *options, struct sal_error *err);
+
+/* Gives the run's graph the rules of options->propagation. */
+enum sal_status sal_run_propagate(struct sal_run *run, const struct sal_run_options *options,
+                                  struct sal_error *err);
+
+/* The run that rules compare with has what they need. */
+enum sal_status sal_run_check_reference(const struct sal_run *run, struct sal_error *err);
+
+/* Marks[n_values]: what is readable after a forward. */
+enum sal_status sal_run_mark_kept(struct sal_run *run, const struct sal_run_options *options,
+                                  bool *kept, struct sal_error *err);
 
 /* Puts x where the run starts. */
 enum sal_status sal_run_start(struct sal_run *run, const sal_real *x, struct sal_error *err);

@@ -26,6 +26,15 @@ static bool any_of(const bool *mark, const int *ids, int n)
     return false;
 }
 
+/* The same of the inputs; of those that a gradient may pass where it is about that. */
+static bool reads_any(const bool *mark, const struct sal_node *node, bool carrying)
+{
+    for (int i = 0; i < node->n_in; i++)
+        if (!(carrying && i < 32 && node->op->aside >> i & 1) && any_of(mark, node->in + i, 1))
+            return true;
+    return false;
+}
+
 /* Marks those of ids that exist, and where only is given, carry a gradient. */
 static void mark_all(const struct sal_graph *only, bool *mark, const int *ids, int n)
 {
@@ -38,7 +47,7 @@ static void spread_on(const struct sal_graph *graph, bool *mark, bool carrying)
 {
     for (int i = 0; i < graph->n_nodes; i++) {
         const struct sal_node *node = &graph->nodes[i];
-        if (any_of(mark, node->in, node->n_in))
+        if (reads_any(mark, node, carrying))
             mark_all(carrying ? graph : NULL, mark, node->out, node->n_out);
     }
 }
@@ -47,8 +56,11 @@ static void spread_back(const struct sal_graph *graph, bool *mark, bool carrying
 {
     for (int i = graph->n_nodes - 1; i >= 0; i--) {
         const struct sal_node *node = &graph->nodes[i];
-        if (any_of(mark, node->out, node->n_out))
-            mark_all(carrying ? graph : NULL, mark, node->in, node->n_in);
+        if (!any_of(mark, node->out, node->n_out))
+            continue;
+        for (int j = 0; j < node->n_in; j++)
+            if (!(carrying && j < 32 && node->op->aside >> j & 1))
+                mark_all(carrying ? graph : NULL, mark, node->in + j, 1);
     }
 }
 

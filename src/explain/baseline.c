@@ -23,11 +23,15 @@ static int64_t pixels_of(const struct making *m)
     return (int64_t)m->input->height * m->input->width;
 }
 
-/* A pixel of that share of white, in channel c of the model's input. */
+double sal_baseline_shade(const struct sal_preprocessing *spec, int c, double share)
+{
+    const double *range = spec->range;
+    return (range[0] + share * (range[1] - range[0]) - spec->mean[c]) / spec->std[c];
+}
+
 static double level(const struct making *m, int c, double share)
 {
-    const double *range = m->spec->range;
-    return (range[0] + share * (range[1] - range[0]) - m->spec->mean[c]) / m->spec->std[c];
+    return sal_baseline_shade(m->spec, c, share);
 }
 
 static void fill_channel(const struct making *m, int c, double value)

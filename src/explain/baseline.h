@@ -41,6 +41,9 @@ enum sal_status sal_baseline_make(const struct sal_question *question,
                                   const struct sal_param *list, sal_real **baseline,
                                   struct sal_error *err);
 
+/* A pixel of that share of white, 0..1, in channel c of the model's input. */
+double sal_baseline_shade(const struct sal_preprocessing *spec, int c, double share);
+
 /* For methods that draw a baseline anew for each of their samples: whether
  * baseline=noise is asked for, and noise number 0 (which sal_baseline_make gives), 1 ... */
 bool sal_baseline_is_noise(const struct sal_question *question,

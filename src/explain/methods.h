@@ -21,6 +21,11 @@
     X(gradient)        \
     X(inputxgradient)  \
     X(ig)              \
+    X(guidedbackprop)  \
+    X(deconvnet)       \
+    X(guidedgradcam)   \
+    X(deeplift)        \
+    X(lrp)             \
     X(smoothgrad)      \
     X(vargrad)         \
     X(gradientshap)    \
