@@ -23,7 +23,7 @@ void sal_record_model(struct sal_json *json, struct sal_session *session, bool r
 void sal_record_shape(struct sal_json *json, const char *key,
                       const struct sal_shape *shape);
 
-/* "k=v, k=v unit" of a method's parameters; "" where it has none. */
+/* "k=v, k=v unit" of a method's parameters that count; "" where it has none. */
 char *sal_record_params_text(const struct sal_session_ask *ask, char *dst,
                              size_t capacity);
 
