@@ -474,6 +474,8 @@ static void what_is_out_of_range_is_refused(void **state)
         {"ig", "steps=1 rule=trapezoid", "2 steps"},
         {"ig", "steps=1 rule=riemann_trapezoid", "2 steps"},
         {"ig", "baseline=grey", "zero"},
+        {"ig", "baseline=zero+grey", "joined by +"},
+        {"ig", "tolerance=1 steps_max=40", "less than steps=50"},
         {"ig", "sigma=0", "sigma"},
         {"smoothgrad", "samples=0", "samples"},
         {"smoothgrad", "noise=-1", "noise"},

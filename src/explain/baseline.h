@@ -23,16 +23,33 @@ extern const char *const sal_baseline_names[];
      .unit = "",                                                                         \
      .choices = sal_baseline_names,                                                      \
      .help = "what stands for nothing: 0 or a value in the model's input, or pixels"},   \
-        {.name = "value",                                                                \
-         .type = SAL_PARAM_REAL,                                                         \
-         .fallback = 0,                                                                  \
-         .min = -1e6,                                                                    \
-         .max = 1e6,                                                                     \
-         .unit = "",                                                                     \
-         .help = "of baseline=value, in the model's input (after preprocessing)"},       \
+        SAL_BASELINE_DETAILS
+
+/* For methods that take the mean over several. */
+#define SAL_BASELINES_PARAMS                                                             \
+    {.name = "baseline",                                                                 \
+     .type = SAL_PARAM_SET,                                                              \
+     .fallback = 1,                                                                      \
+     .unit = "",                                                                         \
+     .choices = sal_baseline_names,                                                      \
+     .help = "what stands for nothing: 0 or a value in the model's input, or pixels; of " \
+             "several, as black+white, the maps' mean"},                                 \
+        SAL_BASELINE_DETAILS
+
+#define SAL_BASELINE_DETAILS                                                             \
+    {.name = "value",                                                                    \
+     .type = SAL_PARAM_REAL,                                                             \
+     .fallback = 0,                                                                      \
+     .min = -1e6,                                                                        \
+     .max = 1e6,                                                                         \
+     .unit = "",                                                                         \
+     .help = "of baseline=value, in the model's input",                                  \
+     .of = "baseline",                                                                   \
+     .when = "value"},                                                                   \
     {                                                                                    \
         .name = "sigma", .type = SAL_PARAM_REAL, .fallback = 10, .min = 0.1, .max = 100, \
-        .unit = "px", .help = "of baseline=blur, in pixels of the model's input"         \
+        .unit = "px", .help = "of baseline=blur, in pixels of the model's input",        \
+        .of = "baseline", .when = "blur"                                                 \
     }
 
 /* The baseline that the question's parameters ask for, in the layout of x, free() it;
@@ -40,6 +57,11 @@ extern const char *const sal_baseline_names[];
 enum sal_status sal_baseline_make(const struct sal_question *question,
                                   const struct sal_param *list, sal_real **baseline,
                                   struct sal_error *err);
+
+/* The same of number `kind` of the names, whatever the parameter says. */
+enum sal_status sal_baseline_make_kind(const struct sal_question *question,
+                                       const struct sal_param *list, int kind,
+                                       sal_real **baseline, struct sal_error *err);
 
 /* For methods that draw a baseline anew for each of their samples: whether
  * baseline=noise is asked for, and noise number 0 (which sal_baseline_make gives), 1 ... */
