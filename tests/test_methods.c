@@ -495,6 +495,11 @@ static void what_is_out_of_range_is_refused(void **state)
         {"lime", "width=0", "width"},
         {"lime", "alpha=-1", "alpha"},
         {"lime", "samples=1", "samples"},
+        {"blurig", "sigma=0", "sigma"},
+        {"blurig", "difference=0", "difference"},
+        {"guidedig", "fraction=0", "fraction"},
+        {"guidedig", "distance=1.5", "distance"},
+        {"guidedig", "baseline=zero+black", "baseline"},
         {"inputxgradient", "steps=5", "no parameters"},
     };
     struct sal_model *model = make_network(SMOOTH, NULL);
@@ -580,6 +585,8 @@ static void what_never_began_leaves_nothing(void **state)
 static const char *short_settings(const char *name)
 {
     static const char *const rows[][2] = {{"ig", "steps=3"},
+                                          {"blurig", "steps=3"},
+                                          {"guidedig", "steps=3"},
                                           {"smoothgrad", "samples=2"},
                                           {"vargrad", "samples=2"},
                                           {"gradientshap", "samples=2"},

@@ -145,36 +145,261 @@ static void of_several_baselines_the_map_is_the_mean(void **state)
     sal_model_close(model);
 }
 
-/* Cancels once steps are counted from the beginning again. */
+/* Cancels in the first half of the second sweep, unless it is missed. */
+struct watch {
+    struct sal_job job;
+    atomic_bool over;
+};
+
 static void *stop_in_the_second_sweep(void *argument)
 {
-    struct sal_job *job = argument;
-    while (atomic_load(&job->done) < 50)
+    struct watch *watch = argument;
+    bool first = true;
+    while (!atomic_load(&watch->over)) {
+        unsigned done = atomic_load(&watch->job.done);
+        first &= done < 1000;
+        if (!first && done < 1000)
+            sal_job_cancel(&watch->job);
         sched_yield();
-    while (atomic_load(&job->done) >= 50)
-        sched_yield();
-    sal_job_cancel(job);
+    }
     return NULL;
+}
+
+static struct sal_map of_the_first_baseline(const struct sal_model *model)
+{
+    struct watch watch = {.over = false};
+    struct asking how = {
+        .settings = "steps=2000 baseline=black+zero", .batch = 1, .job = &watch.job};
+    pthread_t thread;
+    assert_int_equal(pthread_create(&thread, NULL, stop_in_the_second_sweep, &watch), 0);
+    struct sal_map map = map_of(model, "ig", how);
+    atomic_store(&watch.over, true);
+    pthread_join(thread, NULL);
+    return map;
 }
 
 static void a_stopped_baseline_leaves_those_before(void **state)
 {
     (void)state;
     struct sal_model *model = make_network(SMOOTH, NULL);
-    struct sal_job job = {0};
-    pthread_t thread;
-    assert_int_equal(pthread_create(&thread, NULL, stop_in_the_second_sweep, &job), 0);
-    struct sal_map map = map_of(model, "ig",
-                                (struct asking){.settings = "steps=2000 baseline=black+zero",
-                                                .batch = 1,
-                                                .job = &job});
-    pthread_join(thread, NULL);
+    struct sal_map map = of_the_first_baseline(model);
+    for (int tries = 0; !map.partial && tries < 20; tries++) {
+        sal_map_release(&map);
+        map = of_the_first_baseline(model);
+    }
     struct sal_map zero = map_of(model, "ig", (struct asking){.settings = "steps=2000"});
-    assert_true(map.partial);
     assert_string_equal(map.note, "stopped after 1 of 2 baselines");
     assert_memory_equal(map.values, zero.values, PIXELS * sizeof(float));
     sal_map_release(&map);
     sal_map_release(&zero);
+    sal_model_close(model);
+}
+
+/* ---- blurs ------------------------------------------------------------------------------- */
+
+/* As scipy's gaussian_filter with zeros beyond the edges. */
+static void blur(const float *x, double sigma, double *out)
+{
+    int radius = (int)(4 * sigma + 0.5);
+    double all = 0;
+    for (int k = -radius; k <= radius; k++)
+        all += k ? exp(-0.5 * k * k / (sigma * sigma)) : 1;
+    for (int i = 0; i < N; i++) {
+        int c = i / PIXELS, y = i % PIXELS / W, column = i % W;
+        out[i] = 0;
+        for (int v = y - radius; v <= y + radius; v++)
+            for (int u = column - radius; u <= column + radius; u++) {
+                int d = (v - y) * (v - y) + (u - column) * (u - column);
+                double weight = d ? exp(-0.5 * d / (sigma * sigma)) : 1;
+                if (v >= 0 && v < H && u >= 0 && u < W)
+                    out[i] += weight * (double)x[c * PIXELS + v * W + u] / (all * all);
+            }
+    }
+}
+
+static void slope_at(const struct sal_model *model, const double *at, double *slope)
+{
+    float x[N];
+    struct sal_map map;
+    for (int i = 0; i < N; i++)
+        x[i] = (float)at[i];
+    must(ask(model, x, "gradient", (struct asking){0}, &map, err));
+    for (int i = 0; i < N; i++)
+        slope[i] = (double)map.by_channel[i];
+    sal_map_release(&map);
+}
+
+static void blur_ig_is_its_definition(void **state)
+{
+    (void)state;
+    static double low[N], high[N], slope[N], sum[N];
+    struct sal_model *model = make_network(SMOOTH, NULL);
+    for (int roots = 0; roots < 2; roots++) {
+        char settings[80];
+        enum { STEPS = 5 };
+        snprintf(settings, sizeof(settings), "steps=%d sigma=4 difference=0.05 sqrt=%s", STEPS,
+                 roots ? "yes" : "no");
+        struct sal_map map = map_of(model, "blurig", (struct asking){.settings = settings});
+        memset(sum, 0, sizeof(sum));
+        double sigma[STEPS + 1];
+        for (int i = 0; i <= STEPS; i++)
+            sigma[i] = roots ? sqrt(i * 4.0 / STEPS) : i * 4.0 / STEPS;
+        for (int i = 0; i < STEPS; i++) {
+            blur(an_image(), sigma[i], low);
+            blur(an_image(), sigma[i] + 0.05, high);
+            slope_at(model, low, slope);
+            for (int k = 0; k < N; k++)
+                sum[k] -= (sigma[i + 1] - sigma[i]) * (high[k] - low[k]) / 0.05 * slope[k];
+        }
+        double most = 0;
+        for (int k = 0; k < N; k++) {
+            most = fmax(most, fabs(sum[k]));
+            assert_true(fabs((double)map.by_channel[k] - sum[k]) <= 1e-6);
+        }
+        assert_true(most > 1e-3);
+        assert_int_equal(map.backwards, STEPS + 1);
+        sal_map_release(&map);
+    }
+    sal_model_close(model);
+}
+
+/* But for the first step, in which a blur of less than 1/8 pixel changes nothing. */
+static void blur_ig_comes_to_add_up(void **state)
+{
+    (void)state;
+    struct sal_model *model = make_network(SMOOTH, NULL);
+    double before = HUGE_VAL;
+    for (int steps = 10; steps <= 640; steps *= 4) {
+        char settings[40];
+        snprintf(settings, sizeof(settings), "steps=%d sigma=5", steps);
+        struct sal_map map = map_of(model, "blurig", (struct asking){.settings = settings});
+        double error = fabs(check_of(&map, "completeness_error_percent"));
+        print_message("blurig: %d steps miss by %.3g %%\n", steps, error);
+        assert_true(error < before);
+        assert_true((error > 5) == (strstr(map.note, "adds up to") != NULL));
+        before = error;
+        sal_map_release(&map);
+    }
+    assert_true(before <= 2);
+    sal_model_close(model);
+}
+
+/* ---- guided ------------------------------------------------------------------------------- */
+
+/* No detour, or all elements at once: the straight way. */
+static void guided_without_choice_is_the_left_rule(void **state)
+{
+    (void)state;
+    static const char *const settings[] = {"steps=16 distance=0 " OFF,
+                                           "steps=16 fraction=1 distance=1 " OFF};
+    struct sal_model *model = make_network(RELU, NULL);
+    struct sal_map left = map_of(
+        model, "ig", (struct asking){.settings = "steps=16 rule=riemann_left " OFF});
+    for (int i = 0; i < 2; i++) {
+        struct sal_map map =
+            map_of(model, "guidedig", (struct asking){.settings = settings[i]});
+        assert_true(apart(map.by_channel, left.by_channel, N) <= 2e-6);
+        assert_int_equal(map.backwards, 16);
+        assert_int_equal(map.forwards, 17);
+        sal_map_release(&map);
+    }
+    sal_map_release(&left);
+    sal_model_close(model);
+}
+
+static int by_size(const void *a, const void *b)
+{
+    double x = *(const double *)a, y = *(const double *)b;
+    return (x > y) - (x < y);
+}
+
+/* From zero, unbounded: one after another, those of smallest gradient go all the way. */
+static void guided_by_hand(const struct sal_model *model, int steps, double fraction,
+                           double *sum)
+{
+    static double at[N], slope[N], size[N], sorted[N];
+    double whole = 0;
+    memset(sum, 0, N * sizeof(*sum));
+    memset(at, 0, sizeof(at));
+    for (int i = 0; i < N; i++)
+        whole += fabs((double)an_image()[i]);
+    for (int step = 0; step < steps; step++) {
+        double target = whole * (1 - (step + 1.0) / steps), left = 0;
+        slope_at(model, at, slope);
+        for (int i = 0; i < N; i++) {
+            left += fabs((double)an_image()[i] - at[i]);
+            size[i] = fabs(slope[i]);
+        }
+        while (left - target > 1e-9 * whole) {
+            double room = 0;
+            for (int i = 0; i < N; i++)
+                sorted[i] = size[i] =
+                    at[i] == (double)an_image()[i] ? HUGE_VAL : size[i];
+            qsort(sorted, N, sizeof(*sorted), by_size);
+            double limit = sorted[(int)floor(fraction * (N - 1))];
+            for (int i = 0; i < N; i++)
+                if (size[i] <= limit && size[i] < HUGE_VAL)
+                    room += fabs((double)an_image()[i] - at[i]);
+            double share = fmin(1, (left - target) / room);
+            for (int i = 0; i < N; i++)
+                if (size[i] <= limit && size[i] < HUGE_VAL) {
+                    double x = (double)an_image()[i];
+                    double to = share < 1 ? at[i] + (x - at[i]) * share : x;
+                    sum[i] += (to - at[i]) * slope[i];
+                    at[i] = to;
+                }
+            left -= share * room;
+        }
+    }
+}
+
+static void guided_ig_is_its_definition(void **state)
+{
+    (void)state;
+    static double sum[N];
+    struct sal_model *model = make_network(SMOOTH, NULL);
+    struct asking how = {.settings = "steps=6 fraction=0.1 distance=1"};
+    struct sal_map map = map_of(model, "guidedig", how);
+    struct sal_map straight = map_of(
+        model, "ig", (struct asking){.settings = "steps=6 rule=riemann_left"});
+    guided_by_hand(model, 6, 0.1, sum);
+    for (int k = 0; k < N; k++)
+        assert_true(fabs((double)map.by_channel[k] - sum[k]) <= 2e-6);
+    assert_true(apart(map.by_channel, straight.by_channel, N) > 1e-3);
+    sal_map_release(&map);
+    sal_map_release(&straight);
+    sal_model_close(model);
+}
+
+static void guided_ig_of_the_baseline_is_blank(void **state)
+{
+    (void)state;
+    struct sal_model *model = make_network(SMOOTH, NULL);
+    float x[N] = {0};
+    struct sal_map map;
+    must(ask(model, x, "guidedig", (struct asking){.settings = "steps=3"}, &map, err));
+    for (int i = 0; i < PIXELS; i++)
+        assert_true(map.values[i] == 0);
+    assert_true(*map.note);
+    sal_map_release(&map);
+    sal_model_close(model);
+}
+
+static void what_is_stopped_on_the_way_leaves_a_part(void **state)
+{
+    (void)state;
+    struct sal_model *model = make_network(SMOOTH, NULL);
+    static const char *const names[] = {"blurig", "guidedig"};
+    for (int i = 0; i < 2; i++) {
+        struct sal_map map = stopped_map(model, names[i], "steps=2000");
+        assert_true(map.partial);
+        assert_non_null(strstr(map.note, "stopped after"));
+        float most = 0;
+        for (int k = 0; k < PIXELS; k++)
+            most = fmaxf(most, fabsf(map.values[k]));
+        assert_true(most > 0);
+        sal_map_release(&map);
+    }
     sal_model_close(model);
 }
 
@@ -187,6 +412,12 @@ int main(void)
         cmocka_unit_test(a_stopped_refinement_leaves_the_one_before),
         cmocka_unit_test(of_several_baselines_the_map_is_the_mean),
         cmocka_unit_test(a_stopped_baseline_leaves_those_before),
+        cmocka_unit_test(blur_ig_is_its_definition),
+        cmocka_unit_test(blur_ig_comes_to_add_up),
+        cmocka_unit_test(guided_without_choice_is_the_left_rule),
+        cmocka_unit_test(guided_ig_is_its_definition),
+        cmocka_unit_test(guided_ig_of_the_baseline_is_blank),
+        cmocka_unit_test(what_is_stopped_on_the_way_leaves_a_part),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "baseline.h"
+#include "completeness.h"
 #include "methods.h"
 #include "straight.h"
 
@@ -49,8 +50,6 @@ static const struct sal_param params[] = {
     {0},
 };
 
-static const double notable_error = 0.05; /* of the difference in score */
-
 /* The mean over the baselines so far. */
 struct mean {
     int64_t elements;
@@ -69,10 +68,10 @@ static void add_way(struct mean *mean, const struct sal_straight *way)
 {
     for (int64_t k = 0; k < mean->elements; k++)
         mean->sum[k] += way->sum[k];
-    mean->total += way->total;
-    mean->score = way->score;
-    mean->base += way->base;
-    double error = sal_straight_error(way);
+    mean->total += way->reached.total;
+    mean->score = way->reached.score;
+    mean->base += way->reached.base;
+    double error = sal_completeness_error(&way->reached);
     if (!mean->n++ || error > mean->worst) {
         mean->worst = error;
         mean->last = *way;
@@ -124,18 +123,17 @@ static enum sal_status walk_all(const struct sal_question *question, struct mean
 
 /* ---- the map ---------------------------------------------------------------------------- */
 
+static struct sal_completeness completeness(const struct mean *mean)
+{
+    return (struct sal_completeness){
+        mean->score, mean->base / mean->n, mean->total / mean->n};
+}
+
 static void tell(const struct mean *mean, struct sal_map *map)
 {
-    double base = mean->base / mean->n, total = mean->total / mean->n;
-    double difference = mean->score - base, error = total - difference;
-    const char *unit = map->unit;
-    sal_map_check(map, "baseline_score",
-                  mean->n > 1 ? "baselines' mean score" : "baseline's score", base, unit);
-    sal_map_check(map, "sum", "sum of the map", total, unit);
-    sal_map_check(map, "completeness_error", "completeness error", error, unit);
-    if (fabs(difference) > 0)
-        sal_map_check(map, "completeness_error_percent", "of the score's change",
-                      100 * error / difference, "%");
+    struct sal_completeness sum = completeness(mean);
+    sal_completeness_tell(&sum, mean->n > 1 ? "baselines' mean score" : "baseline's score",
+                          map);
     sal_map_check(map, "steps", "steps", mean->steps, "");
     if (mean->n > 1 && isfinite(mean->worst))
         sal_map_check(map, "worst_baseline_error_percent", "of one baseline alone",
@@ -157,7 +155,7 @@ static void explain_stop(const struct mean *mean, struct sal_map *map)
 static void explain_error(const struct mean *mean, struct sal_map *map)
 {
     const struct sal_straight *way = &mean->last;
-    double difference = mean->score - mean->base / mean->n, total = mean->total / mean->n;
+    struct sal_completeness sum = completeness(mean);
     if (way->tolerance > 0 && mean->worst > way->tolerance && way->least < 0.9 * mean->worst)
         snprintf(map->note, sizeof(map->note),
                  "not within %.3g %%: with %d steps the completeness error is %.3g %%, with "
@@ -169,11 +167,8 @@ static void explain_error(const struct mean *mean, struct sal_map *map)
                  "not within %.3g %%: with %d steps the completeness error is %.3g %%; "
                  "steps_max=%d allows no more",
                  100 * way->tolerance, way->used, 100 * mean->worst, way->steps_max);
-    else if (!(fabs(total - difference) <= notable_error * fabs(difference)))
-        snprintf(map->note, sizeof(map->note),
-                 "the map adds up to %.4g where the score changed by %.4g: more steps or "
-                 "another rule may come closer",
-                 total, difference);
+    else
+        sal_completeness_note(&sum, "more steps or another rule may come closer", map);
 }
 
 static enum sal_status finish(const struct sal_question *question, const struct mean *mean,

@@ -21,6 +21,8 @@
     X(gradient)        \
     X(inputxgradient)  \
     X(ig)              \
+    X(blurig)          \
+    X(guidedig)        \
     X(smoothgrad)      \
     X(vargrad)         \
     X(gradientshap)    \

@@ -20,12 +20,6 @@ struct level {
     double weight;           /* of those */
 };
 
-double sal_straight_error(const struct sal_straight *way)
-{
-    double difference = way->score - way->base, error = fabs(way->total - difference);
-    return error > 0 ? error / fabs(difference) : 0;
-}
-
 /* ---- a level ------------------------------------------------------------------------- */
 
 /* Scattered, so that a part of them stands for all. */
@@ -51,7 +45,7 @@ static void take(void *context, int64_t i, double score, const sal_real *gradien
 {
     struct level *level = context;
     if (i < level->ends) {
-        *(i ? &level->way->base : &level->way->score) = score;
+        *(i ? &level->way->reached.base : &level->way->reached.score) = score;
         return;
     }
     double weight = level->weights[point_of(level, i)];
@@ -131,15 +125,15 @@ static void settle(struct sal_straight *way, const struct level *level, int64_t 
 {
     bool part = done < level->n_fresh;
     double scale = part ? 1 / level->weight : 1;
-    way->total = 0;
+    way->reached.total = 0;
     for (int64_t k = 0; k < level->elements; k++) {
         double step = (double)way->question->x[k] - (double)way->from[k];
         way->sum[k] = level->sum[k] * step * scale;
-        way->total += way->sum[k];
+        way->reached.total += way->sum[k];
     }
     way->used = level->steps;
     way->done = part ? (int)done : level->steps;
-    double error = sal_straight_error(way);
+    double error = sal_completeness_error(&way->reached);
     if (!way->least_steps || error < way->least) {
         way->least = error;
         way->least_steps = level->steps;
@@ -173,7 +167,7 @@ static enum sal_status refine(struct level *level, const struct level *coarse,
 static bool is_enough(const struct sal_straight *way)
 {
     return way->done < way->used || way->tolerance <= 0 ||
-           sal_straight_error(way) <= way->tolerance || finer(way) > way->steps_max;
+           sal_completeness_error(&way->reached) <= way->tolerance || finer(way) > way->steps_max;
 }
 
 enum sal_status sal_straight_walk(struct sal_straight *way, struct sal_map *map,

@@ -10,6 +10,7 @@
 #ifndef SALISCOPE_EXPLAIN_STRAIGHT_H
 #define SALISCOPE_EXPLAIN_STRAIGHT_H
 
+#include "completeness.h"
 #include "quadrature.h"
 #include "saliscope/explain.h"
 
@@ -23,18 +24,14 @@ struct sal_straight {
     int steps_max;    /* what doubling does not go beyond */
 
     /* What comes out. */
-    double *sum;         /* [elements of an input], free() it, also after a failure */
-    double total;        /* of sum */
-    double score, base;  /* of x and of the baseline */
-    int used;            /* steps that sum is of */
-    int done;            /* of those; fewer when stopped */
-    int wanted;          /* steps of the refinement that was begun; used: none */
-    double least;        /* the smallest relative error of all refinements, */
-    int least_steps;     /* and its steps */
+    double *sum; /* [elements of an input], free() it, also after a failure */
+    struct sal_completeness reached;
+    int used;        /* steps that sum is of */
+    int done;        /* of those; fewer when stopped */
+    int wanted;      /* steps of the refinement that was begun; used: none */
+    double least;    /* the smallest relative error of all refinements, */
+    int least_steps; /* and its steps */
 };
-
-/* |total - (score - base)| / |score - base|; 0 where both are 0, else infinite. */
-double sal_straight_error(const struct sal_straight *way);
 
 /* Counts its passes in map. Stopped (SAL_CANCELLED inside) with a gradient or more it gives
  * what it has: the last refinement that was finished, or a part of the first. */
