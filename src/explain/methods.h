@@ -18,6 +18,7 @@
     X(scorecam)        \
     X(ablationcam)     \
     X(reciprocam)      \
+    X(rollout)         \
     X(gradient)        \
     X(inputxgradient)  \
     X(ig)              \

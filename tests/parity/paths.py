@@ -1,5 +1,6 @@
 """Along a way from a baseline, and through attention."""
 
+import contextlib
 from unittest import mock
 
 import captum.attr
@@ -60,6 +61,67 @@ def several(case):
                for b in (low, high, mean)) / 3
 
 
+# ---- attention -----------------------------------------------------------------------------------
+
+
+@contextlib.contextmanager
+def watched(net, kept):
+    """Attention of each block, heads x tokens x tokens, goes to `kept`."""
+    made, soften = torch.nn.MultiheadAttention.forward, torch.nn.functional.softmax
+
+    def forward(self, q, k, v, **asked):  # which computes them at all
+        return made(self, q, k, v, need_weights=True)[0], None
+
+    def softmax(*given, **asked):
+        kept.append(soften(*given, **asked))
+        return kept[-1]
+
+    with mock.patch.object(torch.nn.MultiheadAttention, "forward", forward), \
+            mock.patch("torch.nn.functional.softmax", softmax):
+        yield
+
+
+def blocks(case):
+    """All blocks' attention, and its gradient."""
+    kept = []
+    with watched(case.net, kept):
+        score = case.net(case.x.detach().requires_grad_())[0, case.target]
+    return kept, torch.autograd.grad(score, kept)
+
+
+def to_grid(rolled):
+    return rolled[0, 1:].reshape(14, 14)
+
+
+def rollout(fusion, discard):
+    """vit-explain's, but for its last line: rows are divided by rows' sums."""
+
+    def reference(case):
+        result = torch.eye(197, dtype=case.dtype)
+        for attention in blocks(case)[0]:
+            fused = {"mean": lambda a: a.mean(0), "max": lambda a: a.max(0)[0],
+                     "min": lambda a: a.min(0)[0]}[fusion](attention.detach())
+            smallest = fused.flatten().topk(int(fused.numel() * discard), largest=False)[1]
+            fused.view(-1)[smallest[smallest != 0]] = 0
+            a = (fused + torch.eye(197, dtype=case.dtype)) / 2
+            result = a / a.sum(1, keepdim=True) @ result
+        return to_grid(result)
+
+    return reference
+
+
+def chefer(case):
+    """Chefer et al., ICCV 2021, eq. 5 and 6."""
+    result = torch.eye(197, dtype=case.dtype)
+    for attention, gradient in zip(*blocks(case)):
+        result = result + (attention.detach() * gradient).clamp(min=0).mean(0) @ result
+    return to_grid(result)
+
+
+def rolled(reference, *params):
+    return Row("rollout", "formula", reference, at="layer", params=params, models=("vit_b_16",))
+
+
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
 TIES = ("points on the way where a ReLU is within rounding of zero, which only the picture "
@@ -77,4 +139,8 @@ ROWS = [
              max_sigma=100, sqrt=True),
     pair_row("guidedig", saliency.GuidedIG, ("steps=20",), x_steps=20, why=GREEDY),
     pair_row("guidedig", saliency.GuidedIG, why=GREEDY),
+    rolled(rollout("mean", 0)),
+    rolled(rollout("max", 0.9), "heads=max", "discard=0.9"),
+    rolled(rollout("min", 0.5), "heads=min", "discard=0.5"),
+    rolled(chefer, "relevance=gradient"),
 ]
