@@ -2,12 +2,15 @@
 
 #include <math.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "methods.h"
 #include "saliscope/random.h"
 
-const char *const sal_baseline_names[] = {"zero", "black", "white", "mean",
-                                          "blur", "noise", "value", NULL};
+#define NAMES "zero", "black", "white", "mean", "blur", "noise", "value"
+
+const char *const sal_baseline_names[] = {NAMES, NULL};
+const char *const sal_baseline_hole_names[] = {NAMES, "inpaint", NULL};
 
 struct making {
     const struct sal_question *question;
@@ -150,9 +153,10 @@ static bool fill_blur(const struct making *m)
 
 /* ---- by name ----------------------------------------------------------------------------- */
 
-/* In the order of the names. */
-static bool (*const fill[])(const struct making *m) = {
-    fill_zero, fill_black, fill_white, fill_mean, fill_blur, fill_noise, fill_value};
+/* In the order of the names; in-painting begins with the mean. */
+static bool (*const fill[])(const struct making *m) = {fill_zero, fill_black, fill_white,
+                                                       fill_mean, fill_blur,  fill_noise,
+                                                       fill_value, fill_mean};
 
 enum sal_status sal_baseline_make_kind(const struct sal_question *question,
                                        const struct sal_param *list, int kind,
@@ -181,6 +185,12 @@ enum sal_status sal_baseline_make(const struct sal_question *question,
 {
     int kind = (int)sal_params_get(question->params, list, "baseline");
     return sal_baseline_make_kind(question, list, kind, baseline, err);
+}
+
+bool sal_baseline_inpaints(const struct sal_question *question, const struct sal_param *list)
+{
+    int kind = (int)sal_params_get(question->params, list, "baseline");
+    return strcmp(sal_baseline_hole_names[kind], "inpaint") == 0;
 }
 
 bool sal_baseline_is_noise(const struct sal_question *question, const struct sal_param *list)

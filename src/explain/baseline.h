@@ -16,6 +16,20 @@
  * from the seed. */
 extern const char *const sal_baseline_names[];
 
+/* Where what is replaced is a hole with surroundings: those, and inpaint, which lets the
+ * surroundings go on (inpaint.h). */
+extern const char *const sal_baseline_hole_names[];
+
+#define SAL_BASELINE_HOLE_PARAMS                                                         \
+    {.name = "baseline",                                                                 \
+     .type = SAL_PARAM_CHOICE,                                                           \
+     .fallback = 0,                                                                      \
+     .unit = "",                                                                         \
+     .choices = sal_baseline_hole_names,                                                 \
+     .help = "what stands for nothing: 0 or a value in the model's input, pixels, or what "\
+             "surrounds a square"},                                                      \
+        SAL_BASELINE_DETAILS
+
 #define SAL_BASELINE_PARAMS                                                              \
     {.name = "baseline",                                                                 \
      .type = SAL_PARAM_CHOICE,                                                           \
@@ -62,6 +76,10 @@ enum sal_status sal_baseline_make(const struct sal_question *question,
 enum sal_status sal_baseline_make_kind(const struct sal_question *question,
                                        const struct sal_param *list, int kind,
                                        sal_real **baseline, struct sal_error *err);
+
+/* Whether holes are to be in-painted, from what sal_baseline_make gives. */
+bool sal_baseline_inpaints(const struct sal_question *question,
+                           const struct sal_param *list);
 
 /* For methods that draw a baseline anew for each of their samples: whether
  * baseline=noise is asked for, and noise number 0 (which sal_baseline_make gives), 1 ... */
