@@ -193,8 +193,16 @@ static void explain_as(const struct sal_method *method, struct sal_question *que
 {
     struct sal_params params;
     struct sal_map map;
+    struct sal_attentions found;
+    if (method->needs & SAL_NEEDS_ATTENTION) {
+        if (sal_model_attentions(question->model, &found, NULL))
+            return;
+        sal_attentions_release(&found);
+    }
     sal_params_init(&params, method->params);
     question->params = &params;
+    if (strcmp(method->name, "guidedig") == 0) /* one pass after another */
+        set(&params, method, "steps=10");
     if (param)
         set(&params, method, param);
     explain(method, question, &map);

@@ -424,6 +424,8 @@ static void neither_batch_nor_threads_change_a_bit(void **state)
                                          {.batch = 8, .threads = 3}};
     struct sal_model *model = make_network(SMOOTH, NULL);
     for (int m = 0; sal_methods[m]; m++) {
+        if (sal_methods[m]->needs & SAL_NEEDS_ATTENTION)
+            continue;
         struct sal_map first = map_of(model, sal_methods[m]->name, (struct asking){0});
         for (size_t w = 0; w < sizeof(ways) / sizeof(*ways); w++) {
             struct sal_map map = map_of(model, sal_methods[m]->name, ways[w]);
@@ -451,6 +453,8 @@ static void a_layout_does_not_matter(void **state)
         x[i % PIXELS * C + i / PIXELS] = an_image()[i];
     for (int m = 0; sal_methods[m]; m++) {
         const char *name = sal_methods[m]->name;
+        if (sal_methods[m]->needs & SAL_NEEDS_ATTENTION)
+            continue;
         struct sal_map a = map_of(planes, name, (struct asking){0}), b;
         must(ask(pixels, x, name, (struct asking){0}, &b, err));
         assert_true(apart(a.values, b.values, PIXELS) <= 1e-5);
@@ -568,6 +572,8 @@ static void what_never_began_leaves_nothing(void **state)
     (void)state;
     struct sal_model *model = make_network(SMOOTH, NULL);
     for (int m = 0; sal_methods[m]; m++) {
+        if (sal_methods[m]->needs & SAL_NEEDS_ATTENTION)
+            continue;
         struct sal_job job = {.cancel = true};
         struct sal_map map;
         struct sal_error err;

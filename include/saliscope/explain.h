@@ -77,12 +77,14 @@ struct sal_map {
 };
 
 /* What a method needs of the model; SAL_HAS_CHANNELS: what its map has to offer, values
- * for each input channel; SAL_SWEEPS: it makes many forwards and no gradient. */
+ * for each input channel; SAL_SWEEPS: it makes many forwards and no gradient;
+ * SAL_NEEDS_ATTENTION: refused where sal_model_attentions finds none. */
 enum sal_method_needs {
     SAL_NEEDS_GRADIENT = 1,
     SAL_NEEDS_LAYER = 2,
     SAL_HAS_CHANNELS = 4,
     SAL_SWEEPS = 8,
+    SAL_NEEDS_ATTENTION = 16,
 };
 
 struct sal_method {

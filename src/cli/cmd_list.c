@@ -91,6 +91,7 @@ static void list_methods(struct listing *listing)
             sal_json_bool(listing->json, "gradient", method->needs & SAL_NEEDS_GRADIENT);
             sal_json_bool(listing->json, "layer", method->needs & SAL_NEEDS_LAYER);
             sal_json_bool(listing->json, "channels", method->needs & SAL_HAS_CHANNELS);
+            sal_json_bool(listing->json, "attention", method->needs & SAL_NEEDS_ATTENTION);
             sal_json_array(listing->json, "parameters");
         }
         for (int k = 0; method->params && method->params[k].name; k++)

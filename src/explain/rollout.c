@@ -292,6 +292,7 @@ const struct sal_method sal_method_rollout = {
     .formula = "the class token's row of prod over blocks of (mean over heads of attention + "
                "I) / 2",
     .paper = "Abnar and Zuidema, ACL 2020, arXiv:2005.00928",
+    .needs = SAL_NEEDS_ATTENTION,
     .params = params,
     .run = rollout,
 };
