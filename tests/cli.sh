@@ -250,6 +250,9 @@ for what in methods probes metrics colormaps operators loaders keys presets writ
     run 0 list $what --json; json "isinstance(d['$what'], list)"
 done
 run 0 list methods --json; json "d['methods'][0]['name'] == 'gradcam'"
+# The manual page says the same of each.
+json "all(m[k] in ' '.join(open('man/saliscope.1').read().split()) \\
+    for m in d['methods'] for k in ('formula', 'paper', 'semantics'))"
 run 0 list operators --json
 json "all(o['since'] <= o['until'] for o in d['operators']) and len(d['operators']) > 40"
 run 0 doctor; out 'Sandbox'; out 'BLAS'

@@ -114,6 +114,7 @@ static void every_method_says_what_it_is(void **state)
         assert_line(method, method->title);
         assert_line(method, method->formula);
         assert_line(method, method->paper);
+        assert_line(method, method->semantics);
         if (sal_method_find(method->name) != method)
             fail_msg("two methods are called %s", method->name);
     }

@@ -20,10 +20,10 @@
  * image need no pass of their own: the activations of all layers and the gradients of one
  * class for them. Of one model and one thread, with `exact` alike; the memory is taken at
  * the first question and held until closing: at most `most` bytes (0: SAL_TAPS_MEMORY, 512
- * MiB, enough for DenseNet-121 at 224 x 224, which takes 337; ViT-B/16 takes 602), and within the model's limit.
- * A model that needs more has passes of its own for each layer, as without taps. Maps may differ from those made without
- * by rounding: what is to be kept of all layers cannot be computed together with its
- * neighbours. */
+ * MiB, enough for DenseNet-121 at 224 x 224, which takes 337; ViT-B/16 takes 602), and within
+ * the model's limit. A model that needs more has passes of its own for each layer, as without
+ * taps. Maps may differ from those made without by rounding: what is to be kept of all layers
+ * cannot be computed together with its neighbours. */
 struct sal_taps;
 #define SAL_TAPS_MEMORY ((size_t)512 << 20)
 struct sal_taps *sal_taps_open(size_t most); /* NULL: no memory */
@@ -95,6 +95,8 @@ struct sal_method {
     const char *title;   /* "Grad-CAM" */
     const char *formula; /* one line, ASCII */
     const char *paper;   /* "Selvaraju et al., ICCV 2017, arXiv:1610.02391" */
+    const char *semantics; /* whose semantics the defaults follow and why, one line, ASCII,
+                              without capital and full stop */
     unsigned needs;      /* of enum sal_method_needs */
     const struct sal_param *params; /* ends with a NULL name */
     enum sal_status (*run)(const struct sal_question *question, struct sal_map *map,

@@ -88,6 +88,7 @@ static void list_methods(struct listing *listing)
         if (listing->json) {
             sal_json_text(listing->json, "formula", method->formula);
             sal_json_text(listing->json, "paper", method->paper);
+            sal_json_text(listing->json, "semantics", method->semantics);
             sal_json_bool(listing->json, "gradient", method->needs & SAL_NEEDS_GRADIENT);
             sal_json_bool(listing->json, "layer", method->needs & SAL_NEEDS_LAYER);
             sal_json_bool(listing->json, "channels", method->needs & SAL_HAS_CHANNELS);

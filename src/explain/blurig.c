@@ -270,9 +270,12 @@ static enum sal_status blurig(const struct sal_question *question, struct sal_ma
 const struct sal_method sal_method_blurig = {
     .name = "blurig",
     .title = "Blur integrated gradients",
-    .formula = "- sum_i (s_{i+1} - s_i) d blur(x, s) / d s  d score / d blur(x, s) at s_i, "
+    .formula = "- sum_i (s_{i+1} - s_i) d blur(x, s) / d s * d score / d blur(x, s) at s_i, "
                "summed over channels",
     .paper = "Xu et al., CVPR 2020, arXiv:2004.03383",
+    .semantics = "PAIR's: 100 steps to 50 pixels, Gaussians cut off at 4 sigma with "
+                 "zeros beyond the edges, first step included, so that maps agree with "
+                 "the authors'",
     .needs = SAL_NEEDS_GRADIENT | SAL_HAS_CHANNELS,
     .params = params,
     .run = blurig,

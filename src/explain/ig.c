@@ -221,6 +221,9 @@ const struct sal_method sal_method_ig = {
     .title = "Integrated gradients",
     .formula = "(x - x0) sum_i w_i d score / d x at x0 + a_i (x - x0), summed over channels",
     .paper = "Sundararajan et al., ICML 2017, arXiv:1703.01365",
+    .semantics = "Captum's: 50 steps of Gauss-Legendre, which is exact for polynomials "
+                 "of degree 99, from 0 in the model's input; the completeness error is "
+                 "told with every map",
     .needs = SAL_NEEDS_GRADIENT | SAL_HAS_CHANNELS,
     .params = params,
     .run = ig,

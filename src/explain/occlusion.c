@@ -258,6 +258,10 @@ const struct sal_method sal_method_occlusion = {
     .title = "Occlusion",
     .formula = "mean over windows of score(x) - score(x with the window replaced)",
     .paper = "Zeiler and Fergus, ECCV 2014, arXiv:1311.2901",
+    .semantics = "Captum's: differences of logits, windows from the top left, cut off at "
+                 "the edge, averaged where they overlap; libraries that sum them favour "
+                 "the middle of the picture. Window and stride, which Captum leaves to "
+                 "the caller, are a seventh of the shorter side and half of that",
     .needs = SAL_SWEEPS,
     .params = params,
     .run = occlusion,

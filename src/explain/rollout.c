@@ -292,6 +292,9 @@ const struct sal_method sal_method_rollout = {
     .formula = "the class token's row of prod over blocks of (mean over heads of attention + "
                "I) / 2",
     .paper = "Abnar and Zuidema, ACL 2020, arXiv:2005.00928",
+    .semantics = "the paper's: mean over heads, nothing discarded, half for the residual "
+                 "connection; vit-explain discards 0.9 by default, which drops "
+                 "whatever is spread thin",
     .needs = SAL_NEEDS_ATTENTION,
     .params = params,
     .run = rollout,
