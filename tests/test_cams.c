@@ -114,6 +114,7 @@ static void every_method_says_what_it_is(void **state)
         assert_line(method, method->title);
         assert_line(method, method->formula);
         assert_line(method, method->paper);
+        assert_line(method, method->semantics);
         if (sal_method_find(method->name) != method)
             fail_msg("two methods are called %s", method->name);
     }
@@ -193,8 +194,16 @@ static void explain_as(const struct sal_method *method, struct sal_question *que
 {
     struct sal_params params;
     struct sal_map map;
+    struct sal_attentions found;
+    if (method->needs & SAL_NEEDS_ATTENTION) {
+        if (sal_model_attentions(question->model, &found, NULL))
+            return;
+        sal_attentions_release(&found);
+    }
     sal_params_init(&params, method->params);
     question->params = &params;
+    if (strcmp(method->name, "guidedig") == 0) /* one pass after another */
+        set(&params, method, "steps=10");
     if (param)
         set(&params, method, param);
     explain(method, question, &map);

@@ -424,6 +424,8 @@ static void neither_batch_nor_threads_change_a_bit(void **state)
                                          {.batch = 8, .threads = 3}};
     struct sal_model *model = make_network(SMOOTH, NULL);
     for (int m = 0; sal_methods[m]; m++) {
+        if (sal_methods[m]->needs & SAL_NEEDS_ATTENTION)
+            continue;
         struct sal_map first = map_of(model, sal_methods[m]->name, (struct asking){0});
         for (size_t w = 0; w < sizeof(ways) / sizeof(*ways); w++) {
             struct sal_map map = map_of(model, sal_methods[m]->name, ways[w]);
@@ -451,6 +453,8 @@ static void a_layout_does_not_matter(void **state)
         x[i % PIXELS * C + i / PIXELS] = an_image()[i];
     for (int m = 0; sal_methods[m]; m++) {
         const char *name = sal_methods[m]->name;
+        if (sal_methods[m]->needs & SAL_NEEDS_ATTENTION)
+            continue;
         struct sal_map a = map_of(planes, name, (struct asking){0}), b;
         must(ask(pixels, x, name, (struct asking){0}, &b, err));
         assert_true(apart(a.values, b.values, PIXELS) <= 1e-5);
@@ -474,6 +478,8 @@ static void what_is_out_of_range_is_refused(void **state)
         {"ig", "steps=1 rule=trapezoid", "2 steps"},
         {"ig", "steps=1 rule=riemann_trapezoid", "2 steps"},
         {"ig", "baseline=grey", "zero"},
+        {"ig", "baseline=zero+grey", "joined by +"},
+        {"ig", "tolerance=1 steps_max=40", "less than steps=50"},
         {"ig", "sigma=0", "sigma"},
         {"smoothgrad", "samples=0", "samples"},
         {"smoothgrad", "noise=-1", "noise"},
@@ -493,6 +499,11 @@ static void what_is_out_of_range_is_refused(void **state)
         {"lime", "width=0", "width"},
         {"lime", "alpha=-1", "alpha"},
         {"lime", "samples=1", "samples"},
+        {"blurig", "sigma=0", "sigma"},
+        {"blurig", "difference=0", "difference"},
+        {"guidedig", "fraction=0", "fraction"},
+        {"guidedig", "distance=1.5", "distance"},
+        {"guidedig", "baseline=zero+black", "baseline"},
         {"inputxgradient", "steps=5", "no parameters"},
     };
     struct sal_model *model = make_network(SMOOTH, NULL);
@@ -561,6 +572,8 @@ static void what_never_began_leaves_nothing(void **state)
     (void)state;
     struct sal_model *model = make_network(SMOOTH, NULL);
     for (int m = 0; sal_methods[m]; m++) {
+        if (sal_methods[m]->needs & SAL_NEEDS_ATTENTION)
+            continue;
         struct sal_job job = {.cancel = true};
         struct sal_map map;
         struct sal_error err;
@@ -578,6 +591,8 @@ static void what_never_began_leaves_nothing(void **state)
 static const char *short_settings(const char *name)
 {
     static const char *const rows[][2] = {{"ig", "steps=3"},
+                                          {"blurig", "steps=3"},
+                                          {"guidedig", "steps=3"},
                                           {"smoothgrad", "samples=2"},
                                           {"vargrad", "samples=2"},
                                           {"gradientshap", "samples=2"},

@@ -170,10 +170,12 @@ static void a_job_tells_how_far_it_is(void **state)
 
 static const char *const rules[] = {"gauss", "trapezoid", NULL};
 static const struct sal_param list[] = {
-    {"steps", SAL_PARAM_INT, 50, 1, 1000, "", NULL, "steps"},
-    {"eps", SAL_PARAM_REAL, 0.5, 0, 1, "intensity", NULL, "size"},
-    {"exact", SAL_PARAM_BOOL, 0, 0, 1, "", NULL, "exact"},
-    {"rule", SAL_PARAM_CHOICE, 0, 0, 1, "", rules, "rule"},
+    {"steps", SAL_PARAM_INT, 50, 1, 1000, "", NULL, "steps", NULL, NULL},
+    {"eps", SAL_PARAM_REAL, 0.5, 0, 1, "intensity", NULL, "size", "exact", NULL},
+    {"exact", SAL_PARAM_BOOL, 0, 0, 1, "", NULL, "exact", "rule", "trapezoid"},
+    {"rule", SAL_PARAM_CHOICE, 0, 0, 1, "", rules, "rule", NULL, NULL},
+    {"rules", SAL_PARAM_SET, 1, 0, 1, "", rules, "rules", NULL, NULL},
+    {"order", SAL_PARAM_INT, 2, 1, 9, "", NULL, "of gauss", "rules", "gauss"},
     {0},
 };
 
@@ -194,11 +196,40 @@ static void parameters_are_set_by_text(void **state)
     assert_string_equal(sal_param_text(&list[2], p.value[2], text, sizeof(text)), "yes");
 }
 
+static void a_set_has_its_names_in_the_order_of_the_list(void **state)
+{
+    (void)state;
+    struct sal_params p;
+    char text[32];
+    sal_params_init(&p, list);
+    assert_int_equal(sal_params_set(&p, list, "rules=trapezoid+gauss", "ig", NULL), SAL_OK);
+    assert_true(sal_params_get(&p, list, "rules") == 3);
+    assert_string_equal(sal_param_text(&list[4], 3, text, sizeof(text)), "gauss+trapezoid");
+    assert_string_equal(sal_param_text(&list[4], 2, text, sizeof(text)), "trapezoid");
+    assert_string_equal(sal_param_text(&list[4], 3, text, 8), "gauss+t");
+}
+
+static void what_another_leaves_unused_does_not_count(void **state)
+{
+    (void)state;
+    enum { STEPS, EPS, EXACT, RULE, RULES, ORDER };
+    struct sal_params p;
+    sal_params_init(&p, list);
+    assert_true(sal_param_counts(&p, list, STEPS) && sal_param_counts(&p, list, ORDER));
+    assert_false(sal_param_counts(&p, list, EPS) || sal_param_counts(&p, list, EXACT));
+    p.value[EXACT] = p.value[RULE] = 1;
+    p.value[RULES] = 2;
+    assert_true(sal_param_counts(&p, list, EPS) && sal_param_counts(&p, list, EXACT));
+    assert_false(sal_param_counts(&p, list, ORDER));
+    p.value[RULES] = 3;
+    assert_true(sal_param_counts(&p, list, ORDER));
+}
+
 static void a_value_reads_back_as_itself(void **state)
 {
     (void)state;
     static const struct sal_param any[] = {
-        {"v", SAL_PARAM_REAL, 0, -1e300, 1e300, "", NULL, "any"}, {0}};
+        {"v", SAL_PARAM_REAL, 0, -1e300, 1e300, "", NULL, "any", NULL, NULL}, {0}};
     static const double values[] = {0,       0.1,     2.0 / 255, 254.0 / 255, 1.0 / 3,
                                     -0.25,   1e-300,  1e300,     4294967295., 1000000,
                                     2.2e-16, 1e17 / 3, -1.0 / 255};
@@ -221,7 +252,8 @@ static void an_unknown_key_is_named_without_its_value(void **state)
     struct sal_error err;
     assert_int_equal(sal_params_set(&p, list, "step=1", "ig", &err), SAL_USAGE);
     assert_string_equal(err.text,
-                        "ig has no parameter 'step'; it has steps, eps, exact, rule");
+                        "ig has no parameter 'step'; it has steps, eps, exact, rule, "
+                        "rules, order");
 }
 
 static void what_is_out_of_range_is_told(void **state)
@@ -230,6 +262,7 @@ static void what_is_out_of_range_is_told(void **state)
     static const char *const bad[] = {
         "steps=0",  "steps=1001", "steps=1.5", "steps=", "steps", "steps=7x", "eps=nan",
         "eps=1/0",  "eps=-0.1",   "eps=2",     "exact=perhaps", "rule=simpson",
+        "rules=",   "rules=gauss+", "rules=gaus", "rules=+gauss", "rules=gauss+simpson",
         "nothing=1", "=1",        "",          "step=1"};
     struct sal_params p;
     sal_params_init(&p, list);
@@ -241,6 +274,9 @@ static void what_is_out_of_range_is_told(void **state)
     struct sal_error err;
     sal_params_set(&p, list, "rule=simpson", "ig", &err);
     assert_string_equal(err.text, "ig: rule must be one of gauss, trapezoid, not 'simpson'");
+    sal_params_set(&p, list, "rules=gauss,trapezoid", "ig", &err);
+    assert_string_equal(err.text, "ig: rules must be one or more, joined by +, of gauss, "
+                                  "trapezoid, not 'gauss,trapezoid'");
     assert_int_equal(sal_params_set(&p, NULL, "a=1", "gradcam", &err), SAL_USAGE);
 }
 
@@ -255,6 +291,8 @@ int main(void)
         cmocka_unit_test(a_silly_number_of_threads_is_refused),
         cmocka_unit_test(a_job_tells_how_far_it_is),
         cmocka_unit_test(parameters_are_set_by_text),
+        cmocka_unit_test(a_set_has_its_names_in_the_order_of_the_list),
+        cmocka_unit_test(what_another_leaves_unused_does_not_count),
         cmocka_unit_test(a_value_reads_back_as_itself),
         cmocka_unit_test(an_unknown_key_is_named_without_its_value),
         cmocka_unit_test(what_is_out_of_range_is_told),

@@ -543,6 +543,8 @@ static void every_method_gives_a_finite_map(void **state)
     fill(x, C * H * W, 9);
     for (int m = 0; sal_methods[m]; m++)
         for (int class = 0; class < CLASSES; class++) {
+            if (sal_methods[m]->needs & SAL_NEEDS_ATTENTION)
+                continue;
             struct sal_map map;
             struct sal_error err;
             struct sal_question question = {
@@ -555,7 +557,8 @@ static void every_method_gives_a_finite_map(void **state)
                 assert_true(isfinite(map.values[i]));
                 shows |= map.is_signed ? map.values[i] != 0 : map.values[i] > 0;
             }
-            if (shows == (bool)*map.note)
+            bool odd = *map.note && !strstr(map.note, "adds up to");
+            if (shows == odd)
                 fail_msg("%s: its note is '%s'", sal_methods[m]->name, map.note);
             sal_map_release(&map);
         }

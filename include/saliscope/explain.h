@@ -18,12 +18,15 @@
 
 /* What is kept from one question to the next, so that maps of another layer of the same
  * image need no pass of their own: the activations of all layers and the gradients of one
- * class for them. Of one model and one thread, with `exact` alike; much memory, taken at
- * the first question and within the model's limit. Maps may differ from those made without
- * by rounding: what is to be kept of all layers cannot be computed together with its
- * neighbours. */
+ * class for them. Of one model and one thread, with `exact` alike; the memory is taken at
+ * the first question and held until closing: at most `most` bytes (0: SAL_TAPS_MEMORY, 512
+ * MiB, enough for DenseNet-121 at 224 x 224, which takes 337; ViT-B/16 takes 602), and within
+ * the model's limit. A model that needs more has passes of its own for each layer, as without
+ * taps. Maps may differ from those made without by rounding: what is to be kept of all layers
+ * cannot be computed together with its neighbours. */
 struct sal_taps;
-struct sal_taps *sal_taps_open(void); /* NULL: no memory */
+#define SAL_TAPS_MEMORY ((size_t)512 << 20)
+struct sal_taps *sal_taps_open(size_t most); /* NULL: no memory */
 void sal_taps_close(struct sal_taps *taps);
 
 /* What is to be explained. */
@@ -77,12 +80,14 @@ struct sal_map {
 };
 
 /* What a method needs of the model; SAL_HAS_CHANNELS: what its map has to offer, values
- * for each input channel; SAL_SWEEPS: it makes many forwards and no gradient. */
+ * for each input channel; SAL_SWEEPS: it makes many forwards and no gradient;
+ * SAL_NEEDS_ATTENTION: refused where sal_model_attentions finds none. */
 enum sal_method_needs {
     SAL_NEEDS_GRADIENT = 1,
     SAL_NEEDS_LAYER = 2,
     SAL_HAS_CHANNELS = 4,
     SAL_SWEEPS = 8,
+    SAL_NEEDS_ATTENTION = 16,
 };
 
 struct sal_method {
@@ -90,6 +95,8 @@ struct sal_method {
     const char *title;   /* "Grad-CAM" */
     const char *formula; /* one line, ASCII */
     const char *paper;   /* "Selvaraju et al., ICCV 2017, arXiv:1610.02391" */
+    const char *semantics; /* whose semantics the defaults follow and why, one line, ASCII,
+                              without capital and full stop */
     unsigned needs;      /* of enum sal_method_needs */
     const struct sal_param *params; /* ends with a NULL name */
     enum sal_status (*run)(const struct sal_question *question, struct sal_map *map,

@@ -130,6 +130,33 @@ const struct sal_layer *sal_model_layers(const struct sal_model *model, int *n,
 /* The layer of that value; NULL where it is none. */
 const struct sal_layer *sal_model_layer(const struct sal_model *model, int value);
 
+/* ---- attention ------------------------------------------------------------- */
+
+/* Attention of one block: for each head, how each token (row) is made of all of them
+ * (columns); rows add up to 1. */
+struct sal_attention_map {
+    int value;   /* of the probabilities, heads x tokens x tokens; -1: an Attention node
+                    has them inside */
+    int node;    /* that node of the graph; else -1 */
+    int64_t heads;
+    int keep[7], n_keep; /* values that a run must keep to know them (sal_run_attention) */
+};
+
+struct sal_attentions {
+    struct sal_attention_map *map; /* in graph order */
+    int n;                         /* at least 1 */
+    int64_t tokens;                /* of all blocks */
+    int64_t skipped;   /* tokens before those of the picture (class tokens) */
+    int rows, columns; /* of the picture's tokens */
+    bool pooled; /* the logits read all the picture's tokens, not the class token's alone */
+};
+
+/* Finds the attention among the picture's tokens; release it. SAL_UNSUPPORTED where there
+ * is none, and by name where it is not among all of them (windows, pooled keys). */
+enum sal_status sal_model_attentions(const struct sal_model *model,
+                                     struct sal_attentions *found, struct sal_error *err);
+void sal_attentions_release(struct sal_attentions *found);
+
 /* ---- scores --------------------------------------------------------------- */
 
 /* What the outputs mean. The logits are the tensor before a trailing Softmax,

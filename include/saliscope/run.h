@@ -77,6 +77,10 @@ enum sal_status sal_run_forward(struct sal_run *run, const sal_real *x,
 const sal_real *sal_run_value(const struct sal_run *run, int value,
                               struct sal_shape *shape);
 
+/* After a forward that kept map->keep: its probabilities, [heads][tokens][tokens]. */
+void sal_run_attention(const struct sal_run *run, const struct sal_model *model,
+                       const struct sal_attention_map *map, int64_t tokens, sal_real *shares);
+
 /* d score / d value for each value in wrt, where the score of each image in the
  * batch is element `index` of its part of tensor `score`. Needs a forward with
  * options.gradient, and score and wrt to be kept: SAL_USAGE names one that is not. Only the part of the graph between the score and wrt is

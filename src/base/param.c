@@ -52,6 +52,27 @@ static bool choice(const struct sal_param *param, const char *text, double *valu
     return false;
 }
 
+/* "zero+blur". */
+static bool set(const struct sal_param *param, const char *text, double *value)
+{
+    unsigned long bits = 0;
+    for (;;) {
+        size_t size = strcspn(text, "+");
+        int i = 0;
+        while (param->choices[i] && !(strlen(param->choices[i]) == size &&
+                                      memcmp(param->choices[i], text, size) == 0))
+            i++;
+        if (!param->choices[i])
+            return false;
+        bits |= 1UL << i;
+        if (!text[size])
+            break;
+        text += size + 1;
+    }
+    *value = (double)bits;
+    return true;
+}
+
 static bool boolean(const char *text, double *value)
 {
     static const char *const words[] = {"no", "yes", "false", "true",
@@ -69,6 +90,8 @@ static bool parse(const struct sal_param *param, const char *text, double *value
     switch (param->type) {
     case SAL_PARAM_CHOICE:
         return choice(param, text, value);
+    case SAL_PARAM_SET:
+        return set(param, text, value);
     case SAL_PARAM_BOOL:
         return boolean(text, value);
     case SAL_PARAM_INT:
@@ -94,9 +117,13 @@ static void allowed(const struct sal_param *param, char *dst, size_t capacity)
         snprintf(dst, capacity, "yes or no");
         return;
     case SAL_PARAM_CHOICE:
+    case SAL_PARAM_SET:
         break;
     }
-    size_t used = (size_t)snprintf(dst, capacity, "one of");
+    size_t used = (size_t)snprintf(dst, capacity, "%s",
+                                   param->type == SAL_PARAM_SET
+                                       ? "one or more, joined by +, of"
+                                       : "one of");
     for (int i = 0; param->choices[i] && used < capacity; i++)
         used += (size_t)snprintf(dst + used, capacity - used, "%s %s", i ? "," : "",
                                  param->choices[i]);
@@ -145,6 +172,22 @@ double sal_params_get(const struct sal_params *params, const struct sal_param *l
     return params->value[i];
 }
 
+bool sal_param_counts(const struct sal_params *params, const struct sal_param *list, int i)
+{
+    if (!list[i].of)
+        return true;
+    int of = find(list, list[i].of, strlen(list[i].of)), when = 0;
+    assert(of >= 0 && (list[of].choices || !list[i].when));
+    if (!list[i].when)
+        return params->value[of] != 0;
+    while (list[of].choices[when] && strcmp(list[of].choices[when], list[i].when) != 0)
+        when++;
+    if (!list[of].choices[when])
+        return false;
+    return list[of].type == SAL_PARAM_SET ? (unsigned long)params->value[of] >> when & 1
+                                          : (int)params->value[of] == when;
+}
+
 /* Writes value with that many digits; true when it reads back as the same. */
 static bool spell(double value, int digits, char *dst, size_t capacity)
 {
@@ -167,11 +210,23 @@ static void number_text(double value, char *dst, size_t capacity)
                 return;
 }
 
+static void set_text(const struct sal_param *param, unsigned long bits, char *dst,
+                     size_t capacity)
+{
+    size_t used = 0;
+    for (int i = 0; param->choices[i] && used < capacity; i++)
+        if (bits >> i & 1)
+            used += (size_t)snprintf(dst + used, capacity - used, "%s%s", used ? "+" : "",
+                                     param->choices[i]);
+}
+
 char *sal_param_text(const struct sal_param *param, double value, char *dst,
                      size_t capacity)
 {
     if (param->type == SAL_PARAM_CHOICE)
         snprintf(dst, capacity, "%s", param->choices[(int)value]);
+    else if (param->type == SAL_PARAM_SET)
+        set_text(param, (unsigned long)value, dst, capacity);
     else if (param->type == SAL_PARAM_BOOL)
         snprintf(dst, capacity, "%s", value != 0 ? "yes" : "no");
     else

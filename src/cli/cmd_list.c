@@ -44,6 +44,7 @@ static const char *const type_names[] = {
     [SAL_PARAM_REAL] = "real",
     [SAL_PARAM_BOOL] = "bool",
     [SAL_PARAM_CHOICE] = "choice",
+    [SAL_PARAM_SET] = "set",
 };
 
 static void param_json(struct sal_json *json, const struct sal_param *param)
@@ -51,8 +52,10 @@ static void param_json(struct sal_json *json, const struct sal_param *param)
     sal_json_object(json, NULL);
     sal_json_text(json, "name", param->name);
     sal_json_text(json, "type", type_names[param->type]);
-    if (param->type == SAL_PARAM_CHOICE) {
-        sal_json_text(json, "default", param->choices[(int)param->fallback]);
+    if (param->choices) {
+        char text[256];
+        sal_json_text(json, "default",
+                      sal_param_text(param, param->fallback, text, sizeof(text)));
         sal_json_array(json, "choices");
         for (int i = 0; param->choices[i]; i++)
             sal_json_text(json, NULL, param->choices[i]);
@@ -71,7 +74,7 @@ static void param_json(struct sal_json *json, const struct sal_param *param)
 
 static void param_text(struct cli_table *table, const struct sal_param *param)
 {
-    char value[64];
+    char value[128];
     sal_param_text(param, param->fallback, value, sizeof(value));
     cli_table_add(table, "  %s=%s%s%s", param->name, value, *param->unit ? " " : "",
                   param->unit);
@@ -99,9 +102,11 @@ static void list_methods(struct listing *listing)
         if (listing->json) {
             sal_json_text(listing->json, "formula", method->formula);
             sal_json_text(listing->json, "paper", method->paper);
+            sal_json_text(listing->json, "semantics", method->semantics);
             sal_json_bool(listing->json, "gradient", method->needs & SAL_NEEDS_GRADIENT);
             sal_json_bool(listing->json, "layer", method->needs & SAL_NEEDS_LAYER);
             sal_json_bool(listing->json, "channels", method->needs & SAL_HAS_CHANNELS);
+            sal_json_bool(listing->json, "attention", method->needs & SAL_NEEDS_ATTENTION);
         }
         put_params(listing, method->params);
         end(listing);

@@ -224,6 +224,25 @@ static void begin_gradients(struct sal_run *run, int i)
     }
 }
 
+static bool finite_gradients(const struct sal_run *run, int i)
+{
+    const struct sal_node *node = &run->graph->nodes[i];
+    for (int j = 0; j < node->n_in; j++)
+        if (run->bindings[i].dx[j] &&
+            !sal_finite(run->bindings[i].dx[j],
+                        sal_shape_count(&run->tensors[node->in[j]].shape)))
+            return false;
+    return true;
+}
+
+/* Of the one value that was asked for; of many a caller looks at what it reads. */
+static bool ends_finite(const struct sal_run *run)
+{
+    int value = run->back.wrt[0];
+    return run->checks_gradients || run->back.n_wrt != 1 ||
+           sal_finite(run->back.grad[value], sal_shape_count(&run->tensors[value].shape));
+}
+
 static enum sal_status pull_back(struct sal_run *run, struct sal_job *job,
                                  struct sal_error *err)
 {
@@ -238,6 +257,9 @@ static enum sal_status pull_back(struct sal_run *run, struct sal_job *job,
             return sal_fail(err, SAL_CANCELLED, "cancelled");
         begin_gradients(run, i);
         sal_run_node(run, i, true);
+        if (run->checks_gradients && !finite_gradients(run, i))
+            return sal_node_fail(&run->graph->nodes[i], err, SAL_BAD_INPUT,
+                                 "makes the first gradient that is not finite");
     }
     run->backwards++;
     run->back.done = true;
@@ -252,6 +274,22 @@ static enum sal_status prepare(struct sal_run *run, int score, const int *wrt, i
     enum sal_status status = plan_backward(run, score, wrt, n_wrt, err);
     if (!status && run->spent)
         status = sal_run_pass(run, job, err);
+    return status;
+}
+
+/* Of element `index` of each image's `each` scores. */
+static enum sal_status accuse(struct sal_run *run, int64_t index, int64_t each,
+                              struct sal_error *err)
+{
+    int64_t count = sal_shape_count(&run->tensors[run->back.score].shape);
+    sal_real *dscore = calloc((size_t)count, sizeof(*dscore));
+    if (!dscore)
+        return sal_fail(err, SAL_BAD_INPUT, "the gradient for '%s' is not finite",
+                        run->graph->values[run->back.wrt[0]].name);
+    for (int64_t i = index; i < count; i += each)
+        dscore[i] = 1;
+    enum sal_status status = sal_run_blame_backward(run, dscore, run->back.wrt[0], err);
+    free(dscore);
     return status;
 }
 
@@ -274,7 +312,8 @@ enum sal_status sal_run_backward(struct sal_run *run, int score, int64_t index,
     zero_gradient(run, score);
     for (int64_t b = 0; b < batch; b++)
         run->back.grad[score][b * each + index] = 1;
-    return pull_back(run, job, err);
+    status = pull_back(run, job, err);
+    return status || ends_finite(run) ? status : accuse(run, index, each, err);
 }
 
 enum sal_status sal_run_backward_from(struct sal_run *run, int score,
@@ -287,7 +326,10 @@ enum sal_status sal_run_backward_from(struct sal_run *run, int score,
     size_t size = gradient_bytes(&run->tensors[score]);
     if (size)
         memcpy(run->back.grad[score], dscore, size);
-    return pull_back(run, job, err);
+    status = pull_back(run, job, err);
+    return status || ends_finite(run)
+               ? status
+               : sal_run_blame_backward(run, dscore, run->back.wrt[0], err);
 }
 
 const sal_real *sal_run_gradient(const struct sal_run *run, int value)

@@ -1,6 +1,5 @@
 #include "saliscope/run.h"
 
-#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -164,6 +163,7 @@ static enum sal_status lower_graph(struct sal_run *run,
     struct sal_lower_options how = {kept, run->may, options->exact,
                                     options->precision == SAL_BF16, packs};
     status = sal_lower(&run->lowered, run->graph, &how, err);
+    run->whole = run->graph;
     run->graph = &run->lowered;
     return status;
 }
@@ -181,6 +181,7 @@ static enum sal_status run_init(struct sal_run *run,
                                 struct sal_error *err)
 {
     size_t n = (size_t)run->graph->n_values, nodes = (size_t)run->graph->n_nodes;
+    run->whole = run->whole ? run->whole : run->graph;
     run->tensors = sal_new(&run->arena, struct sal_tensor, n);
     run->kept = sal_new(&run->arena, bool, n);
     run->bindings = sal_new(&run->arena, struct sal_binding, nodes);
@@ -313,25 +314,8 @@ void sal_run_node(struct sal_run *run, int i, bool backward)
 
 static bool finite_values(const struct sal_tensor *tensor)
 {
-    int64_t n = tensor->kind == SAL_REAL ? sal_shape_count(&tensor->shape) : 0;
-    for (int64_t i = 0; i < n; i++)
-        if (!isfinite(tensor->real[i]))
-            return false;
-    return true;
-}
-
-/* Runs again node by node to say where the first bad number came from. */
-static enum sal_status blame(struct sal_run *run, struct sal_error *err)
-{
-    for (int i = 0; i < run->graph->n_nodes; i++) {
-        const struct sal_node *node = &run->graph->nodes[i];
-        sal_run_node(run, i, false);
-        for (int j = 0; j < node->n_out; j++)
-            if (run->bindings[i].out[j] && !finite_values(run->bindings[i].out[j]))
-                return sal_node_fail(node, err, SAL_BAD_INPUT,
-                                     "makes the first value that is not finite");
-    }
-    return sal_fail(err, SAL_BAD_INPUT, "a score is not finite");
+    return tensor->kind != SAL_REAL ||
+           sal_finite(tensor->real, sal_shape_count(&tensor->shape));
 }
 
 enum sal_status sal_run_pass(struct sal_run *run, struct sal_job *job,
@@ -361,7 +345,7 @@ enum sal_status sal_run_forward(struct sal_run *run, const sal_real *x,
     run->forward_done = false;
     if (!finite_values(input))
         return sal_fail(err, SAL_BAD_INPUT, "the input has a value that is not finite");
-    return blame(run, err);
+    return sal_run_blame_forward(run, err);
 }
 
 const sal_real *sal_run_value(const struct sal_run *run, int value,

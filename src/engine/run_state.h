@@ -16,6 +16,7 @@ struct sal_block {
 
 struct sal_run {
     const struct sal_graph *graph;
+    const struct sal_graph *whole; /* what `graph` was lowered from, or is */
     struct sal_graph own;     /* the model's, when the batch is not the model's */
     struct sal_graph ruled;   /* with propagation rules */
     struct sal_graph lowered; /* what is computed */
@@ -36,6 +37,7 @@ struct sal_run {
     struct sal_block memory, scratch; /* memory: where lives have their places */
     bool forward_done;
     bool spent; /* a backward has written over values */
+    bool checks_gradients; /* stops a backward at the first that is not finite */
 
     /* The backward that gradients have places for. */
     struct {
@@ -111,6 +113,18 @@ enum sal_status sal_run_open_on(struct sal_run **run, const struct sal_graph *gr
                                 struct sal_packs *packs,
                                 const struct sal_run_options *options,
                                 struct sal_error *err);
+
+/* Names the node that made the first value of the last forward that is not finite: run
+ * again node by node as the model says, or, where all is finite so, as it is computed here.
+ * The run's values are lost. */
+enum sal_status sal_run_blame_forward(struct sal_run *run, struct sal_error *err);
+
+/* The same of the backward that began with dscore at back.score and ended at value, whose
+ * gradient is not finite; a forward value that is not finite is named before gradients. */
+enum sal_status sal_run_blame_backward(struct sal_run *run, const sal_real *dscore, int value,
+                                       struct sal_error *err);
+
+bool sal_finite(const sal_real *x, int64_t n);
 
 /* Calls one node's kernel. */
 void sal_run_node(struct sal_run *run, int i, bool backward);

@@ -208,6 +208,10 @@ const struct sal_method sal_method_ablationcam = {
     .title = "Ablation-CAM",
     .formula = "ReLU(sum_k (score - score with A_k = 0) / |score| A_k), bilinear to the input",
     .paper = "Desai and Ramaswamy, WACV 2020, doi:10.1109/WACV45572.2020.9093360",
+    .semantics = "the paper's, divided by |s| rather than s, so that a negative score "
+                 "does not turn the map over; channels become 0 as in the paper, where "
+                 "pytorch-grad-cam sets layers with negative values far below their "
+                 "minimum",
     .needs = SAL_NEEDS_LAYER,
     .params = params,
     .run = ablationcam,

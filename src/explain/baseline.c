@@ -2,12 +2,15 @@
 
 #include <math.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "methods.h"
 #include "saliscope/random.h"
 
-const char *const sal_baseline_names[] = {"zero", "black", "white", "mean",
-                                          "blur", "noise", "value", NULL};
+#define NAMES "zero", "black", "white", "mean", "blur", "noise", "value"
+
+const char *const sal_baseline_names[] = {NAMES, NULL};
+const char *const sal_baseline_hole_names[] = {NAMES, "inpaint", NULL};
 
 struct making {
     const struct sal_question *question;
@@ -154,13 +157,14 @@ static bool fill_blur(const struct making *m)
 
 /* ---- by name ----------------------------------------------------------------------------- */
 
-/* In the order of the names. */
-static bool (*const fill[])(const struct making *m) = {
-    fill_zero, fill_black, fill_white, fill_mean, fill_blur, fill_noise, fill_value};
+/* In the order of the names; in-painting begins with the mean. */
+static bool (*const fill[])(const struct making *m) = {fill_zero, fill_black, fill_white,
+                                                       fill_mean, fill_blur,  fill_noise,
+                                                       fill_value, fill_mean};
 
-enum sal_status sal_baseline_make(const struct sal_question *question,
-                                  const struct sal_param *list, sal_real **baseline,
-                                  struct sal_error *err)
+enum sal_status sal_baseline_make_kind(const struct sal_question *question,
+                                       const struct sal_param *list, int kind,
+                                       sal_real **baseline, struct sal_error *err)
 {
     const struct sal_params *params = question->params;
     size_t n = (size_t)sal_input_elements(question->model);
@@ -171,12 +175,26 @@ enum sal_status sal_baseline_make(const struct sal_question *question,
                        .sigma = sal_params_get(params, list, "sigma"),
                        .stream = UINT64_MAX,
                        .out = calloc(n, sizeof(sal_real))};
-    if (m.out && fill[(int)sal_params_get(params, list, "baseline")](&m)) {
+    if (m.out && fill[kind](&m)) {
         *baseline = m.out;
         return SAL_OK;
     }
     free(m.out);
     return sal_fail(err, SAL_LIMIT, "no memory for a baseline");
+}
+
+enum sal_status sal_baseline_make(const struct sal_question *question,
+                                  const struct sal_param *list, sal_real **baseline,
+                                  struct sal_error *err)
+{
+    int kind = (int)sal_params_get(question->params, list, "baseline");
+    return sal_baseline_make_kind(question, list, kind, baseline, err);
+}
+
+bool sal_baseline_inpaints(const struct sal_question *question, const struct sal_param *list)
+{
+    int kind = (int)sal_params_get(question->params, list, "baseline");
+    return strcmp(sal_baseline_hole_names[kind], "inpaint") == 0;
 }
 
 bool sal_baseline_is_noise(const struct sal_question *question, const struct sal_param *list)

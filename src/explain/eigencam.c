@@ -221,6 +221,9 @@ const struct sal_method sal_method_eigencam = {
     .formula = "ReLU((A - mean_hw(A)) v), v the first right singular vector of A - mean_hw(A) "
                "(positions x channels), bilinear to the input; the same for every class",
     .paper = "Muhammad and Yeasin, IJCNN 2020, arXiv:2008.00299",
+    .semantics = "pytorch-grad-cam's centred projection, but for the sign, which a "
+                 "singular vector leaves open: the end that reaches farther is positive, "
+                 "so that a map is not upside down by chance",
     .needs = SAL_NEEDS_LAYER,
     .params = params,
     .run = eigencam,
@@ -246,6 +249,8 @@ const struct sal_method sal_method_eigengradcam = {
                "vector of E - mean_hw(E) (positions x channels), bilinear to the input",
     .paper = "Muhammad and Yeasin, IJCNN 2020, arXiv:2008.00299, with the gradient as in "
              "pytorch-grad-cam",
+    .semantics = "pytorch-grad-cam's, of G A without ReLU; the sign is chosen as in "
+                 "eigencam",
     .needs = SAL_NEEDS_GRADIENT | SAL_NEEDS_LAYER,
     .params = params,
     .run = eigengradcam,

@@ -139,22 +139,61 @@ static enum sal_status check(const struct sal_method *method,
     return SAL_OK;
 }
 
-/* No map is handed on that is not finite, nor a blank one without a word. */
-static enum sal_status look_over(struct sal_map *map, const struct sal_method *method,
+static const double saturated = 1e-4; /* p (1 - p), by which every gradient of p is scaled */
+
+/* Of a probability at its end: says more than that its gradient is small, or zero. */
+static void explain_saturation(const struct sal_method *method,
+                               const struct sal_question *question, bool blank,
+                               struct sal_map *map)
+{
+    double p = map->score, slope = p * (1 - p);
+    bool logit = strcmp(sal_model_output(question->model)->unit, "logit") == 0;
+    if (logit || !(method->needs & SAL_NEEDS_GRADIENT) || !(p >= 0 && p <= 1) ||
+        !(slope < saturated) || (*map->note && !blank))
+        return;
+    snprintf(map->note, sizeof(map->note),
+             "the score is saturated (%.7g): if it is a probability, its gradients are scaled "
+             "by %.1e; the logit, without --score, has them whole",
+             p, slope);
+}
+
+/* Two numbers that a map has everywhere or that say it is none. */
+static void explain_oddity(const struct sal_method *method, float low, float high,
+                           struct sal_map *map)
+{
+    if (*map->note)
+        return;
+    if (low == 0 && high == 0)
+        snprintf(map->note, sizeof(map->note),
+                 "zero everywhere: nothing that %s changes or weighs here moves the score",
+                 method->title);
+    else if (high - low <= 1e-6F * fmaxf(fabsf(low), fabsf(high)))
+        snprintf(map->note, sizeof(map->note),
+                 "the same everywhere, %.4g: %s tells no place from another here",
+                 (double)high, method->title);
+    for (int i = 0; i < map->n_checks && !*map->note; i++)
+        if (strcmp(map->checks[i].name, "r_squared") == 0 && map->checks[i].value < 0)
+            snprintf(map->note, sizeof(map->note),
+                     "R^2 is below 0: a constant would describe the score better than these "
+                     "values; superpixels act together, not one by one");
+}
+
+/* No map is handed on that is not finite, nor an odd one without a word. */
+static enum sal_status look_over(const struct sal_method *method,
+                                 const struct sal_question *question, struct sal_map *map,
                                  struct sal_error *err)
 {
-    bool blank = true;
+    float low = map->values[0], high = low;
     for (long i = 0; i < (long)map->width * map->height; i++) {
         if (!isfinite(map->values[i]))
             return sal_fail(err, SAL_BAD_INPUT,
                             "%s made a value that is not finite at %ld,%ld", method->title,
                             i % map->width, i / map->width);
-        blank &= map->values[i] == 0;
+        low = fminf(low, map->values[i]);
+        high = fmaxf(high, map->values[i]);
     }
-    if (blank && !*map->note)
-        snprintf(map->note, sizeof(map->note),
-                 "zero everywhere: nothing that %s changes or weighs here moves the score",
-                 method->title);
+    explain_saturation(method, question, low == 0 && high == 0, map);
+    explain_oddity(method, low, high, map);
     return SAL_OK;
 }
 
@@ -174,7 +213,7 @@ enum sal_status sal_explain(const struct sal_method *method,
     if (!status)
         status = method->run(&resolved, map, err);
     if (!status)
-        status = look_over(map, method, err);
+        status = look_over(method, &resolved, map, err);
     if (status)
         sal_map_release(map);
     return status;

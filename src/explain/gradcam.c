@@ -26,6 +26,10 @@ const struct sal_method sal_method_gradcam = {
     .title = "Grad-CAM",
     .formula = "ReLU(sum_k mean_hw(d score / d A_k) A_k), bilinear to the input",
     .paper = "Selvaraju et al., ICCV 2017, arXiv:1610.02391",
+    .semantics = "the paper's on the logit, not on a probability, whose gradient "
+                 "vanishes where it is near 1; not normalised, so that values keep the "
+                 "score's unit, as in Captum; negative values become 0 as in the paper, "
+                 "which Captum leaves to the caller",
     .needs = SAL_NEEDS_GRADIENT | SAL_NEEDS_LAYER,
     .params = sal_cam_params,
     .run = gradcam,

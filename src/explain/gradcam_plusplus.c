@@ -40,6 +40,9 @@ const struct sal_method sal_method_gradcam_plusplus = {
     .formula = "ReLU(sum_k sum_hw(a ReLU(G_k)) A_k), a = G^2 / (2 G^2 + sum_hw(A_k) G^3 + "
                "1e-6), G = d score / d A, bilinear to the input",
     .paper = "Chattopadhay et al., WACV 2018, arXiv:1710.11063",
+    .semantics = "pytorch-grad-cam's: the plain sum of A "
+                 "times G^3 position by position, and no exponential of the score, which "
+                 "overflows for logits beyond 88, as MONAI's does",
     .needs = SAL_NEEDS_GRADIENT | SAL_NEEDS_LAYER,
     .params = sal_cam_params,
     .run = gradcam_plusplus,

@@ -110,6 +110,8 @@ const struct sal_method sal_method_gradient = {
     .title = "Gradient",
     .formula = "d score / d x, summed over channels",
     .paper = "Simonyan et al., ICLR workshop 2014, arXiv:1312.6034",
+    .semantics = "signed, as Captum's Saliency(abs=False): the sign is information, and "
+                 "magnitudes are one parameter away",
     .needs = SAL_NEEDS_GRADIENT | SAL_HAS_CHANNELS,
     .params = params,
     .run = gradient_map,
@@ -120,6 +122,7 @@ const struct sal_method sal_method_inputxgradient = {
     .title = "Input x gradient",
     .formula = "x d score / d x, summed over channels",
     .paper = "Shrikumar et al., 2016, arXiv:1605.01713",
+    .semantics = "Captum's InputXGradient, in the model's input after preprocessing",
     .needs = SAL_NEEDS_GRADIENT | SAL_HAS_CHANNELS,
     .run = product_map,
 };

@@ -196,6 +196,8 @@ const struct sal_method sal_method_gradientshap = {
                "b + a (x + e - b), summed over channels",
     .paper = "Lundberg and Lee, NeurIPS 2017, arXiv:1705.07874; as expected gradients, Erion "
              "et al., 2021, arXiv:1906.10670",
+    .semantics = "Captum's without noise, 50 samples rather than 5, from one baseline, "
+                 "since a single case has no data to draw others from",
     .needs = SAL_NEEDS_GRADIENT | SAL_HAS_CHANNELS,
     .params = params,
     .run = gradientshap,

@@ -23,6 +23,9 @@ const struct sal_method sal_method_hirescam = {
     .title = "HiResCAM",
     .formula = "ReLU(sum_k d score / d A_k * A_k), bilinear to the input",
     .paper = "Draelos and Carin, 2020, arXiv:2011.08891",
+    .semantics = "the paper's, as in pytorch-grad-cam: no averaging, so that behind a "
+                 "linear head the map is exactly what the score is made of; values keep "
+                 "their unit",
     .needs = SAL_NEEDS_GRADIENT | SAL_NEEDS_LAYER,
     .params = sal_cam_params,
     .run = hirescam,

@@ -1,18 +1,19 @@
 /* Integrated gradients: (x - x0) times the mean gradient on the straight way from the
- * baseline x0 to x, the mean by a quadrature rule. Were it exact, the map would add up to
- * score(x) - score(x0) (completeness); by how much it does not is told with every map.
- * With networks of ReLUs the gradient jumps on the way, so more steps help only slowly. */
+ * baseline x0 to x, the mean by a quadrature rule; of several baselines the mean of their
+ * maps. Were it exact, the map would add up to score(x) - score(x0) (completeness); by how
+ * much it does not is told with every map. With networks of ReLUs the gradient jumps on the
+ * way, so more steps help only slowly, and not always. */
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "baseline.h"
+#include "completeness.h"
 #include "methods.h"
-#include "quadrature.h"
-#include "sweep.h"
+#include "straight.h"
 
-enum { STEPS_MAX = 2000, ENDS = 2 };
+enum { STEPS_MAX = 10000 };
 
 static const struct sal_param params[] = {
     {.name = "steps",
@@ -29,136 +30,189 @@ static const struct sal_param params[] = {
      .choices = sal_rule_names,
      .help = "where on the way, and with what weight; riemann_trapezoid is Captum's, "
              "whose weights miss 1/steps"},
-    SAL_BASELINE_PARAMS,
+    {.name = "tolerance",
+     .type = SAL_PARAM_REAL,
+     .fallback = 0,
+     .min = 0,
+     .max = 100,
+     .unit = "%",
+     .help = "steps are doubled until the completeness error is at most that much of the "
+             "score's change; 0: they are not"},
+    {.name = "steps_max",
+     .type = SAL_PARAM_INT,
+     .fallback = 800,
+     .min = 1,
+     .max = STEPS_MAX,
+     .unit = "",
+     .help = "what doubling does not go beyond",
+     .of = "tolerance"},
+    SAL_BASELINES_PARAMS,
     {0},
 };
 
-static const double notable_error = 0.05; /* of the difference in score */
-
-struct path {
-    const struct sal_question *question;
+/* The mean over the baselines so far. */
+struct mean {
     int64_t elements;
-    int steps;
-    sal_real *from;          /* the baseline */
-    double *nodes, *weights; /* of the rule, [steps] */
-    double *sum;             /* [elements]: weighted gradients so far */
-    double weight;           /* of those */
-    double ends[ENDS];       /* the scores of x and of the baseline */
+    int n, wanted;     /* baselines: that are in it, that were asked for */
+    double *sum;       /* [elements], of their maps */
+    double total;      /* of sum */
+    double score, base; /* of x; the sum of the baselines' */
+    double worst;      /* relative error of one baseline alone */
+    int steps;         /* the most of one */
+    struct sal_straight last; /* what the last way found out; its sum is gone */
 };
 
-/* ---- the way ------------------------------------------------------------------------- */
+/* ---- baselines ------------------------------------------------------------------------- */
 
-/* Inputs 0 and 1 are the ends, for their scores; then the steps, scattered, so that a
- * part of them stands for all. */
-static int step_of(const struct path *path, int64_t i)
+static void add_way(struct mean *mean, const struct sal_straight *way)
 {
-    return (int)sal_sweep_scatter(i - ENDS, path->steps);
+    for (int64_t k = 0; k < mean->elements; k++)
+        mean->sum[k] += way->sum[k];
+    mean->total += way->reached.total;
+    mean->score = way->reached.score;
+    mean->base += way->reached.base;
+    double error = sal_completeness_error(&way->reached);
+    if (!mean->n++ || error > mean->worst) {
+        mean->worst = error;
+        mean->last = *way;
+    }
+    mean->steps = way->used > mean->steps ? way->used : mean->steps;
 }
 
-static void make(const void *context, int64_t i, sal_real *x)
+static enum sal_status walk_from(const struct sal_question *question, int kind,
+                                 struct mean *mean, struct sal_map *map,
+                                 struct sal_error *err)
 {
-    const struct path *path = context;
-    const sal_real *to = path->question->x, *from = path->from;
-    if (i < ENDS) {
-        memcpy(x, i ? from : to, (size_t)path->elements * sizeof(*x));
-        return;
-    }
-    sal_real alpha = (sal_real)path->nodes[step_of(path, i)];
-    for (int64_t k = 0; k < path->elements; k++)
-        x[k] = from[k] + alpha * (to[k] - from[k]);
+    struct sal_straight way = {
+        .question = question,
+        .rule = (enum sal_rule)sal_params_get(question->params, params, "rule"),
+        .steps = (int)sal_params_get(question->params, params, "steps"),
+        .tolerance = sal_params_get(question->params, params, "tolerance") / 100,
+        .steps_max = (int)sal_params_get(question->params, params, "steps_max")};
+    sal_real *from = NULL;
+    enum sal_status status = sal_baseline_make_kind(question, params, kind, &from, err);
+    way.from = from;
+    if (!status)
+        status = sal_straight_walk(&way, map, err);
+    bool part = way.done < way.used;
+    if (!status && !(part && mean->n))
+        add_way(mean, &way);
+    map->partial |= !status && (part || way.wanted > way.used);
+    free(from);
+    free(way.sum);
+    return status;
 }
 
-static void take(void *context, int64_t i, double score, const sal_real *gradient)
+/* From each baseline that is asked for; what is stopped stays with those before. */
+static enum sal_status walk_all(const struct sal_question *question, struct mean *mean,
+                                struct sal_map *map, struct sal_error *err)
 {
-    struct path *path = context;
-    if (i < ENDS) {
-        path->ends[i] = score;
-        return;
+    unsigned long kinds = (unsigned long)sal_params_get(question->params, params, "baseline");
+    enum sal_status status = SAL_OK;
+    for (int kind = 0; sal_baseline_names[kind]; kind++)
+        mean->wanted += kinds >> kind & 1;
+    for (int kind = 0; sal_baseline_names[kind] && !status && !map->partial; kind++)
+        if (kinds >> kind & 1)
+            status = walk_from(question, kind, mean, map, err);
+    if (status == SAL_CANCELLED && mean->n) {
+        map->partial = true;
+        status = SAL_OK;
     }
-    double weight = path->weights[step_of(path, i)];
-    path->weight += weight;
-    for (int64_t k = 0; k < path->elements; k++)
-        path->sum[k] += weight * (double)gradient[k];
+    return status;
 }
 
 /* ---- the map ---------------------------------------------------------------------------- */
 
-/* True when the map comes close to adding up. */
-static bool completeness(const struct path *path, struct sal_map *map, double total)
+static struct sal_completeness completeness(const struct mean *mean)
 {
-    double difference = path->ends[0] - path->ends[1], error = total - difference;
-    const char *unit = map->unit;
-    sal_map_check(map, "baseline_score", "baseline's score", path->ends[1], unit);
-    sal_map_check(map, "sum", "sum of the map", total, unit);
-    sal_map_check(map, "completeness_error", "completeness error", error, unit);
-    if (fabs(difference) > 0)
-        sal_map_check(map, "completeness_error_percent", "of the score's change",
-                      100 * error / difference, "%");
-    return fabs(error) <= notable_error * fabs(difference);
+    return (struct sal_completeness){
+        mean->score, mean->base / mean->n, mean->total / mean->n};
 }
 
-static enum sal_status finish(struct path *path, int64_t done, struct sal_map *map,
-                              struct sal_error *err)
+static void tell(const struct mean *mean, struct sal_map *map)
 {
-    /* of a part, the mean over what was done */
-    double scale = done < path->steps ? 1 / path->weight : 1, total = 0;
-    for (int64_t k = 0; k < path->elements; k++) {
-        path->sum[k] *= (double)path->question->x[k] - (double)path->from[k];
-        total += path->sum[k] * scale;
-    }
-    map->score = path->ends[0];
-    bool complete = completeness(path, map, total);
-    if (done < path->steps)
-        snprintf(map->note, sizeof(map->note), "stopped after %d of %d steps", (int)done,
-                 path->steps);
-    else if (!complete)
+    struct sal_completeness sum = completeness(mean);
+    sal_completeness_tell(&sum, mean->n > 1 ? "baselines' mean score" : "baseline's score",
+                          map);
+    sal_map_check(map, "steps", "steps", mean->steps, "");
+    if (mean->n > 1 && isfinite(mean->worst))
+        sal_map_check(map, "worst_baseline_error_percent", "of one baseline alone",
+                      100 * mean->worst, "%");
+}
+
+static void explain_stop(const struct mean *mean, struct sal_map *map)
+{
+    const struct sal_straight *way = &mean->last;
+    if (mean->n < mean->wanted && way->done == way->used)
+        snprintf(map->note, sizeof(map->note), "stopped after %d of %d baselines", mean->n,
+                 mean->wanted);
+    else
+        snprintf(map->note, sizeof(map->note), "stopped after %d of %d steps%s", way->done,
+                 way->wanted, mean->wanted > 1 ? " from the first baseline" : "");
+}
+
+/* What was asked for and not reached, or what nobody asked for and is large. */
+static void explain_error(const struct mean *mean, struct sal_map *map)
+{
+    const struct sal_straight *way = &mean->last;
+    struct sal_completeness sum = completeness(mean);
+    if (way->tolerance > 0 && mean->worst > way->tolerance && way->least < 0.9 * mean->worst)
         snprintf(map->note, sizeof(map->note),
-                 "the map adds up to %.4g where the score changed by %.4g: more steps or "
-                 "another rule may come closer",
-                 total, path->ends[0] - path->ends[1]);
-    map->partial = done < path->steps;
-    return sal_map_from_input(map, path->question->model, path->sum, scale, err);
+                 "not within %.3g %%: with %d steps the completeness error is %.3g %%, with "
+                 "fewer it was %.3g %% (%d); steps_max=%d allows no more",
+                 100 * way->tolerance, way->used, 100 * mean->worst, 100 * way->least,
+                 way->least_steps, way->steps_max);
+    else if (way->tolerance > 0 && mean->worst > way->tolerance)
+        snprintf(map->note, sizeof(map->note),
+                 "not within %.3g %%: with %d steps the completeness error is %.3g %%; "
+                 "steps_max=%d allows no more",
+                 100 * way->tolerance, way->used, 100 * mean->worst, way->steps_max);
+    else
+        sal_completeness_note(&sum, "more steps or another rule may come closer", map);
 }
 
-static enum sal_status walk(struct path *path, struct sal_map *map, struct sal_error *err)
+static enum sal_status finish(const struct sal_question *question, const struct mean *mean,
+                              struct sal_map *map, struct sal_error *err)
 {
-    struct sal_sweep sweep = {.n = path->steps + ENDS,
-                              .gradient = true,
-                              .context = path,
-                              .make = make,
-                              .take = take};
-    enum sal_status status = sal_sweep_run(&sweep, path->question, map, err);
-    if (status == SAL_CANCELLED && path->weight > 0)
-        status = SAL_OK;
-    return status ? status : finish(path, sweep.done - ENDS, map, err);
+    map->score = mean->score;
+    tell(mean, map);
+    if (map->partial)
+        explain_stop(mean, map);
+    else
+        explain_error(mean, map);
+    return sal_map_from_input(map, question->model, mean->sum, 1.0 / mean->n, err);
+}
+
+static enum sal_status check_steps(const struct sal_question *question, struct sal_error *err)
+{
+    int steps = (int)sal_params_get(question->params, params, "steps");
+    int most = (int)sal_params_get(question->params, params, "steps_max");
+    enum sal_rule rule = (enum sal_rule)sal_params_get(question->params, params, "rule");
+    if (rule >= SAL_TRAPEZOID && steps < 2)
+        return sal_fail(err, SAL_USAGE, "ig: rule=%s needs 2 steps or more",
+                        sal_rule_names[rule]);
+    if (sal_params_get(question->params, params, "tolerance") > 0 && most < steps)
+        return sal_fail(err, SAL_USAGE, "ig: steps_max=%d is less than steps=%d", most,
+                        steps);
+    return SAL_OK;
 }
 
 static enum sal_status ig(const struct sal_question *question, struct sal_map *map,
                           struct sal_error *err)
 {
-    int steps = (int)sal_params_get(question->params, params, "steps");
-    enum sal_rule rule = (enum sal_rule)sal_params_get(question->params, params, "rule");
-    if (rule >= SAL_TRAPEZOID && steps < 2)
-        return sal_fail(err, SAL_USAGE, "ig: rule=%s needs 2 steps or more",
-                        sal_rule_names[rule]);
-    struct path path = {.question = question,
-                        .elements = sal_input_elements(question->model),
-                        .steps = steps};
-    path.nodes = calloc((size_t)steps * 2, sizeof(*path.nodes));
-    path.sum = calloc((size_t)path.elements, sizeof(*path.sum));
-    enum sal_status status = path.nodes && path.sum
-                                 ? sal_baseline_make(question, params, &path.from, err)
-                                 : sal_fail(err, SAL_LIMIT, "no memory for a map");
-    if (!status) {
-        path.weights = path.nodes + steps;
-        sal_quadrature(rule, steps, path.nodes, path.weights);
-        map->is_signed = true;
-        map->unit = sal_unit_name(question->model, SAL_UNIT_SCORE);
-        status = walk(&path, map, err);
-    }
-    free(path.nodes);
-    free(path.sum);
-    free(path.from);
+    struct mean mean = {.elements = sal_input_elements(question->model)};
+    enum sal_status status = check_steps(question, err);
+    if (status)
+        return status;
+    mean.sum = calloc((size_t)mean.elements, sizeof(*mean.sum));
+    if (!mean.sum)
+        return sal_fail(err, SAL_LIMIT, "no memory for a map");
+    map->is_signed = true;
+    map->unit = sal_unit_name(question->model, SAL_UNIT_SCORE);
+    status = walk_all(question, &mean, map, err);
+    if (!status)
+        status = finish(question, &mean, map, err);
+    free(mean.sum);
     return status;
 }
 
@@ -167,6 +221,9 @@ const struct sal_method sal_method_ig = {
     .title = "Integrated gradients",
     .formula = "(x - x0) sum_i w_i d score / d x at x0 + a_i (x - x0), summed over channels",
     .paper = "Sundararajan et al., ICML 2017, arXiv:1703.01365",
+    .semantics = "Captum's: 50 steps of Gauss-Legendre, which is exact for polynomials "
+                 "of degree 99, from 0 in the model's input; the completeness error is "
+                 "told with every map",
     .needs = SAL_NEEDS_GRADIENT | SAL_HAS_CHANNELS,
     .params = params,
     .run = ig,

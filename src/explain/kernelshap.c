@@ -221,6 +221,9 @@ const struct sal_method sal_method_kernelshap = {
     .formula = "Shapley values p of superpixels: least squares of score(z) - score(none) on "
                "p z over samples z, sum p = score(all) - score(none)",
     .paper = "Lundberg and Lee, NeurIPS 2017, arXiv:1705.07874",
+    .semantics = "the paper's weights with the sum held to the difference of scores, by "
+                 "paired samples; Captum draws 25 samples by default, too few for more "
+                 "than a few superpixels",
     .needs = 0,
     .params = params,
     .run = kernelshap,

@@ -23,6 +23,8 @@ const struct sal_method sal_method_layercam = {
     .title = "LayerCAM",
     .formula = "ReLU(sum_k ReLU(d score / d A_k) A_k), bilinear to the input",
     .paper = "Jiang et al., IEEE TIP 2021, doi:10.1109/TIP.2021.3089943",
+    .semantics = "the paper's, as in pytorch-grad-cam: only positive gradients count; "
+                 "values keep their unit",
     .needs = SAL_NEEDS_GRADIENT | SAL_NEEDS_LAYER,
     .params = sal_cam_params,
     .run = layercam,

@@ -215,6 +215,8 @@ const struct sal_method sal_method_lime = {
     .formula = "coefficients of superpixels: penalised least squares of the score on which "
                "are there, weighed by exp(-d^2 / (2 width^2))",
     .paper = "Ribeiro et al., KDD 2016, arXiv:1602.04938",
+    .semantics = "Captum's kernel and penalty, with more samples than its 25; the "
+                 "authors' package has other defaults, named in the man page",
     .needs = 0,
     .params = params,
     .run = lime,

@@ -18,9 +18,12 @@
     X(scorecam)        \
     X(ablationcam)     \
     X(reciprocam)      \
+    X(rollout)         \
     X(gradient)        \
     X(inputxgradient)  \
     X(ig)              \
+    X(blurig)          \
+    X(guidedig)        \
     X(guidedbackprop)  \
     X(deconvnet)       \
     X(guidedgradcam)   \

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "baseline.h"
+#include "inpaint.h"
 #include "methods.h"
 #include "sweep.h"
 
@@ -41,7 +42,7 @@ static const struct sal_param params[] = {
                .max = 1,
                .unit = "",
                .help = "compute all of every forward, not only what a window can change"},
-    SAL_BASELINE_PARAMS,
+    SAL_BASELINE_HOLE_PARAMS,
     {0},
 };
 
@@ -49,6 +50,7 @@ struct patches {
     const struct sal_question *question;
     const struct sal_model_input *input;
     sal_real *baseline;
+    bool inpaints; /* the baseline is where in-painting begins */
     int window, stride, rows, columns;
     int64_t *changing; /* the windows that need a pass, scattered */
     int64_t n_changing;
@@ -89,6 +91,8 @@ static void make(const void *context, int64_t i, sal_real *x)
                 int64_t at = sal_input_place(p->input, c, pixel);
                 x[at] = p->baseline[at];
             }
+    if (p->inpaints)
+        sal_inpaint(p->input, w.top, w.left, w.bottom, w.right, x);
 }
 
 static void add_window(struct patches *p, int64_t k, double difference)
@@ -145,6 +149,8 @@ static enum sal_status choose_windows(struct patches *p, struct sal_error *err)
 static bool changes(const struct patches *p, int64_t k)
 {
     struct window w = window_of(p, k);
+    if (p->inpaints)
+        return true;
     for (int c = 0; c < p->input->channels; c++)
         for (int row = w.top; row < w.bottom; row++)
             for (int column = w.left; column < w.right; column++) {
@@ -177,6 +183,7 @@ static enum sal_status allocate(struct patches *p, struct sal_error *err)
     if (!p->changing || !p->sum || !p->count)
         return sal_fail(err, SAL_LIMIT, "no memory for %d x %d windows", p->columns,
                         p->rows);
+    p->inpaints = sal_baseline_inpaints(p->question, params);
     return sal_baseline_make(p->question, params, &p->baseline, err);
 }
 
@@ -283,6 +290,10 @@ const struct sal_method sal_method_occlusion = {
     .title = "Occlusion",
     .formula = "mean over windows of score(x) - score(x with the window replaced)",
     .paper = "Zeiler and Fergus, ECCV 2014, arXiv:1311.2901",
+    .semantics = "Captum's: differences of logits, windows from the top left, cut off at "
+                 "the edge, averaged where they overlap; libraries that sum them favour "
+                 "the middle of the picture. Window and stride, which Captum leaves to "
+                 "the caller, are a seventh of the shorter side and half of that",
     .needs = SAL_SWEEPS,
     .params = params,
     .run = occlusion,

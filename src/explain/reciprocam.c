@@ -154,6 +154,9 @@ const struct sal_method sal_method_reciprocam = {
     .title = "ReciproCAM",
     .formula = "ReLU(score(A at position p alone) - score(A = 0)), bilinear to the input",
     .paper = "Byun and Lee, CVPR Workshops 2024, arXiv:2209.14074",
+    .semantics = "OpenVINO XAI's single positions, less the score with all of them off, "
+                 "so that 0 means no evidence; scaled to 0..1, as there, the map is the "
+                 "same",
     .needs = SAL_NEEDS_LAYER,
     .params = params,
     .run = reciprocam,

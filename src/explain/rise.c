@@ -227,6 +227,9 @@ const struct sal_method sal_method_rise = {
     .title = "RISE",
     .formula = "sum over masks m of (score(x seen through m) - mean score) m / (masks keep)",
     .paper = "Petsiuk et al., BMVC 2018, arXiv:1806.07421",
+    .semantics = "the authors' masks; scores less their mean, which has the same map but "
+                 "for a constant and the least noise; of the logit, where the authors "
+                 "take the probability (--score prob)",
     .needs = 0,
     .params = params,
     .run = rise,

@@ -309,6 +309,10 @@ const struct sal_method sal_method_scorecam = {
     .formula = "ReLU(sum_k softmax_k(score(x * M_k)) A_k), M_k = A_k enlarged and scaled to "
                "0..1, bilinear to the input",
     .paper = "Wang et al., CVPR Workshops 2020, arXiv:1910.01279",
+    .semantics = "the paper's formula on the logit, with half-pixel enlarging as "
+                 "everywhere here; pytorch-grad-cam's corners are masks=corners, and "
+                 "like it no baseline score is subtracted, which softmax takes off "
+                 "anyway",
     .needs = SAL_NEEDS_LAYER | SAL_SWEEPS,
     .params = params,
     .run = scorecam,

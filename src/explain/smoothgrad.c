@@ -181,6 +181,9 @@ const struct sal_method sal_method_smoothgrad = {
     .title = "SmoothGrad",
     .formula = "mean over noise e of d score / d x at x + e, summed over channels",
     .paper = "Smilkov et al., 2017, arXiv:1706.03825",
+    .semantics = "the paper's: noise as a share of the input's range, which Captum takes "
+                 "in input units, 1.0 by default; signed means, which PAIR and MONAI "
+                 "square",
     .needs = SAL_NEEDS_GRADIENT | SAL_HAS_CHANNELS,
     .params = smooth_params,
     .run = smoothgrad,
@@ -191,6 +194,7 @@ const struct sal_method sal_method_vargrad = {
     .title = "VarGrad",
     .formula = "variance over noise e of d score / d x at x + e, summed over channels",
     .paper = "Adebayo et al., ICLR workshop 2018, arXiv:1810.03307",
+    .semantics = "the paper's variance, with SmoothGrad's noise and samples",
     .needs = SAL_NEEDS_GRADIENT | SAL_HAS_CHANNELS,
     .params = variance_params,
     .run = vargrad,

@@ -2,9 +2,11 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "../engine/model_parts.h"
 #include "methods.h"
 
 struct sal_taps {
+    size_t most;         /* bytes of the run */
     struct sal_run *run; /* keeps all layers; NULL: not open */
     bool refused;        /* opening it, or its gradients, failed once */
     sal_real *x;         /* the image whose activations are there; NULL: none */
@@ -12,9 +14,12 @@ struct sal_taps {
     int *layers, n;      /* values */
 };
 
-struct sal_taps *sal_taps_open(void)
+struct sal_taps *sal_taps_open(size_t most)
 {
-    return calloc(1, sizeof(struct sal_taps));
+    struct sal_taps *taps = calloc(1, sizeof(*taps));
+    if (taps)
+        taps->most = most ? most : SAL_TAPS_MEMORY;
+    return taps;
 }
 
 static void forget(struct sal_taps *taps)
@@ -46,6 +51,7 @@ static enum sal_status open_run(struct sal_taps *taps, const struct sal_question
                                 struct sal_error *err)
 {
     int automatic;
+    size_t limit = sal_model_memory(question->model);
     const struct sal_layer *layers = sal_model_layers(question->model, &taps->n, &automatic);
     taps->layers = calloc((size_t)taps->n, sizeof(*taps->layers));
     if (!taps->layers)
@@ -58,6 +64,8 @@ static enum sal_status open_run(struct sal_taps *taps, const struct sal_question
                                                   .n_keep = taps->n,
                                                   .wrt = taps->layers,
                                                   .n_wrt = taps->n,
+                                                  .memory = taps->most < limit ? taps->most
+                                                                               : limit,
                                                   .exact = question->exact,
                                                   .pool = question->pool},
                         err);

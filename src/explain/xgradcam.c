@@ -32,6 +32,8 @@ const struct sal_method sal_method_xgradcam = {
     .formula = "ReLU(sum_k sum_hw(d score / d A_k * A_k) / (sum_hw(A_k) + 1e-7) A_k), "
                "bilinear to the input",
     .paper = "Fu et al., BMVC 2020, arXiv:2008.02312",
+    .semantics = "pytorch-grad-cam's, with 1e-7 added to the sum of activations as "
+                 "there; values keep their unit",
     .needs = SAL_NEEDS_GRADIENT | SAL_NEEDS_LAYER,
     .params = sal_cam_params,
     .run = xgradcam,

@@ -41,7 +41,7 @@ static void put_question(struct sal_buffer *line, const struct sal_session *sess
         put_option(line, "-M", ask->method->name);
     for (int i = 0; list && list[i].name; i++) {
         const struct sal_param *param = &list[i];
-        char value[64], pair[160];
+        char value[128], pair[224];
         sal_param_text(param, ask->params.value[i], value, sizeof(value));
         snprintf(pair, sizeof(pair), "%s=%s", param->name, value);
         put_option(line, "-P", pair);

@@ -121,8 +121,12 @@ void sal_record_params(struct sal_json *json, const struct sal_param *list,
     sal_json_object(json, "parameters");
     for (int i = 0; list && list[i].name; i++) {
         double value = params->value[i];
+        char text[256];
         if (list[i].type == SAL_PARAM_CHOICE)
             sal_json_text(json, list[i].name, list[i].choices[(int)value]);
+        else if (list[i].type == SAL_PARAM_SET)
+            sal_json_text(json, list[i].name,
+                          sal_param_text(&list[i], value, text, sizeof(text)));
         else if (list[i].type == SAL_PARAM_BOOL)
             sal_json_bool(json, list[i].name, value != 0);
         else
@@ -138,9 +142,11 @@ char *sal_record_params_text(const struct sal_session_ask *ask, char *dst,
     size_t used = 0;
     dst[0] = '\0';
     for (int i = 0; list && list[i].name && used < capacity; i++) {
-        char value[64];
+        char value[128];
+        if (!sal_param_counts(&ask->params, list, i))
+            continue;
         sal_param_text(&list[i], ask->params.value[i], value, sizeof(value));
-        used += (size_t)snprintf(dst + used, capacity - used, "%s%s=%s%s%s", i ? ", " : "",
+        used += (size_t)snprintf(dst + used, capacity - used, "%s%s=%s%s%s", used ? ", " : "",
                                  list[i].name, value, *list[i].unit ? " " : "",
                                  list[i].unit);
     }

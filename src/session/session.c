@@ -169,7 +169,7 @@ static struct sal_taps *taps_for(struct sal_session *session,
     bool moves = held->explained && held->explained->map.layer >= 0 &&
                  held->explained->map.layer != wanted;
     if (moves && !session->taps)
-        session->taps = sal_taps_open();
+        session->taps = sal_taps_open(0);
     return moves ? session->taps : NULL;
 }
 

@@ -69,10 +69,12 @@ static void parameter_facts(struct cursor *at, const struct sal_session_ask *ask
     const struct sal_param *list = ask->method->params;
     char text[600] = "";
     for (int i = 0; list && list[i].name; i++) {
-        char value[64];
+        char value[128];
+        if (!sal_param_counts(&ask->params, list, i))
+            continue;
         sal_param_text(&list[i], ask->params.value[i], value, sizeof(value));
         size_t used = strlen(text);
-        snprintf(text + used, sizeof(text) - used, "%s%s %s%s%s", i ? ", " : "",
+        snprintf(text + used, sizeof(text) - used, "%s%s %s%s%s", used ? ", " : "",
                  list[i].name, value, *list[i].unit ? " " : "", list[i].unit);
     }
     if (*text)

@@ -1,0 +1,41 @@
+/*
+ * The straight way of integrated gradients: from a baseline x0 to x.
+ *
+ * What it gives is (x - x0) times the mean gradient on the way, by a rule of quadrature.
+ * Were the mean exact it would add up to score(x) - score(x0); the steps can be doubled
+ * until it nearly does. Points that a rule shares with its own refinement are kept: all of
+ * them for left, right and the trapezoids, none for the middle and for Gauss-Legendre. One
+ * thread; sums are the same bits for any batch and any number of threads.
+ */
+#ifndef SALISCOPE_EXPLAIN_STRAIGHT_H
+#define SALISCOPE_EXPLAIN_STRAIGHT_H
+
+#include "completeness.h"
+#include "quadrature.h"
+#include "saliscope/explain.h"
+
+struct sal_straight {
+    /* What is asked for. */
+    const struct sal_question *question;
+    const sal_real *from; /* the baseline, in the layout of x */
+    enum sal_rule rule;
+    int steps;        /* at first; for the trapezoids at least 2 */
+    double tolerance; /* the relative completeness error to come below; 0: any */
+    int steps_max;    /* what doubling does not go beyond */
+
+    /* What comes out. */
+    double *sum; /* [elements of an input], free() it, also after a failure */
+    struct sal_completeness reached;
+    int used;        /* steps that sum is of */
+    int done;        /* of those; fewer when stopped */
+    int wanted;      /* steps of the refinement that was begun; used: none */
+    double least;    /* the smallest relative error of all refinements, */
+    int least_steps; /* and its steps */
+};
+
+/* Counts its passes in map. Stopped (SAL_CANCELLED inside) with a gradient or more it gives
+ * what it has: the last refinement that was finished, or a part of the first. */
+enum sal_status sal_straight_walk(struct sal_straight *way, struct sal_map *map,
+                                  struct sal_error *err);
+
+#endif
