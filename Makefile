@@ -10,6 +10,8 @@
 #                      15 GB; NAMES="resnet50 ..." for some)
 #   make parity-architectures  holds them against PyTorch, remakes docs/architectures.md;
 #                      test-all does the first where they are there
+#   make parity        our maps against Captum's, pytorch-grad-cam's, MONAI's and RISE's,
+#                      remakes docs/parity.md (MODELS="resnet18 ..." METHODS="ig ..." ARGS=)
 #   make bench         how fast, beside ONNX Runtime and PyTorch: build/bench
 #                      (NAMES="resnet50 ..." BATCH="1 8" THREADS=2 QUICK=1
 #                      TABLES="main start threads batch size" ARGS=)
@@ -81,7 +83,8 @@ ALL_CFLAGS = $(CPPFLAGS) $(WARN) $(FLAGS) $(OPT) $(CFLAGS)
 ALL_LDFLAGS = $(LINK_FLAGS) $(OPT) $(LDFLAGS)
 
 .PHONY: all show-flags deps demo test check test-all samples conformance conformance-accept clean \
-        install uninstall peers peers-models bench check-architectures parity-architectures
+        install uninstall peers peers-models bench parity check-architectures \
+        parity-architectures
 .DELETE_ON_ERROR:
 
 all: $B/saliscope $B/libsaliscope.a
@@ -277,6 +280,13 @@ check-architectures: $B/tests/peers/compare
 
 parity-architectures: $B/tests/peers/compare
 	$< build/peers-models $(NAMES) -o docs/architectures.md
+
+# Of some models or methods ARGS=--add keeps what was found of the others.
+PARITY := build/parity
+
+parity: $B/saliscope $(if $(filter build/peers/%,$(PEERS)),build/peers.made)
+	$(PEERS) tests/parity/parity.py $< $(PARITY) --write docs/parity.md \
+	    $(if $(MODELS),--models $(MODELS)) $(if $(METHODS),--methods $(METHODS)) $(ARGS)
 
 # PEERS=PYTHON: one that has tests/peers/requirements.txt already.
 BENCH   := build/bench

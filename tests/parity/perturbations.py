@@ -1,0 +1,90 @@
+"""Methods that hide parts of the input."""
+
+import captum.attr
+import numpy as np
+import torch
+from captum._utils.models.linear_model import SkLearnLasso
+
+import draws
+from row import Row
+
+MASKS, CELLS, KEEP = 200, 8, 0.5
+SAMPLES, PIECES = 200, 5
+
+
+# ---- occlusion ------------------------------------------------------------------------------------
+
+
+def captum_occlusion(window, stride):
+    def reference(case):
+        return captum.attr.Occlusion(case.net).attribute(
+            case.x, sliding_window_shapes=(3, window, window), strides=(3, stride, stride),
+            target=case.target, baselines=0, perturbations_per_eval=8)[:, 0]
+
+    return Row("occlusion", "captum", reference, params=(f"window={window}", f"stride={stride}"),
+               call=f"Occlusion({window}, {stride})", costly=True)
+
+
+# ---- RISE -----------------------------------------------------------------------------------------------
+
+
+def forward(net, batch, size=16):
+    with torch.no_grad():
+        return torch.cat([net(batch[i:i + size]) for i in range(0, len(batch), size)])
+
+
+def authors_rise(case):
+    """forward() of explanations.py in github.com/eclique/RISE, of one class."""
+    side = case.x.shape[-1]
+    masks = torch.from_numpy(draws.rise_masks(0, MASKS, CELLS, KEEP, side, side)).to(case.dtype)
+    p = forward(case.probability_net(), masks[:, None] * case.x)
+    sal = torch.matmul(p.T[case.target:case.target + 1], masks.view(MASKS, side * side))
+    return (sal / MASKS / KEEP).view(side, side)
+
+
+# ---- superpixels ------------------------------------------------------------------------------------------
+
+
+def pieces(case):
+    side = case.x.shape[-1]
+    return torch.from_numpy(draws.grid_superpixels(side, side, PIECES))[None, None]
+
+
+def kernelshap(case):
+    samples = draws.kernelshap_samples(0, SAMPLES, PIECES**2)
+
+    def given(original, **_):
+        yield torch.ones(1, PIECES**2, dtype=torch.long)
+        yield torch.zeros(1, PIECES**2, dtype=torch.long)
+        for sample in samples:
+            yield torch.from_numpy(sample)[None]
+
+    shap = captum.attr.KernelShap(case.net)
+    shap.perturb_func = given
+    return shap.attribute(case.x, baselines=0, target=case.target, feature_mask=pieces(case),
+                          n_samples=SAMPLES + 2, perturbations_per_eval=8)[:, 0]
+
+
+def lime(case):
+    samples = draws.lime_samples(0, SAMPLES, PIECES**2)
+
+    def given(original, **_):
+        for sample in samples:
+            yield torch.from_numpy(sample)[None]
+
+    explainer = captum.attr.Lime(case.net, perturb_func=given)
+    return explainer.attribute(case.x, baselines=0, target=case.target,
+                               feature_mask=pieces(case), n_samples=SAMPLES,
+                               perturbations_per_eval=8)[:, 0]
+
+
+GRID = (f"samples={SAMPLES}", "segments=grid", f"cells={PIECES}")
+
+ROWS = [
+    captum_occlusion(32, 16),
+    captum_occlusion(48, 40),
+    Row("rise", "rise", authors_rise, score="prob", costly=True, call="forward()",
+        params=(f"masks={MASKS}", f"cells={CELLS}", f"keep={KEEP}", "normalise=paper")),
+    Row("kernelshap", "captum", kernelshap, params=GRID, call="KernelShap", costly=True),
+    Row("lime", "captum", lime, params=GRID, call="Lime", costly=True),
+]
