@@ -30,6 +30,8 @@ const struct option option_table[OPT_N] = {
                          .help = "try a model whose opset is newer than what is known"},
     [OPT_METHOD] = {"method", 'M', OPTION_TEXT, "METHOD", .commands = DRAWS,
                     .help = "saliency method; see 'list methods'"},
+    [OPT_LIKE] = {"like", 0, OPTION_TEXT, "LIBRARY", .commands = DRAWS,
+                  .help = "its conventions for the method; see 'list libraries'"},
     [OPT_PARAM] = {"param", 'P', OPTION_TEXT, "KEY=VALUE", .many = true,
                    .commands = DRAWS, .help = "a parameter of the method"},
     [OPT_CLASS] = {"class", 'c', OPTION_TEXT, "CLASS", .commands = DRAWS,

@@ -358,6 +358,23 @@ static enum sal_status find_tail(struct sal_model *model, struct sal_error *err)
     return SAL_OK;
 }
 
+/* The graph; of --score prob up to the probabilities, which the file may not have. */
+static enum sal_status build(struct sal_model *model, const struct sal_model_options *options,
+                             struct sal_error *err)
+{
+    enum sal_status status =
+        sal_model_build_graph(model, 1, options->pool, &model->graph, err);
+    if (status || !options->score || strcmp(options->score, "prob") != 0)
+        return status;
+    const char *before = model->wanted;
+    status = sal_output_probability(&model->onnx, &model->graph, &model->sidecar,
+                                    &model->arena, &model->wanted, err);
+    if (status || model->wanted == before)
+        return status;
+    sal_graph_release(&model->graph);
+    return sal_model_build_graph(model, 1, options->pool, &model->graph, err);
+}
+
 /* Everything whose failure is the model's own. */
 static enum sal_status make_ready(struct sal_model *model,
                                   const struct sal_model_options *options,
@@ -369,7 +386,7 @@ static enum sal_status make_ready(struct sal_model *model,
         (status = sal_output_wanted(&model->sidecar, options->score, &model->arena,
                                     &model->wanted, err)))
         return status;
-    if ((status = sal_model_build_graph(model, 1, options->pool, &model->graph, err)))
+    if ((status = build(model, options, err)))
         return sal_known_bad_explain(&model->onnx, status, err);
     if ((status = sal_output_find(&model->graph, &model->onnx, &model->sidecar,
                                   options->score, &model->output, err)))

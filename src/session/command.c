@@ -35,6 +35,7 @@ static void put_question(struct sal_buffer *line, const struct sal_session *sess
                          const struct sal_session_ask *ask)
 {
     put_option(line, "-M", ask->method->name);
+    put_option(line, "--like", ask->like ? ask->like->name : NULL);
     for (int i = 0; ask->method->params && ask->method->params[i].name; i++) {
         const struct sal_param *param = &ask->method->params[i];
         char value[64], pair[160];

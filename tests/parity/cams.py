@@ -35,13 +35,20 @@ class ZeroTokens(AblationLayerVit):
         return self.activations
 
 
+def one_sign(found):
+    """The sign of a singular vector is arbitrary: that end is positive which reaches farther."""
+    return -found if -found.min() > found.max() else found
+
+
 def run_cam(cls, case):
     """(what get_cam_image makes, what the call returns)"""
     kept = []
 
     class Keeping(cls):
         def get_cam_image(self, *args, **keywords):
-            kept.append(super().get_cam_image(*args, **keywords))
+            made = super().get_cam_image(*args, **keywords)
+            eigen = cls in (pgc.EigenCAM, pgc.EigenGradCAM)
+            kept.append(one_sign(made) if eigen else made)
             return kept[-1]
 
     net = case.copy_net().requires_grad_()
@@ -58,19 +65,18 @@ def raw(cls):
     return lambda case: run_cam(cls, case)[0]
 
 
-def one_sign(cls):
-    """The sign of a singular vector is arbitrary: that end is positive which reaches farther."""
-
-    def reference(case):
-        found = run_cam(cls, case)[0]
-        return -found if -found.min() > found.max() else found
-
-    return reference
+def whole(cls):
+    return lambda case: run_cam(cls, case)[1]
 
 
-def pgc_row(method, cls, params=(), reference=raw, **more):
-    return Row(method, "pytorch-grad-cam", reference(cls), at="layer", params=BOTH + params,
+def raw_row(method, cls, **more):
+    return Row(method, "pytorch-grad-cam", raw(cls), at="layer", params=BOTH,
                call=f"{cls.__name__}, get_cam_image", **more)
+
+
+def like_row(method, cls, **more):
+    return Row(method, "pytorch-grad-cam", whole(cls), like="pytorch-grad-cam",
+               call=cls.__name__, **more)
 
 
 # ---- Captum and MONAI -----------------------------------------------------------------------------
@@ -78,13 +84,18 @@ def pgc_row(method, cls, params=(), reference=raw, **more):
 
 def captum_gradcam(case):
     cam = captum.attr.LayerGradCam(case.net, case.layer)
-    return cam.attribute(case.x.requires_grad_(), case.target)
+    made = cam.attribute(case.x.requires_grad_(), case.target)
+    return captum.attr.LayerAttribution.interpolate(made, case.x.shape[2:])
 
 
-def monai_gradcam(case):
-    net = case.copy_net().requires_grad_()
-    name = next(n for n, m in net.named_modules() if m is models.layer_of(case.name, net))
-    return monai.visualize.GradCAM(net, name).compute_map(case.x, case.target)
+def monai_cam(cls):
+    def reference(case):
+        net = case.copy_net().requires_grad_()
+        layer = models.layer_of(case.name, net)
+        name = next(n for n, m in net.named_modules() if m is layer)
+        return cls(net, name)(case.x, case.target)
+
+    return reference
 
 
 # ---- OpenVINO XAI's formula --------------------------------------------------------------------------
@@ -126,19 +137,21 @@ def recipro(gaussian):
     return reference
 
 
+PGC = {"gradcam": pgc.GradCAM, "gradcam++": pgc.GradCAMPlusPlus, "hirescam": pgc.HiResCAM,
+       "layercam": pgc.LayerCAM, "xgradcam": pgc.XGradCAM, "eigencam": pgc.EigenCAM,
+       "eigengradcam": pgc.EigenGradCAM}
+
 ROWS = [
-    pgc_row("gradcam", pgc.GradCAM),
-    Row("gradcam", "captum", captum_gradcam, at="layer", params=BOTH, models=CNN,
-        call="LayerGradCam"),
-    Row("gradcam", "monai", monai_gradcam, at="layer", models=CNN, call="GradCAM.compute_map"),
-    pgc_row("gradcam++", pgc.GradCAMPlusPlus),
-    pgc_row("hirescam", pgc.HiResCAM),
-    pgc_row("layercam", pgc.LayerCAM),
-    pgc_row("xgradcam", pgc.XGradCAM),
-    pgc_row("eigencam", pgc.EigenCAM, reference=one_sign),
-    pgc_row("eigengradcam", pgc.EigenGradCAM, reference=one_sign),
-    pgc_row("scorecam", pgc.ScoreCAM, ("masks=corners",), costly=True),
-    pgc_row("ablationcam", pgc.AblationCAM, ("divisor=score",), costly=True),
+    *(raw_row(method, cls) for method, cls in PGC.items()),
+    *(like_row(method, cls) for method, cls in PGC.items()),
+    like_row("scorecam", pgc.ScoreCAM, costly=True),
+    like_row("ablationcam", pgc.AblationCAM, costly=True),
+    Row("gradcam", "captum", captum_gradcam, like="captum", models=CNN,
+        call="LayerGradCam, interpolate"),
+    Row("gradcam", "monai", monai_cam(monai.visualize.GradCAM), like="monai", models=CNN,
+        call="GradCAM"),
+    Row("gradcam++", "monai", monai_cam(monai.visualize.GradCAMpp), like="monai", models=CNN,
+        call="GradCAMpp"),
     Row("reciprocam", "openvino", recipro(False), at="layer", params=BOTH,
         call="the formula, by hooks"),
     Row("reciprocam", "openvino", recipro(True), at="layer", params=BOTH + ("mask=gaussian",),

@@ -8,6 +8,7 @@ import subprocess
 import numpy as np
 import torch
 
+import export
 import models
 
 
@@ -41,6 +42,12 @@ class Case:
         other = copy.copy(self)
         other.net = copy.deepcopy(self.net).double()
         other.x, other.dtype = self.x.double(), torch.float64
+        return other
+
+    def shaken(self, seed):
+        """In float64, what layers make moved by about a rounding of float32."""
+        other = self.double()
+        other.net = export.shaken(other.net, seed)
         return other
 
     def copy_net(self):

@@ -4,12 +4,15 @@ import contextlib
 from unittest import mock
 
 import captum.attr
+import monai.visualize
+import numpy as np
 import torch
 
 import draws
-from row import Row
+from row import SMOOTH, Row
 
-STEPS = 50
+KINKLESS = ("resnet18_smooth", "vit_b_16")
+
 SAMPLES, NOISE = 8, 0.15
 
 
@@ -22,9 +25,9 @@ def captum_map(make, asked):
     return reference
 
 
-def row(method, make, call, params=(), **asked):
-    return Row(method, "captum", captum_map(make, asked), at="channels", call=call,
-               params=params)
+def row(method, make, call, like="", **asked):
+    return Row(method, "captum", captum_map(make, asked), at="channels", call=call, like=like,
+               models=SMOOTH)
 
 
 # ---- integrated gradients ------------------------------------------------------------------------
@@ -34,10 +37,14 @@ RULES = ("gausslegendre", "riemann_left", "riemann_right", "riemann_middle",
 
 
 def ig(rule):
-    asked = {"n_steps": STEPS, "method": rule, "internal_batch_size": 10}
+    """Captum's default is the first."""
+    asked = {"internal_batch_size": 10}
+    if rule != RULES[0]:
+        asked["method"] = rule
     return Row("ig", "captum", captum_map(captum.attr.IntegratedGradients, asked),
-               at="channels", call="IntegratedGradients",
-               params=(f"steps={STEPS}", f"rule={rule}"))
+               at="channels", call="IntegratedGradients", like="captum",
+               models=SMOOTH if rule == RULES[0] else KINKLESS,
+               params=(f"rule={rule}",) if rule != RULES[0] else ())
 
 
 # ---- with noise -------------------------------------------------------------------------------------
@@ -45,55 +52,94 @@ def ig(rule):
 
 @contextlib.contextmanager
 def given_noise(noise):
-    """Captum's normal numbers are these."""
-    with mock.patch("torch.normal", lambda mean, sd: torch.from_numpy(noise).to(sd.dtype)):
+    """The normal numbers that libraries draw are these, one call after the other."""
+    drawn = iter(noise)
+
+    def normal(mean, sd, size=None, dtype=None, device=None):
+        if size is None:  # Captum: all samples at once, sd a tensor
+            return torch.from_numpy(noise).to(sd.dtype)
+        return torch.from_numpy(next(drawn))[None]  # MONAI: one by one
+
+    with mock.patch("torch.normal", normal):
         yield
 
 
-def sd_of(case):
-    return NOISE * float(case.x.detach().max() - case.x.detach().min())
+def noise_of(case, samples, share, first=1):
+    """share: of the range of x; None: 1, as it is."""
+    x = case.x.detach()
+    sd = 1.0 if share is None else share * float(x.max() - x.min())
+    return draws.gradient_noise(0, samples, case.x.shape[1:], sd, first)
 
 
-def tunnel(kind, first=1):
+def tunnel(kind, samples, share, **asked):
+    """NoiseTunnel of Saliency."""
+
     def reference(case):
-        noise = draws.gradient_noise(0, SAMPLES, case.x.shape[1:], sd_of(case))
-        saliency = captum.attr.Saliency(case.net)
-        with given_noise(noise):
-            return captum.attr.NoiseTunnel(saliency).attribute(
-                case.x, nt_type=kind, nt_samples=SAMPLES, stdevs=1.0, target=case.target,
-                abs=False)
+        with given_noise(noise_of(case, samples, share)):
+            return captum.attr.NoiseTunnel(captum.attr.Saliency(case.net)).attribute(
+                case.x, nt_type=kind, nt_samples=samples, target=case.target, **asked)
 
     return reference
 
 
-def noisy(method, kind, params=()):
-    return Row(method, "captum", tunnel(kind), at="channels",
-               params=(f"samples={SAMPLES}", f"noise={NOISE}", *params),
+def own_noise(method, kind, params=()):
+    """Signed gradients, noise in proportion to the range."""
+    return Row(method, "captum", tunnel(kind, SAMPLES, NOISE, abs=False), at="channels",
+               params=(f"samples={SAMPLES}", f"noise={NOISE}", *params), models=SMOOTH,
                call=f"NoiseTunnel(Saliency), {kind}")
 
 
-def gradientshap(noise):
+def captum_noise(method, kind):
+    """All of Captum's defaults: 5 samples, sd 1, absolute values."""
+    return Row(method, "captum", tunnel(kind, 5, None), at="channels", like="captum",
+               models=SMOOTH, call=f"NoiseTunnel(Saliency), {kind}")
+
+
+def monai_smoothgrad(case):
+    noise = noise_of(case, 25, 0.15)
+    with given_noise(noise):
+        return monai.visualize.SmoothGrad(case.copy_net(), verbose=False)(
+            case.x.detach(), index=torch.tensor([case.target]))
+
+
+def monai_gradient(case):
+    return monai.visualize.VanillaGrad(case.copy_net())(
+        case.x.detach(), index=torch.tensor([case.target]))
+
+
+def shap(case, samples, noise):
+    points = draws.shap_points(0, samples)
+    with given_noise(noise), mock.patch("numpy.random.uniform", lambda *_: points):
+        return captum.attr.GradientShap(case.net).attribute(
+            case.x, baselines=torch.zeros_like(case.x), n_samples=samples, target=case.target)
+
+
+def gradientshap(share):
     def reference(case):
-        sd = sd_of(case) * noise / NOISE
-        added = draws.gradient_noise(0, SAMPLES, case.x.shape[1:], sd, first=0)
-        points = draws.shap_points(0, SAMPLES)
-        with given_noise(added), mock.patch("numpy.random.uniform", lambda *_: points):
-            return captum.attr.GradientShap(case.net).attribute(
-                case.x, baselines=torch.zeros_like(case.x), n_samples=SAMPLES, stdevs=1.0,
-                target=case.target)
+        return shap(case, SAMPLES, noise_of(case, SAMPLES, share, first=0))
 
     return Row("gradientshap", "captum", reference, at="channels", call="GradientShap",
-               params=(f"samples={SAMPLES}", f"noise={noise}"))
+               params=(f"samples={SAMPLES}", f"noise={share}"), models=SMOOTH)
+
+
+def captum_gradientshap(case):
+    return shap(case, 5, np.zeros((5, *case.x.shape[1:])))
 
 
 ROWS = [
     row("gradient", captum.attr.Saliency, "Saliency(abs=False)", abs=False),
-    row("gradient", captum.attr.Saliency, "Saliency", ("magnitude=yes",)),
-    row("inputxgradient", captum.attr.InputXGradient, "InputXGradient"),
+    row("gradient", captum.attr.Saliency, "Saliency", like="captum"),
+    Row("gradient", "monai", monai_gradient, at="channels", like="monai", call="VanillaGrad"),
+    row("inputxgradient", captum.attr.InputXGradient, "InputXGradient", like="captum"),
     *map(ig, RULES),
-    noisy("smoothgrad", "smoothgrad"),
-    noisy("smoothgrad", "smoothgrad_sq", ("squared=yes",)),
-    noisy("vargrad", "vargrad"),
-    gradientshap(0),
+    own_noise("smoothgrad", "smoothgrad"),
+    own_noise("smoothgrad", "smoothgrad_sq", ("squared=yes",)),
+    own_noise("vargrad", "vargrad"),
+    captum_noise("smoothgrad", "smoothgrad"),
+    captum_noise("vargrad", "vargrad"),
+    Row("smoothgrad", "monai", monai_smoothgrad, at="channels", like="monai", models=SMOOTH,
+        call="SmoothGrad"),
     gradientshap(NOISE),
+    Row("gradientshap", "captum", captum_gradientshap, at="channels", like="captum",
+        models=SMOOTH, call="GradientShap"),
 ]

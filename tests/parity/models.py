@@ -4,7 +4,8 @@ Trained weights cannot be had without a download; --pretrained takes them where 
 possible. Random weights are made fit (tests/peers/weights.py), and the picture has the
 spectrum of photographs: of several the first is taken for which the network's own gradient
 is the same in float32 and float64, because two right programs differ where a ReLU is
-within rounding of zero.
+within rounding of zero, or two of a MaxPool's inputs are near to each other. A method that
+takes many gradients meets that whatever the picture is; resnet18_smooth has neither.
 """
 
 import copy
@@ -36,9 +37,19 @@ class DenseNet(nn.Module):
         return self.classifier(torch.flatten(nn.functional.adaptive_avg_pool2d(last, 1), 1))
 
 
+def smooth(net):
+    """SiLU for every ReLU and a mean for the maximum: no kink where rounding could decide."""
+    net.maxpool = nn.AvgPool2d(3, 2, 1)
+    for module in net.modules():
+        if isinstance(getattr(module, "relu", None), nn.ReLU):
+            module.relu = nn.SiLU()
+    return net
+
+
 # name: (what wraps torchvision's, the layer in PyTorch, its tensor in the file)
 LAYERS = {
     "resnet18": (None, lambda net: net.layer4, "/layer4/layer4.1/relu_1/Relu_output_0"),
+    "resnet18_smooth": (smooth, lambda net: net.layer4, "/layer4/layer4.1/relu_1/Mul_output_0"),
     "densenet121": (DenseNet, lambda net: net.relu5, "/relu5/Relu_output_0"),
     "vit_b_16": (None, lambda net: net.encoder.layers[-1].ln_1,
                  "/encoder/layers/encoder_layer_11/ln_1/LayerNormalization_output_0"),
@@ -67,11 +78,13 @@ def separate(net):
 
 def build(name, pretrained=False):
     torch.manual_seed(SEED)
-    net = getattr(torchvision.models, name)(weights="DEFAULT" if pretrained else None)
+    builder = getattr(torchvision.models, name.removesuffix("_smooth"))
+    net = builder(weights="DEFAULT" if pretrained else None)
+    change = LAYERS[name][0]
+    net = separate(change(net) if change else net)
     if not pretrained:
         net = prepare(net, SIDE, SEED)
-    wrap = LAYERS[name][0]
-    return separate(wrap(net) if wrap else net).requires_grad_(False).eval()
+    return net.requires_grad_(False).eval()
 
 
 def preprocess(pixels):

@@ -20,8 +20,9 @@ function from a Case to the library's map:
 
 case.py says what a Case has: the network in PyTorch, the very input that the program made of
 the picture (read back from its .npz), the class, the layer. The same function is called
-a second time with the network and the input in float64 (unless the row is `costly`): how far
-the library is from itself tells which differences are rounding. Samples that a method draws
+a second time with the network and the input in float64 (unless the row is `costly`), and
+where a difference is beyond the goal some more times, with what layers make moved by a
+rounding: how far the library is from itself tells which differences are rounding. Samples that a method draws
 come from the same numbers on both sides: draws.py has the program's own.
 """
 
@@ -36,6 +37,9 @@ import numpy as np
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path[:0] = [HERE, os.path.join(HERE, "..", "peers")]
+from row import GOAL, error, spread
+
+SHAKES = 2
 
 ROW_FILES = ["cams", "gradients", "perturbations", "rules", "paths"]
 
@@ -73,8 +77,6 @@ def arguments():
 
 def compare(row, case):
     """A cell of the table: max errors as shares of the range of the library's map."""
-    from row import error, spread
-
     ours, record = case.ours(row)
     theirs = case.array(row, row.reference(case))
     if ours.shape != theirs.shape:
@@ -84,6 +86,10 @@ def compare(row, case):
     if not row.costly:
         exact = case.array(row, row.reference(case.double()))
         cell |= {"theirs": error(theirs, exact), "ours": error(ours, exact)}
+        if not cell["error"] <= GOAL:
+            cell["beyond"] = float(np.mean(np.abs(ours - theirs) > GOAL * cell["range"]))
+            moved = [case.array(row, row.reference(case.shaken(i))) for i in range(SHAKES)]
+            cell["shaken"] = [error(m, exact) for m in moved]
     return cell
 
 
@@ -94,6 +100,8 @@ def say(row, model, cell):
         text = f"{cell['error']:.1e}"
         if "theirs" in cell:
             text += f"  (f64: theirs {cell['theirs']:.1e}, ours {cell['ours']:.1e})"
+        if "shaken" in cell:
+            text += "  shaken " + " ".join(f"{s:.1e}" for s in cell["shaken"])
     print(f"{row.name():58} {model:12} {text}", file=sys.stderr, flush=True)
 
 
@@ -165,5 +173,6 @@ def main():
 
 
 if __name__ == "__main__":
+    os.environ["TQDM_DISABLE"] = "1"
     np.seterr(all="ignore")
     sys.exit(main())

@@ -1,14 +1,12 @@
 """Methods that hide parts of the input."""
 
 import captum.attr
-import numpy as np
 import torch
-from captum._utils.models.linear_model import SkLearnLasso
 
 import draws
 from row import Row
 
-MASKS, CELLS, KEEP = 200, 8, 0.5
+MASKS, KEEP = 200, 0.5
 SAMPLES, PIECES = 200, 5
 
 
@@ -21,8 +19,8 @@ def captum_occlusion(window, stride):
             case.x, sliding_window_shapes=(3, window, window), strides=(3, stride, stride),
             target=case.target, baselines=0, perturbations_per_eval=8)[:, 0]
 
-    return Row("occlusion", "captum", reference, params=(f"window={window}", f"stride={stride}"),
-               call=f"Occlusion({window}, {stride})", costly=True)
+    return Row("occlusion", "captum", reference, like="captum", costly=True,
+               params=(f"window={window}", f"stride={stride}"), call="Occlusion")
 
 
 # ---- RISE -----------------------------------------------------------------------------------------------
@@ -36,7 +34,7 @@ def forward(net, batch, size=16):
 def authors_rise(case):
     """forward() of explanations.py in github.com/eclique/RISE, of one class."""
     side = case.x.shape[-1]
-    masks = torch.from_numpy(draws.rise_masks(0, MASKS, CELLS, KEEP, side, side)).to(case.dtype)
+    masks = torch.from_numpy(draws.rise_masks(0, MASKS, 8, KEEP, side, side)).to(case.dtype)
     p = forward(case.probability_net(), masks[:, None] * case.x)
     sal = torch.matmul(p.T[case.target:case.target + 1], masks.view(MASKS, side * side))
     return (sal / MASKS / KEEP).view(side, side)
@@ -83,8 +81,9 @@ GRID = (f"samples={SAMPLES}", "segments=grid", f"cells={PIECES}")
 ROWS = [
     captum_occlusion(32, 16),
     captum_occlusion(48, 40),
-    Row("rise", "rise", authors_rise, score="prob", costly=True, call="forward()",
-        params=(f"masks={MASKS}", f"cells={CELLS}", f"keep={KEEP}", "normalise=paper")),
-    Row("kernelshap", "captum", kernelshap, params=GRID, call="KernelShap", costly=True),
-    Row("lime", "captum", lime, params=GRID, call="Lime", costly=True),
+    Row("rise", "rise", authors_rise, like="rise", costly=True, call="forward()",
+        params=(f"masks={MASKS}", f"keep={KEEP}")),
+    Row("kernelshap", "captum", kernelshap, like="captum", params=GRID, call="KernelShap",
+        costly=True),
+    Row("lime", "captum", lime, like="captum", params=GRID, call="Lime", costly=True),
 ]

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 ALL = ("resnet18", "densenet121", "vit_b_16")
+SMOOTH = ("resnet18_smooth",) + ALL  # of methods that take many gradients, see models.py
 GOAL = 1e-3
 
 
