@@ -4,7 +4,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
-#include <unistd.h>
 
 #include "binding.h"
 #include "known_bad.h"
@@ -42,14 +41,6 @@ static void warn(struct sal_model *model, const char *text)
 {
     if (text && model->n_warnings < WARNINGS_MAX)
         model->warnings[model->n_warnings++] = text;
-}
-
-size_t sal_default_memory(void)
-{
-    long pages = sysconf(_SC_PHYS_PAGES), size = sysconf(_SC_PAGESIZE);
-    size_t half = pages > 0 && size > 0 ? (size_t)pages * (size_t)size / 2 : 0;
-    size_t most = (size_t)8 << 30;
-    return half && half < most ? half : most;
 }
 
 static enum sal_status load_sidecar(struct sal_model *model,
@@ -362,13 +353,12 @@ static enum sal_status find_tail(struct sal_model *model, struct sal_error *err)
 static enum sal_status build(struct sal_model *model, const struct sal_model_options *options,
                              struct sal_error *err)
 {
+    const char *before = model->wanted;
     enum sal_status status =
         sal_model_build_graph(model, 1, options->pool, &model->graph, err);
-    if (status || !options->score || strcmp(options->score, "prob") != 0)
-        return status;
-    const char *before = model->wanted;
-    status = sal_output_probability(&model->onnx, &model->graph, &model->sidecar,
-                                    &model->arena, &model->wanted, err);
+    if (!status)
+        status = sal_output_probability(&model->onnx, &model->graph, &model->sidecar,
+                                        options->score, &model->arena, &model->wanted, err);
     if (status || model->wanted == before)
         return status;
     sal_graph_release(&model->graph);

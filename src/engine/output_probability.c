@@ -1,7 +1,7 @@
 /* --score prob of a model that ends in logits: what the sidecar says of them becomes nodes at
  * the end of the description, so that all behind it, gradients too, is as if the file had
  * had them. */
-#include <stdlib.h>
+#include <string.h>
 
 #include "output.h"
 #include "tail.h"
@@ -86,12 +86,14 @@ static enum sal_status append(struct sal_onnx *onnx, const char *logits,
 }
 
 enum sal_status sal_output_probability(struct sal_onnx *onnx, const struct sal_graph *graph,
-                                       const struct sal_sidecar *sidecar,
+                                       const struct sal_sidecar *sidecar, const char *score,
                                        struct sal_arena *arena, const char **wanted,
                                        struct sal_error *err)
 {
     struct sal_model_output logits;
     const struct sal_tail *tail = NULL;
+    if (!score || strcmp(score, "prob") != 0)
+        return SAL_OK;
     enum sal_status status = sal_output_find(graph, onnx, sidecar, NULL, &logits, err);
     if (!status)
         status = sal_tail_find(graph, graph->outputs[0], &tail, arena, err);
