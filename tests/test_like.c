@@ -174,6 +174,77 @@ static void magnitudes_and_roots_are_of_each_sample(void **state)
     sal_model_close(model);
 }
 
+/* MONAI's occlusion, written down once more: windows of 5 every 3, the last ones moved back,
+ * hidden by a Gaussian of sd 5/4 about pixel 2, blended by one of 5/8 about the middle. */
+enum { SQUARE = 5, STEP = 3 };
+
+static double hidden_share(int d)
+{
+    double t = 1 / (sqrt(2) * SQUARE / 4);
+    return 0.5 * (erf(t * (d + 0.5)) - erf(t * (d - 0.5)));
+}
+
+static void add_square(const struct sal_model *model, int top, int left, double *sum,
+                       double *count)
+{
+    float x[N];
+    double most = hidden_share(0) * hidden_share(0), least = hidden_share(2) * hidden_share(2);
+    memcpy(x, an_image(), sizeof(x));
+    for (int c = 0; c < C; c++)
+        for (int i = 0; i < SQUARE * SQUARE; i++) {
+            double g = hidden_share(i / SQUARE - 2) * hidden_share(i % SQUARE - 2);
+            x[c * PIXELS + (top + i / SQUARE) * W + left + i % SQUARE] *=
+                (float)((most - g) / (most - least));
+        }
+    double score = score_of(model, x);
+    for (int i = 0; i < SQUARE * SQUARE; i++) {
+        int dy = i / SQUARE - 2, dx = i % SQUARE - 2, at = (top + dy + 2) * W + left + dx + 2;
+        double weight = fmax(exp(-(dy * dy + dx * dx) / (2 * 0.625 * 0.625)), 1e-3);
+        sum[at] += weight * score;
+        count[at] += weight;
+    }
+}
+
+static void occlusion_like_monai_is_what_its_formula_says(void **state)
+{
+    (void)state;
+    struct sal_model *model = make_network(SMOOTH, NULL);
+    double sum[PIXELS] = {0}, count[PIXELS] = {0};
+    for (int y = 0; y < H - SQUARE + STEP; y += STEP)
+        for (int x = 0; x < W - SQUARE + STEP; x += STEP)
+            add_square(model, y < H - SQUARE ? y : H - SQUARE, x < W - SQUARE ? x : W - SQUARE,
+                       sum, count);
+    struct asking how = {.settings = "window=5 stride=3 edge=inside fade=yes tell=score"};
+    struct sal_map map = map_of(model, "occlusion", how);
+    assert_false(map.is_signed);
+    for (int i = 0; i < PIXELS; i++)
+        assert_true(fabs((double)map.values[i] - sum[i] / count[i]) <= 2e-6);
+    how.settings = "window=5 stride=3 edge=inside fade=yes tell=difference";
+    struct sal_map fall = map_of(model, "occlusion", how);
+    for (int i = 0; i < PIXELS; i++)
+        assert_true(fabs((double)(map.values[i] + fall.values[i]) - map.score) <= 2e-6);
+    sal_map_release(&map);
+    sal_map_release(&fall);
+    sal_model_close(model);
+}
+
+static void the_sigmoid_of_a_score_can_be_told(void **state)
+{
+    (void)state;
+    struct sal_model *model = make_network(SMOOTH, NULL);
+    struct sal_map score = map_of(
+        model, "occlusion", (struct asking){.settings = "window=4 stride=4 tell=score"});
+    struct sal_map sigmoid = map_of(
+        model, "occlusion", (struct asking){.settings = "window=4 stride=4 tell=sigmoid"});
+    assert_true(score.score == sigmoid.score);
+    for (int i = 0; i < PIXELS; i++) /* windows do not overlap */
+        assert_true(fabs((double)sigmoid.values[i] - 1 / (1 + exp(-(double)score.values[i]))) <=
+                    1e-6);
+    sal_map_release(&score);
+    sal_map_release(&sigmoid);
+    sal_model_close(model);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -186,6 +257,8 @@ int main(void)
         cmocka_unit_test(a_flat_map_stays_finite),
         cmocka_unit_test(noise_is_in_proportion_or_as_it_is),
         cmocka_unit_test(magnitudes_and_roots_are_of_each_sample),
+        cmocka_unit_test(occlusion_like_monai_is_what_its_formula_says),
+        cmocka_unit_test(the_sigmoid_of_a_score_can_be_told),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

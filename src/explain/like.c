@@ -55,6 +55,8 @@ static const struct sal_like_row pytorch_grad_cam[] = {
     {0},
 };
 
+/* An overlap of 0.6 is a stride of int(16 x 0.4). Of inputs with one channel MONAI takes the
+ * sigmoid, of others the softmax, whatever the model's classes are. */
 static const struct sal_like_row monai[] = {
     {.method = "gradcam", .call = "GradCAM", .finish = SAL_FINISH_FLIPPED,
      PARAMS("evidence=positive")},
@@ -63,6 +65,12 @@ static const struct sal_like_row monai[] = {
     {.method = "gradient", .call = "VanillaGrad", PARAMS("magnitude=no")},
     {.method = "smoothgrad", .call = "SmoothGrad",
      PARAMS("samples=25", "noise=0.15", "units=range", "squared=yes", "root=yes")},
+    {.method = "occlusion", .call = "OcclusionSensitivity", .one_channel = true,
+     PARAMS("window=16", "stride=6", "edge=inside", "fade=yes", "tell=sigmoid",
+            "baseline=zero")},
+    {.method = "occlusion", .call = "OcclusionSensitivity", .score = "prob",
+     PARAMS("window=16", "stride=6", "edge=inside", "fade=yes", "tell=score",
+            "baseline=zero")},
     {0},
 };
 

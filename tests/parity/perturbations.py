@@ -1,10 +1,11 @@
 """Methods that hide parts of the input."""
 
 import captum.attr
+import monai.visualize
 import torch
 
 import draws
-from row import Row
+from row import ALL, Row
 
 MASKS, KEEP = 200, 0.5
 SAMPLES, PIECES = 200, 5
@@ -21,6 +22,24 @@ def captum_occlusion(window, stride):
 
     return Row("occlusion", "captum", reference, like="captum", costly=True,
                params=(f"window={window}", f"stride={stride}"), call="Occlusion")
+
+
+def monai_occlusion(window, overlap):
+    def reference(case):
+        sensitivity = monai.visualize.OcclusionSensitivity(
+            case.net, mask_size=window, overlap=overlap, verbose=False)
+        with torch.no_grad():
+            return sensitivity(case.x)[0][0, case.target].numpy()
+
+    return reference
+
+
+def monai_row(window, overlap, models):
+    """Its defaults are 16 and 0.6; larger windows are for networks that take long."""
+    stride = int(window * (1 - overlap))
+    params = () if window == 16 else (f"window={window}", f"stride={stride}")
+    return Row("occlusion", "monai", monai_occlusion(window, overlap), like="monai",
+               params=params, models=models, costly=True, call="OcclusionSensitivity")
 
 
 # ---- RISE -----------------------------------------------------------------------------------------------
@@ -81,6 +100,8 @@ GRID = (f"samples={SAMPLES}", "segments=grid", f"cells={PIECES}")
 ROWS = [
     captum_occlusion(32, 16),
     captum_occlusion(48, 40),
+    monai_row(16, 0.6, ("resnet18",)),
+    monai_row(48, 0.5, ALL),
     Row("rise", "rise", authors_rise, like="rise", costly=True, call="forward()",
         params=(f"masks={MASKS}", f"keep={KEEP}")),
     Row("kernelshap", "captum", kernelshap, like="captum", params=GRID, call="KernelShap",
