@@ -15,6 +15,7 @@
 #   make bench         how fast, beside ONNX Runtime and PyTorch: build/bench
 #                      (NAMES="resnet50 ..." BATCH="1 8" THREADS=2 QUICK=1
 #                      TABLES="main start threads batch size" ARGS=)
+#   make bench-maps    how fast maps are made, beside Captum (NAMES= TASKS= QUICK=1 ARGS=)
 #   make samples       remake samples/ (Python; ARGS=--keep-weights spares the models)
 #   make SAN=address   a variant in build/address (also SAN=thread, DEBUG=1)
 #   make install       DESTDIR= PREFIX=
@@ -83,7 +84,7 @@ ALL_CFLAGS = $(CPPFLAGS) $(WARN) $(FLAGS) $(OPT) $(CFLAGS)
 ALL_LDFLAGS = $(LINK_FLAGS) $(OPT) $(LDFLAGS)
 
 .PHONY: all show-flags deps demo test check test-all samples conformance conformance-accept clean \
-        install uninstall peers peers-models bench parity check-architectures \
+        install uninstall peers peers-models bench bench-maps parity check-architectures \
         parity-architectures
 .DELETE_ON_ERROR:
 
@@ -170,7 +171,7 @@ $B/tests/peers/compare: $B/tests/peers/compare.o $B/tests/peers/measure.o \
     $B/peers_double.o $B/libsaliscope.a
 	$(CC) $(ALL_LDFLAGS) -o $@ $^ $(PKG_LIBS)
 
-$(addprefix $B/tests/bench/,convolutions passes): %: %.o $B/libsaliscope.a
+$(addprefix $B/tests/bench/,convolutions passes maps): %: %.o $B/libsaliscope.a
 	$(CC) $(ALL_LDFLAGS) -o $@ $^ $(PKG_LIBS)
 
 # ---- tests ------------------------------------------------------------------------
@@ -298,6 +299,14 @@ bench: $B/tests/bench/passes $B/saliscope $(if $(filter build/peers/%,$(PEERS)),
 	$(PYTHON) tests/bench/bench.py $B/tests/bench/passes $B/saliscope $(PEERS) $(BENCH) \
 	    --threads $(THREADS) --tables $(TABLES) $(if $(NAMES),--names $(NAMES)) \
 	    $(if $(BATCH),--batch $(BATCH)) $(if $(QUICK),--quick) $(ARGS)
+
+# The same for maps, beside Captum: TASKS="gradcam ig ...".
+bench-maps: $B/tests/bench/maps $(if $(filter build/peers/%,$(PEERS)),build/peers.made)
+	$(PEERS) tests/bench/export.py $(BENCH) \
+	    $(or $(NAMES),resnet18 resnet50 densenet121 vgg16 resnet50-512)
+	$(PYTHON) tests/bench/explanations.py $B/tests/bench/maps $(PEERS) $(BENCH) \
+	    --threads $(THREADS) $(if $(NAMES),--names $(NAMES)) $(if $(TASKS),--tasks $(TASKS)) \
+	    $(if $(QUICK),--quick) $(ARGS)
 
 # Remakes samples/ in a Python of its own and says what came out the same.
 VENV := build/samples/venv

@@ -11,7 +11,7 @@ import torch
 import draws
 from row import SMOOTH, Row
 
-KINKLESS = ("resnet18_smooth", "vit_b_16")
+KINKLESS = ("resnet18_smooth",)
 
 SAMPLES, NOISE = 8, 0.15
 
