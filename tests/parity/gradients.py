@@ -51,14 +51,14 @@ def ig(rule):
 
 
 @contextlib.contextmanager
-def given_noise(noise):
+def given_noise(noise, default=torch.float32):
     """The normal numbers that libraries draw are these, one call after the other."""
     drawn = iter(noise)
 
     def normal(mean, sd, size=None, dtype=None, device=None):
         if size is None:  # Captum: all samples at once, sd a tensor
             return torch.from_numpy(noise).to(sd.dtype)
-        return torch.from_numpy(next(drawn))[None]  # MONAI: one by one
+        return torch.from_numpy(next(drawn))[None].to(default)  # MONAI: one by one
 
     with mock.patch("torch.normal", normal):
         yield
@@ -97,7 +97,7 @@ def captum_noise(method, kind):
 
 def monai_smoothgrad(case):
     noise = noise_of(case, 25, 0.15)
-    with given_noise(noise):
+    with given_noise(noise, case.dtype):
         return monai.visualize.SmoothGrad(case.copy_net(), verbose=False)(
             case.x.detach(), index=torch.tensor([case.target]))
 
