@@ -32,6 +32,7 @@ import json
 import os
 import sys
 import traceback
+import warnings
 
 import numpy as np
 
@@ -175,4 +176,5 @@ def main():
 if __name__ == "__main__":
     os.environ["TQDM_DISABLE"] = "1"
     np.seterr(all="ignore")
+    warnings.filterwarnings("ignore")
     sys.exit(main())
