@@ -97,7 +97,7 @@ class IgTolerance(Ig):
             y = [float(self.net(x)[0, 0]) for x in (self.x, self.torch.zeros_like(self.x))]
         bound = self.setting("tolerance", 1.0) / 100 * abs(y[0] - y[1])
         n = self.setting("steps", 50)
-        while (error := self.steps(n)) > bound and 2 * n <= self.setting("steps_max", 800):
+        while (error := self.steps(n)) > bound and 2 * n <= self.setting("steps_max", 200):
             n *= 2
         self.said = {"completeness_error": error, "steps": n}
 

@@ -27,15 +27,20 @@ with what the libraries make of the same network, input and class in PyTorch {to
 
 A number is the largest difference as a share of the range (max - min) of the library's map.
 What is aimed at is {goal:g} or less. In brackets stands how far the library's own map in float32
-is from the one it makes in float64: no program in float32 can be expected to come closer than
-that. Costly methods are not computed in float64.
+is from the one it makes in float64. Costly methods are not computed in float64. Where
+nothing stands, it has not been measured; `-`: the library does not take that network.
 
 The networks are torchvision's with seeded random weights, whose statistics are made fit
 (`tests/parity/models.py`): trained weights would need a download, and `ARGS=--pretrained` takes
 them where that can be done. The picture has the spectrum of photographs, and is one for which the
 network's gradient is the same in float32 and float64 (to 1e-5 of its largest value, or the best
-of 20): where a ReLU is within rounding of zero it opens in one program and not in the
-other. Methods that draw samples are given the same ones on both sides: our masks,
+of 20): where a ReLU is within rounding of zero, or two inputs of a MaxPool are that near to
+each other, one program takes one way and another the other. A method that takes many
+gradients meets such places whatever the picture is, so it is compared on `resnet18_smooth` too,
+a ResNet-18 with SiLU for every ReLU and a mean for the maximum, which has none. Where a
+difference is beyond the goal, the library is asked again in float64 with what layers make
+moved by a rounding (5e-7 of its spread): what that does to its own map stands below the
+table, for no two programs in float32 agree better. Methods that draw samples are given the same ones on both sides: our masks,
 noise and subsets, drawn again in NumPy (`tests/parity/draws.py`).
 """
 
@@ -88,17 +93,19 @@ def main_table(rows, results):
     return lines
 
 
-def explanation(row, cell):
-    """Why an error is beyond the goal; None: nobody knows."""
+def explanation(row, cell, smooth):
+    """Why an error is beyond the goal; None: nobody knows. smooth: the cell of resnet18_smooth,
+    if there is one."""
     if "failed" in cell:
         return None
     itself = [cell["theirs"], *cell.get("shaken", [])] if "theirs" in cell else [0]
-    if cell.get("ours", 1) <= max(GOAL, 2 * max(itself)):
+    if cell.get("ours", 1) <= max(GOAL, 3 * max(itself)):
         return (f"rounding: the library's map in float64 is {number(cell['ours'])} from ours, "
                 f"{number(cell['theirs'])} from the library's in float32, and "
                 + ", ".join(number(s) for s in cell["shaken"]) + " from itself where what layers "
                 f"make is moved by a rounding; {100 * cell['beyond']:.2g} % of the values are "
-                "beyond the goal")
+                "beyond the goal" + (f"; without kinks the error is {number(smooth['error'])}"
+                                     if smooth and "error" in smooth else ""))
     return row.why or None
 
 
@@ -108,7 +115,8 @@ def misses(rows, results, unexplained=False):
         for model, cell in results["cells"].get(row.name(), {}).items():
             if "failed" not in cell and cell["error"] <= GOAL:
                 continue
-            why = explanation(row, cell)
+            smooth = results["cells"][row.name()].get("resnet18_smooth")
+            why = explanation(row, cell, smooth)
             if not (unexplained and why):
                 what = cell.get("failed") or number(cell["error"])
                 lines.append(f"{row.name()}, {model}: {what}: {why or 'not explained'}")
