@@ -11,9 +11,12 @@
 #   make parity-architectures  holds them against PyTorch, remakes docs/architectures.md;
 #                      test-all does the first where they are there
 #   make parity-attacks  smallest changes beside Foolbox and ART, remakes docs/attacks.md
+#   make parity        our maps against Captum's, pytorch-grad-cam's, MONAI's and RISE's,
+#                      remakes docs/parity.md (MODELS="resnet18 ..." METHODS="ig ..." ARGS=)
 #   make bench         how fast, beside ONNX Runtime and PyTorch: build/bench
 #                      (NAMES="resnet50 ..." BATCH="1 8" THREADS=2 QUICK=1
 #                      TABLES="main start threads batch size" ARGS=)
+#   make bench-maps    how fast maps are made, beside Captum (NAMES= TASKS= QUICK=1 ARGS=)
 #   make samples       remake samples/ (Python; ARGS=--keep-weights spares the models)
 #   make SAN=address   a variant in build/address (also SAN=thread, DEBUG=1)
 #   make install       DESTDIR= PREFIX=
@@ -82,8 +85,8 @@ ALL_CFLAGS = $(CPPFLAGS) $(WARN) $(FLAGS) $(OPT) $(CFLAGS)
 ALL_LDFLAGS = $(LINK_FLAGS) $(OPT) $(LDFLAGS)
 
 .PHONY: all show-flags deps demo test check test-all samples conformance conformance-accept clean \
-        install uninstall peers peers-models bench check-architectures parity-architectures \
-        parity-attacks
+        install uninstall peers peers-models bench bench-maps parity parity-attacks \
+        check-architectures parity-architectures
 .DELETE_ON_ERROR:
 
 all: $B/saliscope $B/libsaliscope.a
@@ -169,7 +172,7 @@ $B/tests/peers/compare: $B/tests/peers/compare.o $B/tests/peers/measure.o \
     $B/peers_double.o $B/libsaliscope.a
 	$(CC) $(ALL_LDFLAGS) -o $@ $^ $(PKG_LIBS)
 
-$(addprefix $B/tests/bench/,convolutions passes): %: %.o $B/libsaliscope.a
+$(addprefix $B/tests/bench/,convolutions passes maps): %: %.o $B/libsaliscope.a
 	$(CC) $(ALL_LDFLAGS) -o $@ $^ $(PKG_LIBS)
 
 # ---- tests ------------------------------------------------------------------------
@@ -284,6 +287,12 @@ parity-architectures: $B/tests/peers/compare
 # Smallest changes beside Foolbox's and ART's, at equal passes.
 parity-attacks: $B/saliscope
 	$(PEERS) tests/parity/attacks.py $B/saliscope --table docs/attacks.md
+# Of some models or methods ARGS=--add keeps what was found of the others.
+PARITY := build/parity
+
+parity: $B/saliscope $(if $(filter build/peers/%,$(PEERS)),build/peers.made)
+	$(PEERS) tests/parity/parity.py $< $(PARITY) --write docs/parity.md \
+	    $(if $(MODELS),--models $(MODELS)) $(if $(METHODS),--methods $(METHODS)) $(ARGS)
 
 # PEERS=PYTHON: one that has tests/peers/requirements.txt already.
 BENCH   := build/bench
@@ -295,6 +304,14 @@ bench: $B/tests/bench/passes $B/saliscope $(if $(filter build/peers/%,$(PEERS)),
 	$(PYTHON) tests/bench/bench.py $B/tests/bench/passes $B/saliscope $(PEERS) $(BENCH) \
 	    --threads $(THREADS) --tables $(TABLES) $(if $(NAMES),--names $(NAMES)) \
 	    $(if $(BATCH),--batch $(BATCH)) $(if $(QUICK),--quick) $(ARGS)
+
+# The same for maps, beside Captum: TASKS="gradcam ig ...".
+bench-maps: $B/tests/bench/maps $(if $(filter build/peers/%,$(PEERS)),build/peers.made)
+	$(PEERS) tests/bench/export.py $(BENCH) \
+	    $(or $(NAMES),resnet18 resnet50 densenet121 vgg16 resnet50-512)
+	$(PYTHON) tests/bench/explanations.py $B/tests/bench/maps $(PEERS) $(BENCH) \
+	    --threads $(THREADS) $(if $(NAMES),--names $(NAMES)) $(if $(TASKS),--tasks $(TASKS)) \
+	    $(if $(QUICK),--quick) $(ARGS)
 
 # Remakes samples/ in a Python of its own and says what came out the same.
 VENV := build/samples/venv

@@ -143,6 +143,17 @@ grep -q "'shape': (1, 128, 128)" "$dir/kept.npy" || fault "channels are not kept
 run 2 explain -m $model $image -M gradient --channels keep --at image; err 'leave --at'
 run 2 explain -m $model $image -M occlusion -P window=32 -P stride=33; err 'at most 32'
 run 2 explain -m $model $image -M ig -P steps=0; one_line
+run 0 explain -q --json -m $model $image --like pytorch-grad-cam
+json "d['like']['call'] == 'GradCAM' and 0.9999 < d['map']['max'] <= 1 and d['map']['min'] == 0"
+run 0 explain -q --json -m $model $image -M smoothgrad --like captum -P samples=3
+json "d['parameters']['samples'] == 3 and d['parameters']['units'] == 'input'"
+run 0 explain -q --json -m $model $image -M rise --like rise -P masks=8
+json "d['score']['value'] <= 1 and d['parameters']['normalise'] == 'paper'"
+run 0 explain -q --json -m $model $image -M rise --like rise -P masks=8 --score logit
+json "d['score']['value'] > 1"
+run 2 explain -m $model $image -M rise --like captum; err 'no method like rise'; one_line
+run 2 explain -m $model $image --like captun; err 'captum is near'; one_line
+run 0 list libraries --json; json "len(d['libraries']) == 4"
 run 0 explain -q --json -m $model $image -M smoothgrad -P samples=3 --seed 5
 sed -n '/"map": {/,/}/p' "$dir/out" >"$dir/seed-5"
 run 0 explain -q --json -m $model $image -M smoothgrad -P samples=3 --batch 1 --seed 5

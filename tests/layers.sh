@@ -14,7 +14,7 @@ check() {
         own("base", 0, "status arena buffer text sha256 job pool file sandbox param names random")
         own("io", 1, "image npy sidecar resample onnx")
         own("engine", 2, "tensor model run recorded region propagation")
-        own("explain", 3, "explain"); own("probe", 3, "probe")
+        own("explain", 3, "explain like"); own("probe", 3, "probe")
         own("render", 3, "colormap overlay cells figure")
         own("metric", 4, ""); own("cohort", 5, "")
         own("session", 6, "session json bench"); own("tui", 7, "tui"); own("cli", 8, "")

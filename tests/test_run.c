@@ -436,6 +436,66 @@ static void say_output(const char *sidecar, const char *tensor)
     fclose(file);
 }
 
+/* The model without its Softmax, which the sidecar says, for two scores. */
+static struct sal_model *open_without_softmax(const char *sidecar, const char *score)
+{
+    struct onnx_build b;
+    struct sal_model *model;
+    struct sal_error err = {0};
+    char said[64] = "/tmp/saliscope-XXXXXX.json";
+    int fd = mkstemps(said, 5);
+    assert_true(fd >= 0);
+    assert_int_equal(write(fd, sidecar, strlen(sidecar)), (ssize_t)strlen(sidecar));
+    close(fd);
+    network(&b, false);
+    onnx_build_output(&b, "scores", SAL_ONNX_FLOAT, -1, NULL);
+    save(&b);
+    if (open_saved(&model,
+                   &(struct sal_model_options){.score = score, .sidecar = said}, &err))
+        fail_msg("%s", err.text);
+    unlink(said);
+    return model;
+}
+
+static void run_once(const struct sal_model *model, float *scores, float *gradient)
+{
+    static float x[C * H * W];
+    struct sal_run *run;
+    int input = sal_model_input(model)->value, output = sal_model_output(model)->value;
+    fill(x, C * H * W, 1);
+    assert_int_equal(
+        sal_run_open(&run, model, &(struct sal_run_options){.gradient = true}, NULL), SAL_OK);
+    assert_int_equal(sal_run_forward(run, x, NULL, NULL), SAL_OK);
+    memcpy(scores, sal_run_value(run, output, NULL), CLASSES * sizeof(*scores));
+    assert_int_equal(sal_run_backward(run, output, 1, &input, 1, NULL, NULL), SAL_OK);
+    memcpy(gradient, sal_run_gradient(run, input), sizeof(x));
+    sal_run_close(run);
+}
+
+/* What a file that ends in logits lacks comes from the sidecar, temperature and all. */
+static void probabilities_are_explained_where_the_file_ends_in_logits(void **state)
+{
+    (void)state;
+    static const char sidecar[] =
+        "{\"activation\": \"softmax\", \"output\": \"scores\","
+        " \"calibration\": {\"temperature\": 2}}";
+    static float at_logits[C * H * W], at_probabilities[C * H * W];
+    float logits[CLASSES], probabilities[CLASSES];
+    double expected[CLASSES], most = 0;
+    struct sal_model *plain = open_without_softmax(sidecar, "logit");
+    struct sal_model *model = open_without_softmax(sidecar, "prob");
+    run_once(plain, logits, at_logits);
+    run_once(model, probabilities, at_probabilities);
+    sal_model_probabilities(plain, logits, expected);
+    for (int i = 0; i < CLASSES; i++)
+        assert_true(fabs((double)probabilities[i] - expected[i]) <= 1e-6);
+    for (int i = 0; i < C * H * W; i++)
+        most = fmax(most, fabs((double)at_probabilities[i] - (double)at_logits[i]));
+    assert_true(most > 1e-6);
+    sal_model_close(plain);
+    sal_model_close(model);
+}
+
 static void what_the_chosen_score_does_not_need_may_be_anything(void **state)
 {
     (void)state;
@@ -617,6 +677,7 @@ int main(void)
         cmocka_unit_test(a_model_is_read_as_a_person_would),
         cmocka_unit_test(nhwc_and_nchw_see_the_same_image),
         cmocka_unit_test(scores_can_be_chosen),
+        cmocka_unit_test(probabilities_are_explained_where_the_file_ends_in_logits),
         cmocka_unit_test(what_the_chosen_score_does_not_need_may_be_anything),
         cmocka_unit_test(newer_formats_are_warned_of),
         cmocka_unit_test(what_is_not_supported_is_named),

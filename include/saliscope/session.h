@@ -17,6 +17,7 @@
 #include "saliscope/explain.h"
 #include "saliscope/image.h"
 #include "saliscope/json.h"
+#include "saliscope/like.h"
 #include "saliscope/model.h"
 #include "saliscope/overlay.h"
 #include "saliscope/probe.h"
@@ -73,7 +74,16 @@ struct sal_session_ask {
     struct sal_params params;      /* of the method, or of the probe */
     int class_index; /* -1: the top class */
     int layer;       /* value id; -1: automatic */
+    const struct sal_like *like; /* what becomes of the map, as in a library that has the
+                                    method too; params are set by it already. NULL: nothing */
 };
+
+/* Sets method and its params: the defaults, or where a library is given its own, which
+ * must have the method (else SAL_USAGE). */
+enum sal_status sal_session_ask_method(const struct sal_session *session,
+                                       struct sal_session_ask *ask,
+                                       const struct sal_method *method,
+                                       const struct sal_like *like, struct sal_error *err);
 
 /* Explains the current image; the map lives until the next one. */
 enum sal_status sal_session_explain(struct sal_session *session,

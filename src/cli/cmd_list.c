@@ -1,6 +1,7 @@
 #include <string.h>
 
 #include "cli.h"
+#include "saliscope/like.h"
 #include "saliscope/model.h"
 #include "saliscope/probe.h"
 #include "saliscope/tui.h"
@@ -193,6 +194,52 @@ static void list_presets(struct listing *listing)
         row(listing, preset->name, preset->title);
 }
 
+static void row_json(struct sal_json *json, const struct sal_like_row *row)
+{
+    sal_json_object(json, NULL);
+    sal_json_text(json, "method", row->method);
+    sal_json_text(json, "call", row->call);
+    sal_json_text(json, "score", row->score ? row->score : "logit");
+    sal_json_array(json, "parameters");
+    for (int i = 0; i < SAL_LIKE_PARAMS_MAX && row->params[i]; i++)
+        sal_json_text(json, NULL, row->params[i]);
+    sal_json_end(json);
+    sal_json_text(json, "finish", sal_finish_names[row->finish]);
+    sal_json_bool(json, "one_channel", row->one_channel);
+    sal_json_end(json);
+}
+
+static void row_text(struct cli_table *table, const struct sal_like_row *row)
+{
+    char text[256] = "";
+    size_t used = (size_t)snprintf(text, sizeof(text), "%s:", row->call);
+    for (int i = 0; i < SAL_LIKE_PARAMS_MAX && row->params[i] && used < sizeof(text); i++)
+        used += (size_t)snprintf(text + used, sizeof(text) - used, " %s", row->params[i]);
+    if (row->score && used < sizeof(text))
+        used += (size_t)snprintf(text + used, sizeof(text) - used, " --score %s", row->score);
+    if (row->finish && used < sizeof(text))
+        snprintf(text + used, sizeof(text) - used, ", %s", sal_finish_titles[row->finish]);
+    cli_table_add(table, "  %s%s", row->method, row->one_channel ? " (of one channel)" : "");
+    cli_table_add(table, "%s", text);
+}
+
+static void list_libraries(struct listing *listing)
+{
+    for (const struct sal_like *like = sal_likes; like->name; like++) {
+        begin(listing, like->name, like->title);
+        if (listing->json)
+            sal_json_array(listing->json, "methods");
+        for (const struct sal_like_row *row = like->rows; row->method; row++)
+            if (listing->json)
+                row_json(listing->json, row);
+            else
+                row_text(&listing->table, row);
+        if (listing->json)
+            sal_json_end(listing->json);
+        end(listing);
+    }
+}
+
 static void list_writers(struct listing *listing)
 {
     for (const struct sal_writer *writer = sal_writers; writer->extension; writer++)
@@ -218,6 +265,7 @@ static const struct {
     {"loaders", "image formats", list_loaders},
     {"keys", "keys in the terminal workbench", list_keys},
     {"presets", "preprocessing, for --preset", list_presets},
+    {"libraries", "methods as other libraries have them, for --like", list_libraries},
     {"writers", "output files, by extension, for -o", list_writers},
 };
 enum { N_KINDS = sizeof(kinds) / sizeof(*kinds) };

@@ -32,6 +32,8 @@ const struct option option_table[OPT_N] = {
                     .help = "saliency method; see 'list methods'"},
     [OPT_PROBE] = {"probe", 'A', OPTION_TEXT, "PROBE", .commands = CMD_PROBE,
                    .help = "what is done to the image; see 'list probes'"},
+    [OPT_LIKE] = {"like", 0, OPTION_TEXT, "LIBRARY", .commands = DRAWS,
+                  .help = "its conventions for the method; see 'list libraries'"},
     [OPT_PARAM] = {"param", 'P', OPTION_TEXT, "KEY=VALUE", .many = true,
                    .commands = DRAWS | CMD_PROBE,
                    .help = "a parameter of the method or probe"},

@@ -12,6 +12,19 @@ enum sal_sandbox_mode cli_sandbox(const struct cli *cli)
                                                        : SAL_SANDBOX_BEST;
 }
 
+/* What is given, else what a library explains. */
+static const char *score_of(const struct options *given)
+{
+    const char *score = option_text(given, OPT_SCORE, NULL);
+    const char *name = option_text(given, OPT_METHOD, sal_methods[0]->name);
+    const struct sal_like *like = sal_like_find(option_text(given, OPT_LIKE, ""));
+    const struct sal_method *method = sal_method_find(name);
+    if (score || !like || !method)
+        return score;
+    const struct sal_like_row *row = sal_like_row_find(like, method, 0, NULL);
+    return row ? row->score : NULL;
+}
+
 enum sal_status cli_open_session(struct cli *cli, const char *model,
                                  struct sal_error *err)
 {
@@ -23,7 +36,7 @@ enum sal_status cli_open_session(struct cli *cli, const char *model,
         .sandbox = cli_sandbox(cli),
         .sidecar = option_text(given, OPT_SIDECAR, NULL),
         .preset = option_text(given, OPT_PRESET, NULL),
-        .score = option_text(given, OPT_SCORE, NULL),
+        .score = score_of(given),
         .seed = (uint64_t)option_number(given, OPT_SEED, 0),
         .show_phi = option_given(given, OPT_SHOW_PHI),
         .redact_paths = option_given(given, OPT_REDACT_PATHS),
@@ -56,6 +69,20 @@ static enum sal_status find_method(const char *name, const struct sal_method **m
         nearest_offer(&nearest, sal_methods[i]->name);
     return sal_fail(err, SAL_USAGE, "there is no method '%s'; %s%s", name,
                     nearest.best ? nearest.best : "'saliscope list methods' shows all",
+                    nearest.best ? " is near" : "");
+}
+
+static enum sal_status find_like(const char *name, const struct sal_like **like,
+                                 struct sal_error *err)
+{
+    *like = name ? sal_like_find(name) : NULL;
+    if (!name || *like)
+        return SAL_OK;
+    struct nearest nearest = {.word = name};
+    for (const struct sal_like *row = sal_likes; row->name; row++)
+        nearest_offer(&nearest, row->name);
+    return sal_fail(err, SAL_USAGE, "there are no conventions of '%s'; %s%s", name,
+                    nearest.best ? nearest.best : "'saliscope list libraries' shows all",
                     nearest.best ? " is near" : "");
 }
 
@@ -148,8 +175,13 @@ enum sal_status cli_ask(struct cli *cli, struct sal_session_ask *ask,
     const struct options *given = &cli->options;
     const struct sal_model *model = sal_session_model(cli->session);
     *ask = (struct sal_session_ask){0};
+    const struct sal_like *like;
     enum sal_status status =
         find_method(option_text(given, OPT_METHOD, NULL), &ask->method, err);
+    if (!status)
+        status = find_like(option_text(given, OPT_LIKE, NULL), &like, err);
+    if (!status)
+        status = sal_session_ask_method(cli->session, ask, ask->method, like, err);
     if (status)
         return status;
     status = set_params(given, ask->method->name, ask->method->params, &ask->params, err);

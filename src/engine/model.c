@@ -4,7 +4,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
-#include <unistd.h>
 
 #include "binding.h"
 #include "known_bad.h"
@@ -42,14 +41,6 @@ static void warn(struct sal_model *model, const char *text)
 {
     if (text && model->n_warnings < WARNINGS_MAX)
         model->warnings[model->n_warnings++] = text;
-}
-
-size_t sal_default_memory(void)
-{
-    long pages = sysconf(_SC_PHYS_PAGES), size = sysconf(_SC_PAGESIZE);
-    size_t half = pages > 0 && size > 0 ? (size_t)pages * (size_t)size / 2 : 0;
-    size_t most = (size_t)8 << 30;
-    return half && half < most ? half : most;
 }
 
 static enum sal_status load_sidecar(struct sal_model *model,
@@ -358,6 +349,22 @@ static enum sal_status find_tail(struct sal_model *model, struct sal_error *err)
     return SAL_OK;
 }
 
+/* The graph; of --score prob up to the probabilities, which the file may not have. */
+static enum sal_status build(struct sal_model *model, const struct sal_model_options *options,
+                             struct sal_error *err)
+{
+    const char *before = model->wanted;
+    enum sal_status status =
+        sal_model_build_graph(model, 1, options->pool, &model->graph, err);
+    if (!status)
+        status = sal_output_probability(&model->onnx, &model->graph, &model->sidecar,
+                                        options->score, &model->arena, &model->wanted, err);
+    if (status || model->wanted == before)
+        return status;
+    sal_graph_release(&model->graph);
+    return sal_model_build_graph(model, 1, options->pool, &model->graph, err);
+}
+
 /* Everything whose failure is the model's own. */
 static enum sal_status make_ready(struct sal_model *model,
                                   const struct sal_model_options *options,
@@ -369,7 +376,7 @@ static enum sal_status make_ready(struct sal_model *model,
         (status = sal_output_wanted(&model->sidecar, options->score, &model->arena,
                                     &model->wanted, err)))
         return status;
-    if ((status = sal_model_build_graph(model, 1, options->pool, &model->graph, err)))
+    if ((status = build(model, options, err)))
         return sal_known_bad_explain(&model->onnx, status, err);
     if ((status = sal_output_find(&model->graph, &model->onnx, &model->sidecar,
                                   options->score, &model->output, err)))

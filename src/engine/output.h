@@ -24,6 +24,14 @@ enum sal_status sal_output_find(const struct sal_graph *graph,
                                 const struct sal_sidecar *sidecar, const char *score,
                                 struct sal_model_output *output, struct sal_error *err);
 
+/* Does nothing unless score is "prob". Where the graph's output is logits and it is known how they become
+ * probabilities, appends that (with the sidecar's temperature) to the description and sets
+ * *wanted to its name: the graph is to be built again. */
+enum sal_status sal_output_probability(struct sal_onnx *onnx, const struct sal_graph *graph,
+                                       const struct sal_sidecar *sidecar, const char *score,
+                                       struct sal_arena *arena, const char **wanted,
+                                       struct sal_error *err);
+
 /* Lists feature maps between input and logits, in graph order, in arena. */
 enum sal_status sal_output_layers(const struct sal_graph *graph, enum sal_layout layout,
                                   const struct sal_sidecar *sidecar,

@@ -11,6 +11,7 @@
 
 #include "baseline.h"
 #include "methods.h"
+#include "noise.h"
 #include "saliscope/random.h"
 #include "sweep.h"
 
@@ -24,14 +25,7 @@ static const struct sal_param params[] = {
      .max = SAMPLES_MAX,
      .unit = "",
      .help = "gradients at points drawn between baseline and image"},
-    {.name = "noise",
-     .type = SAL_PARAM_REAL,
-     .fallback = 0,
-     .min = 0,
-     .max = 10,
-     .unit = "",
-     .help = "standard deviation of what is added to the image, as a share of the input's "
-             "range (max - min)"},
+    SAL_NOISE_PARAMS(0, "standard deviation of what is added to the image"),
     SAL_BASELINE_PARAMS,
     {0},
 };
@@ -175,8 +169,7 @@ static enum sal_status gradientshap(const struct sal_question *question,
                       .samples = (int)sal_params_get(question->params, params, "samples"),
                       .drawn = sal_baseline_is_noise(question, params)};
     d.ends = d.drawn ? 1 : 2;
-    d.sd = sal_params_get(question->params, params, "noise") *
-           sal_input_range(question->x, d.elements);
+    d.sd = sal_noise_sd(question, params);
     d.sum = calloc((size_t)d.elements, sizeof(*d.sum));
     enum sal_status status = d.sum ? sal_baseline_make(question, params, &d.from, err)
                                    : sal_fail(err, SAL_LIMIT, "no memory for a map");

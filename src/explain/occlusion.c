@@ -1,19 +1,26 @@
 /* Occlusion with Captum's semantics: windows begin at multiples of the stride, the last
  * ones are cut off at the edge (never moved back), all channels are replaced at once, and
  * a pixel gets the mean of score(x) - score(x with a window replaced) over the windows
- * that cover it. Windows that the baseline would not change are known without a pass. */
+ * that cover it. Windows that the baseline would not change are known without a pass.
+ * MONAI moves the last ones back inside (edge=inside), hides with a Gaussian and weighs by
+ * one (fade=yes), and shows the score itself (tell=score), for which low is important. */
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "baseline.h"
+#include "fade.h"
 #include "inpaint.h"
 #include "methods.h"
 #include "sweep.h"
 
 enum { SIDE_MAX = 4096, AUTOMATIC = 7 /* windows beside each other */ };
-enum { WINDOW, STRIDE, TRIM, WHOLE }; /* rows of the parameters */
+enum { WINDOW, STRIDE, TRIM, WHOLE, EDGE, FADE, TELL }; /* rows of the parameters */
+enum tell { DIFFERENCE, SCORE, SIGMOID };
+
+static const char *const edges[] = {"cut", "inside", NULL};
+static const char *const tells[] = {"difference", "score", "sigmoid", NULL};
 
 static const struct sal_param params[] = {
     [WINDOW] = {.name = "window",
@@ -42,6 +49,27 @@ static const struct sal_param params[] = {
                .max = 1,
                .unit = "",
                .help = "compute all of every forward, not only what a window can change"},
+    [EDGE] = {.name = "edge",
+              .type = SAL_PARAM_CHOICE,
+              .fallback = 0,
+              .unit = "",
+              .choices = edges,
+              .help = "what becomes of squares that reach beyond the edge: cut off, or moved "
+                      "back inside"},
+    [FADE] = {.name = "fade",
+              .type = SAL_PARAM_BOOL,
+              .fallback = 0,
+              .max = 1,
+              .unit = "",
+              .help = "squares that hide by a Gaussian, whole in the middle, and count by one "
+                      "where they overlap, as in MONAI"},
+    [TELL] = {.name = "tell",
+              .type = SAL_PARAM_CHOICE,
+              .fallback = DIFFERENCE,
+              .unit = "",
+              .choices = tells,
+              .help = "how much the score falls, or what it is with the square hidden, or the "
+                      "sigmoid of that: there low values are important"},
     SAL_BASELINE_HOLE_PARAMS,
     {0},
 };
@@ -52,11 +80,15 @@ struct patches {
     sal_real *baseline;
     bool inpaints; /* the baseline is where in-painting begins */
     int window, stride, rows, columns;
+    bool inside;          /* no window reaches beyond the edge */
+    struct sal_fade fade; /* without tables: windows are replaced whole */
+    enum tell tell;
     int64_t *changing; /* the windows that need a pass, scattered */
     int64_t n_changing;
     double *sum;    /* [height][width], of differences */
-    int64_t *count; /* [height][width], of windows */
-    double score;   /* with nothing replaced */
+    double *count;  /* [height][width], of windows, or of what they count */
+    double score;   /* with nothing replaced; what is told of it */
+    double raw;     /* the score itself */
 };
 
 /* Window number k, cut off at the edge. */
@@ -64,10 +96,16 @@ struct window {
     int top, left, bottom, right;
 };
 
+static int start_of(const struct patches *p, int64_t k, int length)
+{
+    int start = (int)k * p->stride;
+    return p->inside && start > length - p->window ? length - p->window : start;
+}
+
 static struct window window_of(const struct patches *p, int64_t k)
 {
-    struct window w = {.top = (int)(k / p->columns) * p->stride,
-                       .left = (int)(k % p->columns) * p->stride};
+    struct window w = {.top = start_of(p, k / p->columns, p->input->height),
+                       .left = start_of(p, k % p->columns, p->input->width)};
     w.bottom = w.top + p->window < p->input->height ? w.top + p->window : p->input->height;
     w.right = w.left + p->window < p->input->width ? w.left + p->window : p->input->width;
     return w;
@@ -89,7 +127,10 @@ static void make(const void *context, int64_t i, sal_real *x)
             for (int column = w.left; column < w.right; column++) {
                 int64_t pixel = (int64_t)row * p->input->width + column;
                 int64_t at = sal_input_place(p->input, c, pixel);
-                x[at] = p->baseline[at];
+                sal_real shown = 0;
+                if (p->fade.shown)
+                    shown = (sal_real)p->fade.shown[(row - w.top) * p->window + column - w.left];
+                x[at] = p->baseline[at] + shown * (x[at] - p->baseline[at]);
             }
     if (p->inpaints)
         sal_inpaint(p->input, w.top, w.left, w.bottom, w.right, x);
@@ -101,8 +142,11 @@ static void add_window(struct patches *p, int64_t k, double difference)
     for (int row = w.top; row < w.bottom; row++)
         for (int column = w.left; column < w.right; column++) {
             int64_t pixel = (int64_t)row * p->input->width + column;
-            p->sum[pixel] += difference;
-            p->count[pixel]++;
+            double weight = 1;
+            if (p->fade.weight)
+                weight = p->fade.weight[(row - w.top) * p->window + column - w.left];
+            p->sum[pixel] += weight * difference;
+            p->count[pixel] += weight;
         }
 }
 
@@ -110,6 +154,10 @@ static void take(void *context, int64_t i, double score, const sal_real *gradien
 {
     (void)gradient;
     struct patches *p = context;
+    if (i == 0)
+        p->raw = score;
+    if (p->tell == SIGMOID)
+        score = 1 / (1 + exp(-score));
     if (i == 0)
         p->score = score;
     else
@@ -225,9 +273,12 @@ static enum sal_status finish(const struct patches *p, const struct sal_sweep *s
     if (status)
         return status;
     for (int64_t i = 0; i < (int64_t)height * width; i++)
-        if (p->count[i])
-            map->values[i] = map->grid[i] = (float)(p->sum[i] / (double)p->count[i]);
-    map->score = p->score;
+        if (p->count[i] > 0) {
+            double fall = p->sum[i] / p->count[i];
+            double value = p->tell == DIFFERENCE ? fall : p->score - fall;
+            map->values[i] = map->grid[i] = (float)value;
+        }
+    map->score = p->raw;
     map->partial = done < p->n_changing;
     map->params.value[WINDOW] = p->window;
     map->params.value[STRIDE] = p->stride;
@@ -244,6 +295,9 @@ static enum sal_status finish(const struct patches *p, const struct sal_sweep *s
     else if (!p->n_changing)
         snprintf(map->note, sizeof(map->note),
                  "the baseline is the image itself: no window changes anything");
+    else if (p->tell != DIFFERENCE)
+        snprintf(map->note, sizeof(map->note),
+                 "the score with the window hidden: what counts most is lowest");
     return SAL_OK;
 }
 
@@ -270,14 +324,22 @@ static enum sal_status cover(struct patches *p, struct sal_map *map, struct sal_
 static enum sal_status occlusion(const struct sal_question *question, struct sal_map *map,
                                  struct sal_error *err)
 {
-    struct patches p = {.question = question, .input = sal_model_input(question->model)};
-    map->is_signed = true;
-    map->unit = sal_unit_name(question->model, SAL_UNIT_SCORE);
+    const double *value = question->params->value;
+    struct patches p = {.question = question,
+                        .input = sal_model_input(question->model),
+                        .inside = value[EDGE] != 0,
+                        .tell = (enum tell)value[TELL]};
+    map->is_signed = p.tell == DIFFERENCE;
+    map->unit = p.tell == SIGMOID ? "sigmoid of the score"
+                                  : sal_unit_name(question->model, SAL_UNIT_SCORE);
     enum sal_status status = choose_windows(&p, err);
+    if (!status && value[FADE] != 0)
+        status = sal_fade_init(&p.fade, p.window, err);
     if (!status)
         status = allocate(&p, err);
     if (!status)
         status = cover(&p, map, err);
+    sal_fade_release(&p.fade);
     free(p.baseline);
     free(p.changing);
     free(p.sum);

@@ -1,13 +1,16 @@
 /* SmoothGrad and VarGrad: mean and variance of the gradient over copies of the input with
  * Gaussian noise of sd = noise (max x - min x), the scale of the paper. What other
- * libraries do: Captum takes the sd in input units, 1.0 by default, and 5 samples; PAIR
- * and MONAI square the gradients by default (squared=yes). */
+ * libraries do: Captum takes the sd in input units (units=input), 1.0 by default, and 5
+ * samples, usually of its Saliency, which is absolute (magnitude=yes); PAIR and MONAI
+ * square the gradients by default (squared=yes), and MONAI then takes the root of their sum
+ * (root=yes). */
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "methods.h"
+#include "noise.h"
 #include "saliscope/random.h"
 #include "sweep.h"
 
@@ -22,14 +25,15 @@ enum { SAMPLES_MAX = 2000 };
      .unit = "",                                                                        \
      .help = "noisy copies of the image"}
 
-#define NOISE                                                                           \
-    {.name = "noise",                                                                   \
-     .type = SAL_PARAM_REAL,                                                            \
-     .fallback = 0.15,                                                                  \
-     .min = 0,                                                                          \
-     .max = 10,                                                                         \
+#define NOISE SAL_NOISE_PARAMS(0.15, "standard deviation of the noise")
+
+#define MAGNITUDE                                                                       \
+    {.name = "magnitude",                                                               \
+     .type = SAL_PARAM_BOOL,                                                            \
+     .fallback = 0,                                                                     \
+     .max = 1,                                                                          \
      .unit = "",                                                                        \
-     .help = "standard deviation, as a share of the input's range (max - min)"}
+     .help = "of absolute values of the gradients"}
 
 static const struct sal_param smooth_params[] = {
     SAMPLES(1, 25),
@@ -40,10 +44,18 @@ static const struct sal_param smooth_params[] = {
      .max = 1,
      .unit = "",
      .help = "the mean of squared gradients (SmoothGrad squared)"},
+    MAGNITUDE,
+    {.name = "root",
+     .type = SAL_PARAM_BOOL,
+     .fallback = 0,
+     .max = 1,
+     .unit = "",
+     .help = "of squared=yes: the root of the sum of squares over the number of samples, as in "
+             "MONAI"},
     {0},
 };
 
-static const struct sal_param variance_params[] = {SAMPLES(2, 25), NOISE, {0}};
+static const struct sal_param variance_params[] = {SAMPLES(2, 25), NOISE, MAGNITUDE, {0}};
 
 struct cloud {
     const struct sal_question *question;
@@ -51,6 +63,7 @@ struct cloud {
     int64_t elements;
     int samples;
     double sd;
+    bool magnitude;        /* of the gradients, before they are summed */
     double *sum, *squares; /* [elements], over the samples so far */
     double score;          /* without noise */
 };
@@ -87,7 +100,7 @@ static void take(void *context, int64_t i, double score, const sal_real *gradien
         return;
     }
     for (int64_t k = 0; k < cloud->elements; k++) {
-        double g = (double)gradient[k];
+        double g = cloud->magnitude ? fabs((double)gradient[k]) : (double)gradient[k];
         cloud->sum[k] += g;
         cloud->squares[k] += g * g;
     }
@@ -106,6 +119,12 @@ static void mean_square(struct cloud *cloud, double n)
 {
     for (int64_t k = 0; k < cloud->elements; k++)
         cloud->sum[k] = cloud->squares[k] / n;
+}
+
+static void root_square(struct cloud *cloud, double n)
+{
+    for (int64_t k = 0; k < cloud->elements; k++)
+        cloud->sum[k] = sqrt(cloud->squares[k]) / n;
 }
 
 static void variance(struct cloud *cloud, double n)
@@ -152,8 +171,8 @@ static enum sal_status look(const struct sal_question *question,
     if (!cloud.sum)
         return sal_fail(err, SAL_LIMIT, "no memory for a map");
     cloud.squares = cloud.sum + cloud.elements;
-    cloud.sd = sal_params_get(question->params, list, "noise") *
-               sal_input_range(question->x, cloud.elements);
+    cloud.magnitude = sal_params_get(question->params, list, "magnitude") != 0;
+    cloud.sd = sal_noise_sd(question, list);
     enum sal_status status = sample(&cloud, finish, map, err);
     free(cloud.sum);
     return status;
@@ -163,10 +182,16 @@ static enum sal_status smoothgrad(const struct sal_question *question, struct sa
                                   struct sal_error *err)
 {
     bool squared = sal_params_get(question->params, smooth_params, "squared") != 0;
-    map->is_signed = !squared;
-    map->unit =
-        sal_unit_name(question->model, squared ? SAL_UNIT_SLOPE_SQUARED : SAL_UNIT_SLOPE);
-    return look(question, smooth_params, squared ? mean_square : mean, map, err);
+    bool magnitude = sal_params_get(question->params, smooth_params, "magnitude") != 0;
+    map->is_signed = !squared && !magnitude;
+    bool root = sal_params_get(question->params, smooth_params, "root") != 0;
+    map->unit = sal_unit_name(question->model,
+                              squared && !root ? SAL_UNIT_SLOPE_SQUARED : SAL_UNIT_SLOPE);
+    return look(question, smooth_params,
+                !squared ? mean
+                : root   ? root_square
+                         : mean_square,
+                map, err);
 }
 
 static enum sal_status vargrad(const struct sal_question *question, struct sal_map *map,

@@ -39,6 +39,7 @@ static void put_question(struct sal_buffer *line, const struct sal_session *sess
         put_option(line, "-A", ask->probe->name);
     else
         put_option(line, "-M", ask->method->name);
+    put_option(line, "--like", ask->like ? ask->like->name : NULL);
     for (int i = 0; list && list[i].name; i++) {
         const struct sal_param *param = &list[i];
         char value[128], pair[224];

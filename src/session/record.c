@@ -201,6 +201,26 @@ static void write_outputs(struct sal_json *json, const char *const *outputs, boo
     sal_json_end(json);
 }
 
+/* Whose conventions were asked for; null: ours. */
+static void write_like(struct sal_json *json, const struct sal_session *session,
+                       const struct sal_session_ask *ask)
+{
+    const struct sal_like *like = ask->like;
+    int channels = sal_model_input(session->model)->channels;
+    const struct sal_like_row *row =
+        like ? sal_like_row_find(like, ask->method, channels, NULL) : NULL;
+    if (!row) {
+        sal_json_text(json, "like", NULL);
+        return;
+    }
+    sal_json_object(json, "like");
+    sal_json_text(json, "name", like->name);
+    sal_json_text(json, "library", like->title);
+    sal_json_text(json, "call", row->call);
+    sal_json_text(json, "finish", sal_finish_names[row->finish]);
+    sal_json_end(json);
+}
+
 static void write_explained(struct sal_json *json, const struct sal_session *session,
                             const struct sal_explained *explained)
 {
@@ -213,6 +233,7 @@ static void write_explained(struct sal_json *json, const struct sal_session *ses
              sal_model_value(model, sal_model_output(model)->value).name, index);
     sal_json_text(json, "method", method->name);
     sal_json_text(json, "paper", method->paper);
+    write_like(json, session, &explained->ask);
     sal_record_params(json, method->params, &explained->ask.params);
     sal_record_class(json, model, index);
     write_layer(json, model, map->layer);

@@ -156,6 +156,41 @@ enum sal_status sal_step_classify(struct sal_session *session, struct sal_case *
                            sal_seconds() - begin, err);
 }
 
+/* ---- like another library -------------------------------------------------------------- */
+
+static const struct sal_like_row *row_of(const struct sal_session *session,
+                                         const struct sal_like *like,
+                                         const struct sal_method *method,
+                                         struct sal_error *err)
+{
+    return sal_like_row_find(like, method, sal_model_input(session->model)->channels, err);
+}
+
+enum sal_status sal_session_ask_method(const struct sal_session *session,
+                                       struct sal_session_ask *ask,
+                                       const struct sal_method *method,
+                                       const struct sal_like *like, struct sal_error *err)
+{
+    ask->method = method;
+    ask->like = NULL;
+    sal_params_init(&ask->params, method->params);
+    const struct sal_like_row *row = like ? row_of(session, like, method, err) : NULL;
+    if (!row)
+        return like ? SAL_USAGE : SAL_OK;
+    ask->like = like;
+    sal_like_params(row, method, &ask->params);
+    return SAL_OK;
+}
+
+static void finish_like(const struct sal_session *session, const struct sal_session_ask *ask,
+                        struct sal_map *map)
+{
+    const struct sal_like_row *row =
+        ask->like ? row_of(session, ask->like, ask->method, NULL) : NULL;
+    if (row)
+        sal_like_finish(row->finish, map);
+}
+
 /* Whoever looks at a second layer of an image will look at more of them. NULL: a first one;
  * or no memory, then each layer has its own passes. */
 static struct sal_taps *taps_for(struct sal_session *session,
@@ -218,6 +253,8 @@ enum sal_status sal_step_explain(struct sal_session *session,
     struct sal_case map_only = {.explained = held->explained};
     sal_case_release(&map_only);
     held->explained = explained;
+    explained->ask.like = ask->like;
+    finish_like(session, ask, &explained->map);
     explained->serial = ++session->results;
     return SAL_OK;
 }

@@ -79,8 +79,9 @@ static void say_method(struct sheet *sheet, const struct sal_writing *writing)
         snprintf(layer, sizeof(layer), " at %.100s, %d x %d",
                  sal_model_value(writing->session->model, map->layer).name,
                  map->grid_width, map->grid_height);
-    say(sheet, "%s%s%s%s%s%s%s", explained->ask.method->title, layer, *params ? "; " : "",
-        params, map->precision == SAL_F32 ? "" : "; in ",
+    const struct sal_like *like = explained->ask.like;
+    say(sheet, "%s%s%s%s%s%s%s%s%s", explained->ask.method->title, like ? " like " : "",
+        like ? like->title : "", layer, *params ? "; " : "", params, map->precision == SAL_F32 ? "" : "; in ",
         map->precision == SAL_F32 ? "" : sal_precision_names[map->precision],
         map->partial ? "; PARTIAL: stopped early" : "");
     say_checks(sheet, map);

@@ -150,8 +150,10 @@ static void move_method(struct sal_app *app, int by)
         sal_app_say(app, SAL_OK, "there is one method only");
         return;
     }
-    app->ask.method = sal_methods[(at + by + n) % n];
-    sal_params_init(&app->ask.params, app->ask.method->params);
+    const struct sal_method *method = sal_methods[(at + by + n) % n];
+    const struct sal_like *like = app->options->ask.like;
+    if (sal_session_ask_method(app->session, &app->ask, method, like, NULL))
+        sal_app_say(app, SAL_OK, "%s has no %s: our own", like->title, method->title);
     if (!(app->ask.method->needs & SAL_NEEDS_LAYER))
         app->ask.layer = -1;
     ask_soon(app);

@@ -107,6 +107,8 @@ static void map_facts(struct cursor *at)
     if (!map)
         return;
     fact(at, SAL_STYLE_TEXT, "method", "%s", ask->method->title);
+    if (ask->like)
+        fact(at, SAL_STYLE_TEXT, "like", "%s", ask->like->title);
     if (map->partial)
         fact(at, SAL_STYLE_WARNING, "", "! partial: stopped before it was finished");
     score_fact(at, map, ask->class_index);

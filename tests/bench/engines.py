@@ -38,17 +38,13 @@ def own_cpu(pid):
     return (int(fields[11]) + int(fields[12])) / TICK
 
 
-class Engine:
-    """One engine with one model and batch, in a process of its own."""
+class Process:
+    """A program that says when it is ready and then obeys lines, each with a JSON answer."""
 
-    def __init__(self, given, engine, name, kind, batch, threads):
-        path = os.path.join(given.folder, name)
-        program = ([given.passes] if engine == "saliscope" else
-                   [given.peers, os.path.join(HERE, "peer.py"), engine])
+    def __init__(self, line):
         self.process = subprocess.Popen(
-            [*program, path + ".onnx", path + ".f32", kind, str(batch), str(threads)],
-            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-            env={**ENVIRONMENT, **os.environ})
+            line, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+            text=True, env={**ENVIRONMENT, **os.environ})
         self.pid = self.process.pid
         said = self.read()
         self.ready, self.macs = said["ready"], said.get("macs")
@@ -82,6 +78,17 @@ class Engine:
         self.process.wait()
         self.process.stdout.close()
         self.process.stderr.close()
+
+
+class Engine(Process):
+    """One engine with one model and batch, in a process of its own."""
+
+    def __init__(self, given, engine, name, kind, batch, threads):
+        path = os.path.join(given.folder, name)
+        program = ([given.passes] if engine == "saliscope" else
+                   [given.peers, os.path.join(HERE, "peer.py"), engine])
+        super().__init__([*program, path + ".onnx", path + ".f32", kind, str(batch),
+                          str(threads)])
 
 
 def start_up(given, name):

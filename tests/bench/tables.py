@@ -16,14 +16,14 @@ TITLES = {"threads": "Growth with threads", "batch": "Growth with the batch",
           "size": "Growth with the image's size"}
 
 
-def machine(given):
+def machine(given, peers=("torch", "onnxruntime")):
     """What the numbers hold for."""
     with open("/proc/cpuinfo") as f:
         model = re.search(r"model name\s*: (.*)", f.read())
     found = {"processor": model[1] if model else platform.machine(),
              "processors": os.cpu_count(), "kernel": platform.release()}
-    code = ("import json, torch, onnxruntime; print(json.dumps({"
-            "'torch': torch.__version__, 'ort': onnxruntime.__version__}))")
+    code = ("import json; from importlib.metadata import version as v; print(json.dumps({"
+            + ", ".join(f"'{p}': v('{p}')" for p in peers) + "}))")
     if len(given.engines) > 1:
         said = subprocess.run([given.peers, "-c", code], capture_output=True, text=True)
         found["peers"] = said.stdout.strip()
@@ -144,7 +144,7 @@ def head(results):
     if peak:
         parts.append(f"measured peak {peak:.0f} GFLOP/s")
     if m.get("peers"):
-        parts.append(re.sub(r'[{}"]', "", m["peers"]).replace("ort:", "ONNX Runtime").replace(
+        parts.append(re.sub(r'[{}"]', "", m["peers"]).replace("onnxruntime:", "ONNX Runtime").replace(
             "torch:", "PyTorch"))
     if loads:
         parts.append(f"others took {sum(loads) / len(loads) * 100:.0f} % of the processors")
