@@ -29,6 +29,14 @@ struct sal_taps;
 struct sal_taps *sal_taps_open(size_t most); /* NULL: no memory */
 void sal_taps_close(struct sal_taps *taps);
 
+/* What is kept from one question to the next, so that a map of another class needs no pass of
+ * its own: the scores of all classes for the inputs of the last method that makes many
+ * forwards and no gradient, up to 256 MiB. A sweep that was stopped goes on where
+ * it was. Of one model and one thread. */
+struct sal_tally;
+struct sal_tally *sal_tally_open(void); /* NULL: no memory */
+void sal_tally_close(struct sal_tally *tally);
+
 /* What is to be explained. */
 struct sal_question {
     const struct sal_model *model;
@@ -43,6 +51,7 @@ struct sal_question {
                                      others refuse all but SAL_F32 */
     struct sal_pool *pool;
     struct sal_job *job; /* may be NULL */
+    struct sal_tally *tally; /* for methods of many forwards; NULL: nothing is kept */
     struct sal_taps *taps; /* for methods that look at a layer; NULL: nothing is kept */
 };
 

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "methods.h"
+#include "tally.h"
 
 #define X(name) &sal_method_##name,
 const struct sal_method *const sal_methods[] = {SAL_METHODS(X) NULL};
@@ -210,6 +211,10 @@ enum sal_status sal_explain(const struct sal_method *method,
     }
     map->params = *resolved.params;
     enum sal_status status = check(method, &resolved, err);
+    if (method->needs & SAL_NEEDS_GRADIENT)
+        resolved.tally = NULL;
+    if (!status && resolved.tally)
+        sal_tally_begin(resolved.tally, method, &resolved);
     if (!status)
         status = method->run(&resolved, map, err);
     if (!status)

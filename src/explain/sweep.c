@@ -4,6 +4,7 @@
 
 #include "methods.h"
 #include "saliscope/region.h"
+#include "tally.h"
 
 enum { BATCH_MIN = 4, BATCH_MAX = 8 };
 enum { BOXES_MIN = 12, BOXES_MAX = 16, EXAMPLES = 64 }; /* batches of boxes; what they are like */
@@ -23,6 +24,7 @@ struct attempt {
     int64_t elements; /* of one of them */
     sal_real *x;      /* batch inputs */
     double *scores;   /* of all inputs taken; NULL: nobody asks */
+    struct sal_tally *tally; /* keeps those of all classes; NULL: nothing is kept */
 };
 
 /* ---- the batch ---------------------------------------------------------------------- */
@@ -63,6 +65,15 @@ static void make_one(void *context, int tile, int worker)
     a->sweep->make(a->sweep->context, making->first + tile, a->x + tile * a->elements);
 }
 
+static void take_one(const struct attempt *a, int64_t i, const sal_real *scores,
+                     const sal_real *gradient)
+{
+    double score = (double)scores[a->question->class_index];
+    a->sweep->take(a->sweep->context, i, score, gradient);
+    if (a->scores)
+        a->scores[i] = score;
+}
+
 static void take_all(const struct attempt *a, int64_t first, int n)
 {
     const struct sal_model *model = a->question->model;
@@ -73,12 +84,11 @@ static void take_all(const struct attempt *a, int64_t first, int n)
     const sal_real *gradient =
         a->sweep->gradient ? sal_run_gradient(a->run, a->start) : NULL;
     int64_t each = sal_shape_count(&shape) / a->batch;
-    for (int i = 0; i < n; i++)
-        a->sweep->take(a->sweep->context, first + i,
-                       (double)scores[i * each + a->question->class_index],
-                       gradient ? gradient + i * a->elements : NULL);
-    for (int i = 0; i < n && a->scores; i++)
-        a->scores[first + i] = (double)scores[i * each + a->question->class_index];
+    for (int i = 0; i < n; i++) {
+        if (a->tally)
+            sal_tally_add(a->tally, scores + i * each, a->sweep->share);
+        take_one(a, first + i, scores + i * each, gradient ? gradient + i * a->elements : NULL);
+    }
     a->sweep->done += n;
 }
 
@@ -167,10 +177,11 @@ static enum sal_status try_batch(struct attempt *a, bool *smaller, struct sal_er
     enum sal_status status = open_attempt(a, err);
     *smaller = status && status != SAL_CANCELLED && a->batch > 1;
     if (!status) {
-        sal_job_begin(a->question->job, (unsigned)((a->sweep->n + a->batch - 1) / a->batch));
+        int64_t left = a->sweep->n - a->sweep->done, before = a->sweep->done;
+        sal_job_begin(a->question->job, (unsigned)((left + a->batch - 1) / a->batch));
         while (!status && a->sweep->done < a->sweep->n)
             status = pass(a, err);
-        *smaller = status == SAL_LIMIT && a->batch > 1 && a->sweep->done == 0;
+        *smaller = status == SAL_LIMIT && a->batch > 1 && a->sweep->done == before;
     }
     if (a->region)
         a->sweep->share = sal_region_share(a->region);
@@ -183,35 +194,52 @@ static enum sal_status try_batch(struct attempt *a, bool *smaller, struct sal_er
 /* With the largest batch that there is memory for. */
 static enum sal_status run_batches(struct sal_sweep *sweep,
                                    const struct sal_question *question, bool boxes,
-                                   double *scores, struct sal_error *err)
+                                   double *scores, struct sal_tally *tally,
+                                   struct sal_error *err)
 {
     int batch = choose_batch(sweep, question, boxes);
     bool smaller = true;
     enum sal_status status = SAL_OK;
-    for (sweep->done = 0; smaller; batch /= 2) {
+    for (; smaller; batch /= 2) {
         struct attempt a = {.sweep = sweep,
                             .question = question,
                             .boxes = boxes,
                             .batch = batch,
-                            .scores = scores};
+                            .scores = scores,
+                            .tally = tally};
         status = try_batch(&a, &smaller, err);
     }
     return status;
 }
 
+/* Takes what the tally has. */
+static void replay(struct sal_sweep *sweep, const struct sal_question *question,
+                   double *scores, const struct sal_tally *tally)
+{
+    struct attempt a = {.sweep = sweep, .question = question, .scores = scores};
+    int64_t n = sal_tally_done(tally, &sweep->share);
+    for (; sweep->done < n; sweep->done++)
+        take_one(&a, sweep->done, sal_tally_scores(tally, sweep->done), NULL);
+}
+
 /* In boxes, or else, where these save nothing or cannot be had, by whole forwards. What is
  * not finite is told by these. */
 static enum sal_status run_all(struct sal_sweep *sweep, const struct sal_question *question,
-                               double *scores, struct sal_error *err)
+                               double *scores, struct sal_tally *tally, struct sal_error *err)
 {
     bool boxes = sweep->local && !sweep->gradient && !sweep->from &&
                  !shares_scales(question->model);
+    if (tally)
+        replay(sweep, question, scores, tally);
+    int64_t before = sweep->done;
+    if (before == sweep->n)
+        return SAL_OK;
     struct sal_error fault;
     enum sal_status status =
-        boxes ? run_batches(sweep, question, true, scores, &fault) : SAL_UNSUPPORTED;
-    if (!status || status == SAL_CANCELLED || sweep->done)
+        boxes ? run_batches(sweep, question, true, scores, tally, &fault) : SAL_UNSUPPORTED;
+    if (!status || status == SAL_CANCELLED || sweep->done > before)
         return status ? sal_fail(err, status, "%s", fault.text) : SAL_OK;
-    return run_batches(sweep, question, false, scores, err);
+    return run_batches(sweep, question, false, scores, tally, err);
 }
 
 /* ---- probes ---------------------------------------------------------------------------- */
@@ -243,22 +271,31 @@ static enum sal_status run_probes(struct sal_sweep *sweep, const struct sal_ques
                               .make = make_probe,
                               .take = take_probe,
                               .local = sweep->local};
-    return again.n ? run_all(&again, &plain, NULL, err) : SAL_OK;
+    return again.n ? run_all(&again, &plain, NULL, NULL, err) : SAL_OK;
 }
 
 /* A sweep that was stopped is told of, unless its probes fail. */
 static enum sal_status run_probed(struct sal_sweep *sweep, const struct sal_question *question,
-                                  struct sal_error *err)
+                                  struct sal_tally *tally, struct sal_error *err)
 {
     double *scores = calloc((size_t)sweep->n, sizeof(*scores));
     if (!scores)
         return sal_fail(err, SAL_LIMIT, "no memory for %lld scores", (long long)sweep->n);
     struct sal_error fault;
-    enum sal_status status = run_all(sweep, question, scores, err), probed = SAL_OK;
+    enum sal_status status = run_all(sweep, question, scores, tally, err), probed = SAL_OK;
     if (!status || status == SAL_CANCELLED)
         probed = run_probes(sweep, question, scores, &fault);
     free(scores);
     return probed ? sal_fail(err, probed, "%s", fault.text) : status;
+}
+
+/* The question's, if it can keep this sweep. */
+static struct sal_tally *tally_of(const struct sal_sweep *sweep,
+                                  const struct sal_question *question)
+{
+    bool wanted = question->tally && !sweep->gradient;
+    int each = sal_model_output(question->model)->n;
+    return wanted && sal_tally_fits(question->tally, sweep->n, each) ? question->tally : NULL;
 }
 
 /* ---- all of it ------------------------------------------------------------------------- */
@@ -267,9 +304,13 @@ enum sal_status sal_sweep_run(struct sal_sweep *sweep, const struct sal_question
                               struct sal_map *map, struct sal_error *err)
 {
     bool exact = question->precision == SAL_F32 && !(sweep->trim > 0);
-    enum sal_status status = exact ? run_all(sweep, question, NULL, err)
-                                   : run_probed(sweep, question, err);
-    map->forwards += sweep->done + sweep->probes.n;
+    struct sal_tally *tally = tally_of(sweep, question);
+    double share;
+    int64_t kept = tally ? sal_tally_done(tally, &share) : 0;
+    sweep->done = 0;
+    enum sal_status status = exact ? run_all(sweep, question, NULL, tally, err)
+                                   : run_probed(sweep, question, tally, err);
+    map->forwards += sweep->done - kept + sweep->probes.n;
     map->backwards += sweep->gradient ? sweep->done : 0;
     return status;
 }

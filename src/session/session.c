@@ -69,6 +69,7 @@ void sal_session_close(struct sal_session *session)
     sal_case_release(&session->now);
     if (session->run)
         sal_run_close(session->run);
+    sal_tally_close(session->tally);
     sal_taps_close(session->taps);
     if (session->model)
         sal_model_close(session->model);
@@ -224,6 +225,14 @@ static enum sal_status find_class(struct sal_session *session,
     return SAL_OK;
 }
 
+/* NULL: no memory, nothing is kept. */
+static struct sal_tally *tally_of(struct sal_session *session)
+{
+    if (!session->tally)
+        session->tally = sal_tally_open();
+    return session->tally;
+}
+
 enum sal_status sal_step_explain(struct sal_session *session,
                                  const struct sal_session_ask *ask,
                                  struct sal_case *held, struct sal_error *err)
@@ -244,6 +253,7 @@ enum sal_status sal_step_explain(struct sal_session *session,
         .precision = session->options.precision,
         .pool = session->pool,
         .job = &session->job,
+        .tally = tally_of(session),
         .taps = taps_for(session, ask, held),
     };
     struct sal_explained *explained;

@@ -16,6 +16,7 @@ struct sal_session {
     struct sal_pool *pool;
     struct sal_model *model;
     struct sal_run *run; /* of classify; used by whoever does the work */
+    struct sal_tally *tally; /* of explain: scores of all classes; likewise */
     struct sal_taps *taps; /* of explain, once somebody moves between layers; likewise */
     struct sal_job job;
 

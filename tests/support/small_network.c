@@ -81,6 +81,7 @@ enum sal_status ask(const struct sal_model *model, const float *x, const char *n
                                     .batch = how.batch,
                                     .seed = how.seed,
                                     .pool = pool,
+                                    .tally = how.tally,
                                     .job = how.job};
     if (!status)
         status = sal_explain(method, &question, map, err);
@@ -136,14 +137,20 @@ static void *stop_soon(void *argument)
     return NULL;
 }
 
-struct sal_map stopped_map(const struct sal_model *model, const char *name,
-                           const char *settings)
+struct sal_map stopped_map_with(const struct sal_model *model, const char *name,
+                                const char *settings, struct sal_tally *tally)
 {
     struct sal_job job = {0};
     pthread_t thread;
     assert_int_equal(pthread_create(&thread, NULL, stop_soon, &job), 0);
-    struct sal_map map =
-        map_of(model, name, (struct asking){.settings = settings, .batch = 1, .job = &job});
+    struct asking how = {.settings = settings, .batch = 1, .job = &job, .tally = tally};
+    struct sal_map map = map_of(model, name, how);
     pthread_join(thread, NULL);
     return map;
+}
+
+struct sal_map stopped_map(const struct sal_model *model, const char *name,
+                           const char *settings)
+{
+    return stopped_map_with(model, name, settings, NULL);
 }

@@ -35,6 +35,7 @@ struct asking {
     int batch, threads;
     uint64_t seed;
     struct sal_job *job;
+    struct sal_tally *tally;
 };
 
 /* Of class 1, or of the only one. */
@@ -53,5 +54,7 @@ double apart(const float *a, const float *b, int64_t n);
 /* Asks with job, on one thread and a batch of 1, and cancels after three passes. */
 struct sal_map stopped_map(const struct sal_model *model, const char *name,
                            const char *settings);
+struct sal_map stopped_map_with(const struct sal_model *model, const char *name,
+                                const char *settings, struct sal_tally *tally);
 
 #endif
