@@ -37,6 +37,8 @@ struct sal_tally;
 struct sal_tally *sal_tally_open(void); /* NULL: no memory */
 void sal_tally_close(struct sal_tally *tally);
 
+struct sal_map;
+
 /* What is to be explained. */
 struct sal_question {
     const struct sal_model *model;
@@ -52,6 +54,10 @@ struct sal_question {
     struct sal_pool *pool;
     struct sal_job *job; /* may be NULL */
     struct sal_tally *tally; /* for methods of many forwards; NULL: nothing is kept */
+    /* Now and then, in the thread that asked: the map of what is done so far, partial. What is
+     * taken over is zeroed, the rest released. NULL: nobody looks. */
+    void (*show)(void *audience, struct sal_map *map);
+    void *audience;
     struct sal_taps *taps; /* for methods that look at a layer; NULL: nothing is kept */
 };
 

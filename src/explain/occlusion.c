@@ -301,6 +301,12 @@ static enum sal_status finish(const struct patches *p, const struct sal_sweep *s
     return SAL_OK;
 }
 
+static enum sal_status preview(void *context, const struct sal_sweep *sweep,
+                               struct sal_map *map, struct sal_error *err)
+{
+    return finish(context, sweep, map, err);
+}
+
 static enum sal_status cover(struct patches *p, struct sal_map *map, struct sal_error *err)
 {
     sort_out(p);
@@ -309,6 +315,7 @@ static enum sal_status cover(struct patches *p, struct sal_map *map, struct sal_
                               .context = p,
                               .make = make,
                               .take = take,
+                              .preview = preview,
                               .local = value[WHOLE] == 0,
                               .trim = value[TRIM]};
     enum sal_status status = sal_sweep_run(&sweep, p->question, map, err);

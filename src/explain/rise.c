@@ -174,29 +174,43 @@ static void fill(const struct curtain *c, enum normalise how, double n, struct s
                       100 * sqrt(error) / (high - low), "%");
 }
 
-static enum sal_status look_through(struct curtain *c, struct sal_map *map,
-                                    struct sal_error *err)
+/* Of the masks that were taken. */
+static enum sal_status finish(void *context, const struct sal_sweep *sweep,
+                              struct sal_map *map, struct sal_error *err)
 {
-    const struct sal_question *question = c->question;
+    const struct curtain *c = context;
     enum normalise how =
-        (enum normalise)sal_params_get(question->params, params, "normalise");
-    int masks = (int)sal_params_get(question->params, params, "masks");
+        (enum normalise)sal_params_get(c->question->params, params, "normalise");
+    int64_t done = sweep->done - 1, masks = sweep->n - 1;
     int width = c->input->width, height = c->input->height;
-    struct sal_sweep sweep = {.n = masks + 1, .context = c, .make = make, .take = take};
-    enum sal_status status = sal_sweep_run(&sweep, question, map, err);
-    int64_t done = sweep.done - 1;
-    map->partial = status == SAL_CANCELLED && done >= 2;
-    if (!status || map->partial)
-        status = sal_map_init(map, width, height, width, height, err);
+    if (done < 2 && done < masks)
+        return sal_fail(err, SAL_CANCELLED, "cancelled");
+    enum sal_status status = sal_map_init(map, width, height, width, height, err);
     if (status)
         return status;
     map->score = c->score;
     map->is_signed = how == CENTRED;
+    map->partial = done < masks;
     if (map->partial)
         snprintf(map->note, sizeof(map->note), "stopped after %d of %d masks", (int)done,
-                 masks);
+                 (int)masks);
     fill(c, how, (double)done, map);
     return SAL_OK;
+}
+
+static enum sal_status look_through(struct curtain *c, struct sal_map *map,
+                                    struct sal_error *err)
+{
+    int masks = (int)sal_params_get(c->question->params, params, "masks");
+    struct sal_sweep sweep = {.n = masks + 1,
+                              .context = c,
+                              .make = make,
+                              .take = take,
+                              .preview = finish};
+    enum sal_status status = sal_sweep_run(&sweep, c->question, map, err);
+    if (status && status != SAL_CANCELLED)
+        return status;
+    return finish(c, &sweep, map, err);
 }
 
 static enum sal_status rise(const struct sal_question *question, struct sal_map *map,

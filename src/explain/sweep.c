@@ -1,6 +1,8 @@
 #include "sweep.h"
 
+#include <math.h>
 #include <stdlib.h>
+#include <time.h>
 
 #include "methods.h"
 #include "saliscope/region.h"
@@ -11,6 +13,21 @@ enum { BOXES_MIN = 12, BOXES_MAX = 16, EXAMPLES = 64 }; /* batches of boxes; wha
 
 /* Boxes that leave more than this to be computed are not worth it. */
 #define SHARE_MAX 0.9
+
+/* Who looks on is shown a map this often, and for no more than a tenth of the time. */
+#define SHOW_EVERY 0.3 /* seconds */
+
+struct show {
+    const struct sal_map *begun; /* the map as the method began it */
+    double due;                  /* seconds */
+};
+
+/* Who else wants what the sweep takes; each may be NULL. */
+struct readers {
+    double *scores;          /* of all inputs taken */
+    struct sal_tally *tally; /* keeps those of all classes */
+    struct show *show;
+};
 
 /* One attempt at a sweep with a certain batch. */
 struct attempt {
@@ -23,8 +40,7 @@ struct attempt {
     int start;        /* the value that inputs are for */
     int64_t elements; /* of one of them */
     sal_real *x;      /* batch inputs */
-    double *scores;   /* of all inputs taken; NULL: nobody asks */
-    struct sal_tally *tally; /* keeps those of all classes; NULL: nothing is kept */
+    struct readers also;
 };
 
 /* ---- the batch ---------------------------------------------------------------------- */
@@ -70,8 +86,8 @@ static void take_one(const struct attempt *a, int64_t i, const sal_real *scores,
 {
     double score = (double)scores[a->question->class_index];
     a->sweep->take(a->sweep->context, i, score, gradient);
-    if (a->scores)
-        a->scores[i] = score;
+    if (a->also.scores)
+        a->also.scores[i] = score;
 }
 
 static void take_all(const struct attempt *a, int64_t first, int n)
@@ -85,8 +101,8 @@ static void take_all(const struct attempt *a, int64_t first, int n)
         a->sweep->gradient ? sal_run_gradient(a->run, a->start) : NULL;
     int64_t each = sal_shape_count(&shape) / a->batch;
     for (int i = 0; i < n; i++) {
-        if (a->tally)
-            sal_tally_add(a->tally, scores + i * each, a->sweep->share);
+        if (a->also.tally)
+            sal_tally_add(a->also.tally, scores + i * each);
         take_one(a, first + i, scores + i * each, gradient ? gradient + i * a->elements : NULL);
     }
     a->sweep->done += n;
@@ -111,6 +127,32 @@ static enum sal_status pass(const struct attempt *a, struct sal_error *err)
     take_all(a, making.first, n);
     sal_job_step(question->job, 1);
     return SAL_OK;
+}
+
+/* ---- looking on ----------------------------------------------------------------------- */
+
+static double seconds(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
+}
+
+static void show_some(const struct attempt *a)
+{
+    struct show *show = a->also.show;
+    double begin = seconds();
+    if (!show || begin < show->due)
+        return;
+    struct sal_map map = *show->begun;
+    map.forwards += a->sweep->done;
+    if (!a->sweep->preview(a->sweep->context, a->sweep, &map, NULL)) {
+        map.partial = true;
+        a->question->show(a->question->audience, &map);
+    }
+    sal_map_release(&map);
+    double end = seconds();
+    show->due = end + fmax(SHOW_EVERY, 10 * (end - begin));
 }
 
 /* ---- the sweep ------------------------------------------------------------------------- */
@@ -179,12 +221,17 @@ static enum sal_status try_batch(struct attempt *a, bool *smaller, struct sal_er
     if (!status) {
         int64_t left = a->sweep->n - a->sweep->done, before = a->sweep->done;
         sal_job_begin(a->question->job, (unsigned)((left + a->batch - 1) / a->batch));
-        while (!status && a->sweep->done < a->sweep->n)
+        while (!status && a->sweep->done < a->sweep->n) {
             status = pass(a, err);
+            if (!status && a->sweep->done < a->sweep->n)
+                show_some(a);
+        }
         *smaller = status == SAL_LIMIT && a->batch > 1 && a->sweep->done == before;
     }
     if (a->region)
         a->sweep->share = sal_region_share(a->region);
+    if (a->also.tally)
+        sal_tally_share(a->also.tally, a->sweep->share);
     sal_run_close(a->run);
     sal_region_close(a->region);
     free(a->x);
@@ -194,8 +241,7 @@ static enum sal_status try_batch(struct attempt *a, bool *smaller, struct sal_er
 /* With the largest batch that there is memory for. */
 static enum sal_status run_batches(struct sal_sweep *sweep,
                                    const struct sal_question *question, bool boxes,
-                                   double *scores, struct sal_tally *tally,
-                                   struct sal_error *err)
+                                   struct readers also, struct sal_error *err)
 {
     int batch = choose_batch(sweep, question, boxes);
     bool smaller = true;
@@ -205,8 +251,7 @@ static enum sal_status run_batches(struct sal_sweep *sweep,
                             .question = question,
                             .boxes = boxes,
                             .batch = batch,
-                            .scores = scores,
-                            .tally = tally};
+                            .also = also};
         status = try_batch(&a, &smaller, err);
     }
     return status;
@@ -214,32 +259,32 @@ static enum sal_status run_batches(struct sal_sweep *sweep,
 
 /* Takes what the tally has. */
 static void replay(struct sal_sweep *sweep, const struct sal_question *question,
-                   double *scores, const struct sal_tally *tally)
+                   struct readers also)
 {
-    struct attempt a = {.sweep = sweep, .question = question, .scores = scores};
-    int64_t n = sal_tally_done(tally, &sweep->share);
+    struct attempt a = {.sweep = sweep, .question = question, .also = also};
+    int64_t n = sal_tally_done(also.tally, &sweep->share);
     for (; sweep->done < n; sweep->done++)
-        take_one(&a, sweep->done, sal_tally_scores(tally, sweep->done), NULL);
+        take_one(&a, sweep->done, sal_tally_scores(also.tally, sweep->done), NULL);
 }
 
 /* In boxes, or else, where these save nothing or cannot be had, by whole forwards. What is
  * not finite is told by these. */
 static enum sal_status run_all(struct sal_sweep *sweep, const struct sal_question *question,
-                               double *scores, struct sal_tally *tally, struct sal_error *err)
+                               struct readers also, struct sal_error *err)
 {
     bool boxes = sweep->local && !sweep->gradient && !sweep->from &&
                  !shares_scales(question->model);
-    if (tally)
-        replay(sweep, question, scores, tally);
+    if (also.tally)
+        replay(sweep, question, also);
     int64_t before = sweep->done;
     if (before == sweep->n)
         return SAL_OK;
     struct sal_error fault;
     enum sal_status status =
-        boxes ? run_batches(sweep, question, true, scores, tally, &fault) : SAL_UNSUPPORTED;
+        boxes ? run_batches(sweep, question, true, also, &fault) : SAL_UNSUPPORTED;
     if (!status || status == SAL_CANCELLED || sweep->done > before)
         return status ? sal_fail(err, status, "%s", fault.text) : SAL_OK;
-    return run_batches(sweep, question, false, scores, tally, err);
+    return run_batches(sweep, question, false, also, err);
 }
 
 /* ---- probes ---------------------------------------------------------------------------- */
@@ -271,18 +316,18 @@ static enum sal_status run_probes(struct sal_sweep *sweep, const struct sal_ques
                               .make = make_probe,
                               .take = take_probe,
                               .local = sweep->local};
-    return again.n ? run_all(&again, &plain, NULL, NULL, err) : SAL_OK;
+    return again.n ? run_all(&again, &plain, (struct readers){0}, err) : SAL_OK;
 }
 
 /* A sweep that was stopped is told of, unless its probes fail. */
 static enum sal_status run_probed(struct sal_sweep *sweep, const struct sal_question *question,
-                                  struct sal_tally *tally, struct sal_error *err)
+                                  struct readers also, struct sal_error *err)
 {
-    double *scores = calloc((size_t)sweep->n, sizeof(*scores));
+    double *scores = also.scores = calloc((size_t)sweep->n, sizeof(*scores));
     if (!scores)
         return sal_fail(err, SAL_LIMIT, "no memory for %lld scores", (long long)sweep->n);
     struct sal_error fault;
-    enum sal_status status = run_all(sweep, question, scores, tally, err), probed = SAL_OK;
+    enum sal_status status = run_all(sweep, question, also, err), probed = SAL_OK;
     if (!status || status == SAL_CANCELLED)
         probed = run_probes(sweep, question, scores, &fault);
     free(scores);
@@ -304,12 +349,14 @@ enum sal_status sal_sweep_run(struct sal_sweep *sweep, const struct sal_question
                               struct sal_map *map, struct sal_error *err)
 {
     bool exact = question->precision == SAL_F32 && !(sweep->trim > 0);
-    struct sal_tally *tally = tally_of(sweep, question);
+    struct show show = {.begun = map, .due = seconds() + SHOW_EVERY};
+    struct readers also = {.tally = tally_of(sweep, question),
+                           .show = question->show && sweep->preview ? &show : NULL};
     double share;
-    int64_t kept = tally ? sal_tally_done(tally, &share) : 0;
+    int64_t kept = also.tally ? sal_tally_done(also.tally, &share) : 0;
     sweep->done = 0;
-    enum sal_status status = exact ? run_all(sweep, question, NULL, tally, err)
-                                   : run_probed(sweep, question, tally, err);
+    enum sal_status status = exact ? run_all(sweep, question, also, err)
+                                   : run_probed(sweep, question, also, err);
     map->forwards += sweep->done - kept + sweep->probes.n;
     map->backwards += sweep->gradient ? sweep->done : 0;
     return status;

@@ -24,6 +24,10 @@ struct sal_sweep {
     void (*make)(const void *context, int64_t i, sal_real *x);
     /* gradient: in the layout of x, NULL where none was asked for; of this call only. */
     void (*take)(void *context, int64_t i, double score, const sal_real *gradient);
+    /* The map of what was taken so far, its arrays made; NULL: the method has none to show
+     * before it is done. map has what the method set before the sweep. */
+    enum sal_status (*preview)(void *context, const struct sal_sweep *sweep,
+                               struct sal_map *map, struct sal_error *err);
     int64_t done; /* inputs taken so far; also after a failure */
     double share; /* multiply-adds of an input's pass as part of a whole one's; 1 but where it
                      was computed in boxes */

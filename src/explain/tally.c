@@ -117,10 +117,14 @@ const sal_real *sal_tally_scores(const struct sal_tally *tally, int64_t i)
     return tally->scores + i * tally->each;
 }
 
-void sal_tally_add(struct sal_tally *tally, const sal_real *scores, double share)
+void sal_tally_share(struct sal_tally *tally, double share)
+{
+    tally->share = share;
+}
+
+void sal_tally_add(struct sal_tally *tally, const sal_real *scores)
 {
     memcpy(tally->scores + tally->done * tally->each, scores,
            (size_t)tally->each * sizeof(*scores));
     tally->done++;
-    tally->share = share;
 }

@@ -23,7 +23,8 @@ bool sal_tally_fits(struct sal_tally *tally, int64_t n, int each);
 int64_t sal_tally_done(const struct sal_tally *tally, double *share);
 const sal_real *sal_tally_scores(const struct sal_tally *tally, int64_t i);
 
-/* The next input's. */
-void sal_tally_add(struct sal_tally *tally, const sal_real *scores, double share);
+/* The next input's; and, behind the last, the share. */
+void sal_tally_add(struct sal_tally *tally, const sal_real *scores);
+void sal_tally_share(struct sal_tally *tally, double share);
 
 #endif

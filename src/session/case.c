@@ -136,28 +136,39 @@ static void release_explained(struct sal_part *part)
     free(explained);
 }
 
-enum sal_status sal_explained_make(struct sal_explained **out,
-                                   const struct sal_question *question,
-                                   const struct sal_method *method,
-                                   struct sal_error *err)
+struct sal_explained *sal_explained_so_far(const struct sal_question *question,
+                                           const struct sal_method *method,
+                                           struct sal_map *map)
 {
     struct sal_explained *explained = calloc(1, sizeof(*explained));
     if (!explained)
-        return sal_fail(err, SAL_LIMIT, "no memory for a map");
-    double begin = sal_seconds();
-    enum sal_status status = sal_explain(method, question, &explained->map, err);
-    if (status) {
-        free(explained);
-        return status;
-    }
-    explained->seconds = sal_seconds() - begin;
+        return NULL;
+    explained->map = *map;
+    *map = (struct sal_map){0};
     explained->ask = (struct sal_session_ask){.method = method,
                                               .params = explained->map.params,
                                               .class_index = question->class_index,
                                               .layer = explained->map.layer};
     explained->part.release = release_explained;
     retain(&explained->part);
-    *out = explained;
+    return explained;
+}
+
+enum sal_status sal_explained_make(struct sal_explained **out,
+                                   const struct sal_question *question,
+                                   const struct sal_method *method,
+                                   struct sal_error *err)
+{
+    struct sal_map map;
+    double begin = sal_seconds();
+    enum sal_status status = sal_explain(method, question, &map, err);
+    if (status)
+        return status;
+    *out = sal_explained_so_far(question, method, &map);
+    sal_map_release(&map);
+    if (!*out)
+        return sal_fail(err, SAL_LIMIT, "no memory for a map");
+    (*out)->seconds = sal_seconds() - begin;
     return SAL_OK;
 }
 

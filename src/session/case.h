@@ -78,6 +78,11 @@ bool sal_case_shows_probe(const struct sal_case *held);
 /* Of the newest map or answer; 0: there is none. */
 unsigned sal_case_serial(const struct sal_case *held);
 
+/* A map so far, which it takes over, of that question. NULL: no memory. */
+struct sal_explained *sal_explained_so_far(const struct sal_question *question,
+                                           const struct sal_method *method,
+                                           struct sal_map *map);
+
 double sal_seconds(void); /* monotonic */
 
 #endif

@@ -233,6 +233,34 @@ static struct sal_tally *tally_of(struct sal_session *session)
     return session->tally;
 }
 
+/* ---- a map while it is made ------------------------------------------------------- */
+
+struct showing {
+    struct sal_session *session;
+    const struct sal_case *held;
+    const struct sal_question *question;
+    const struct sal_session_ask *ask;
+    double begin;
+};
+
+static void show(void *audience, struct sal_map *map)
+{
+    const struct showing *now = audience;
+    struct sal_case shown = *now->held;
+    shown.explained = sal_explained_so_far(now->question, now->ask->method, map);
+    if (!shown.explained)
+        return;
+    shown.explained->seconds = sal_seconds() - now->begin;
+    shown.explained->ask.like = now->ask->like;
+    finish_like(now->session, now->ask, &shown.explained->map);
+    shown.explained->serial = ++now->session->results;
+    sal_worker_show(now->session, &shown);
+    struct sal_case map_only = {.explained = shown.explained};
+    sal_case_release(&map_only);
+}
+
+/* ---- explaining --------------------------------------------------------------------- */
+
 enum sal_status sal_step_explain(struct sal_session *session,
                                  const struct sal_session_ask *ask,
                                  struct sal_case *held, struct sal_error *err)
@@ -256,6 +284,9 @@ enum sal_status sal_step_explain(struct sal_session *session,
         .tally = tally_of(session),
         .taps = taps_for(session, ask, held),
     };
+    struct showing showing = {session, held, &question, ask, sal_seconds()};
+    question.show = show;
+    question.audience = &showing;
     struct sal_explained *explained;
     status = sal_explained_make(&explained, &question, ask->method, err);
     if (status)

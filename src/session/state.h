@@ -29,6 +29,10 @@ struct sal_session {
     char *outputs[SAL_OUTPUTS_MAX + 1]; /* paths written for it, NULL ends */
 };
 
+/* Shows a case while its map is still being made; the worker's. Does nothing where there is
+ * no worker. */
+void sal_worker_show(struct sal_session *session, const struct sal_case *held);
+
 /* The steps of the work. Each changes only `held`; on failure it is as before. */
 enum sal_status sal_step_load(struct sal_session *session, const char *path,
                               struct sal_case *held, struct sal_error *err);

@@ -110,6 +110,23 @@ static void publish(struct sal_session *session, const struct sal_case *held,
     sal_case_release(&before);
 }
 
+void sal_worker_show(struct sal_session *session, const struct sal_case *held)
+{
+    struct sal_worker *worker = session->worker;
+    if (!worker)
+        return;
+    struct sal_case shown = sal_case_retain(held);
+    pthread_mutex_lock(&worker->lock);
+    struct sal_case before = session->now;
+    bool wanted = !worker->next.wanted;
+    if (wanted) {
+        session->now = shown;
+        changed(worker);
+    }
+    pthread_mutex_unlock(&worker->lock);
+    sal_case_release(wanted ? &before : &shown);
+}
+
 /* What was stopped for a newer question is not shown in part. */
 static bool superseded(struct sal_worker *worker)
 {
