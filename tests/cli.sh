@@ -294,11 +294,11 @@ for what in methods probes attacks metrics colormaps operators loaders keys pres
     run 0 list $what --json; json "isinstance(d['$what'], list)"
 done
 run 0 list methods --json; json "d['methods'][0]['name'] == 'gradcam'"
-run 0 list attacks --json
-json "all(p['attack'] and p['parameters'] for p in d['attacks']) and len(d['attacks']) >= 9"
 # The manual page says the same of each.
 json "all(m[k] in ' '.join(open('man/saliscope.1').read().split()) \\
     for m in d['methods'] for k in ('formula', 'paper', 'semantics'))"
+run 0 list attacks --json
+json "all(p['attack'] and p['parameters'] for p in d['attacks']) and len(d['attacks']) >= 9"
 run 0 list operators --json
 json "all(o['since'] <= o['until'] for o in d['operators']) and len(d['operators']) > 40"
 run 0 doctor; out 'Sandbox'; out 'BLAS'

@@ -23,11 +23,13 @@ for source in src/engine/lanes_*.c; do
 done
 
 # As much of the engine as the tests below link, and nothing that needs libraries.
-for name in engine/lanes engine/dense engine/dense_init engine/dense_pack engine/winograd \
-    engine/winograd_pack engine/kernel engine/planes engine/window engine/inner_pool \
-    engine/inner_depthwise engine/op_pool engine/op_global_pool engine/op_util \
-    engine/linear engine/target engine/turn engine/walk engine/tensor engine/type io/onnx io/onnx_value \
-    base/arena base/pool base/status base/job base/text; do
+for name in in engine/lanes engine/dense engine/dense_init engine/dense_pack \
+    engine/winograd engine/winograd_pack engine/kernel engine/planes engine/window \
+    engine/inner_pool engine/region_pool engine/region_pixels engine/boxes \
+    engine/dense_strip engine/dense_boxes engine/inner_depthwise engine/op_pool \
+    engine/op_global_pool engine/op_util engine/linear engine/target engine/turn \
+    engine/walk engine/tensor engine/type io/onnx io/onnx_value base/arena base/pool \
+    base/status base/job base/text; do
     compile "$(basename $name).o" src/$name.c -O2
 done
 for name in support/lone support/blocks support/random neon/ops; do

@@ -45,7 +45,7 @@ static void what_is_outside_the_mask_does_not_reach_the_gradient(void **state)
 {
     (void)state;
     enum { N = 4 };
-    static const double x[N] = {0, 2, -1, 0.5}, dy[N] = {1, 1, 1, 1};
+    static const double x[N] = {0, 2, -1, 0.25}, dy[N] = {1, 1, 1, 1};
     struct onnx_build b;
     onnx_build_init(&b, 17);
     onnx_build_input(&b, "x", SAL_ONNX_FLOAT, 1, (int64_t[]){N});

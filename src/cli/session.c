@@ -144,7 +144,6 @@ static enum sal_status set_params(const struct options *given, const char *owner
 {
     const struct option_values *pairs = &given->value[OPT_PARAM];
     enum sal_status status = SAL_OK;
-    sal_params_init(params, list);
     for (int i = 0; i < pairs->count && !status; i++)
         status = sal_params_set(params, list, pairs->text[i], owner, err);
     return status;
@@ -163,6 +162,7 @@ enum sal_status cli_ask_probe(struct cli *cli, struct sal_session_ask *ask,
         return sal_fail(err, SAL_USAGE, "there is no probe '%s'; %s%s", name,
                         nearest.best ? nearest.best : "'saliscope list probes' shows all",
                         nearest.best ? " is near" : "");
+    sal_params_init(&ask->params, ask->probe->params);
     enum sal_status status = set_params(given, name, ask->probe->params, &ask->params, err);
     return status ? status
                   : find_class(sal_session_model(cli->session),

@@ -273,7 +273,7 @@ static enum sal_status run_all(struct sal_sweep *sweep, const struct sal_questio
                                struct readers also, struct sal_error *err)
 {
     bool boxes = sweep->local && !sweep->gradient && !sweep->from &&
-                 !shares_scales(question->model);
+                 !sal_model_shares_scales(question->model);
     if (also.tally)
         replay(sweep, question, also);
     int64_t before = sweep->done;
