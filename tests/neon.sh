@@ -23,7 +23,7 @@ for source in src/engine/lanes_*.c; do
 done
 
 # As much of the engine as the tests below link, and nothing that needs libraries.
-for name in in engine/lanes engine/dense engine/dense_init engine/dense_pack \
+for name in engine/lanes engine/dense engine/dense_init engine/dense_pack \
     engine/winograd engine/winograd_pack engine/kernel engine/planes engine/window \
     engine/inner_pool engine/region_pool engine/region_pixels engine/boxes \
     engine/dense_strip engine/dense_boxes engine/inner_depthwise engine/op_pool \

@@ -273,13 +273,19 @@ static void expect_same(const struct scene *s, const sal_real *got, const sal_re
 
 /* ---- random graphs ----------------------------------------------------------------------- */
 
+static void poison(struct sal_block *block)
+{
+    if (block->size)
+        memset(block->data, 0xff, block->size);
+}
+
 static void compare_bits(struct scene *s, struct sal_region *region)
 {
     sal_real *due = by_forwards(s, true), *got = by_boxes(s, region);
     expect_same(s, got, due, "boxes");
     free(got);
-    memset(region->data.data, 0xff, region->data.size);
-    memset(region->scratch.data, 0xff, region->scratch.size);
+    poison(&region->data);
+    poison(&region->scratch);
     got = by_boxes(s, region);
     expect_same(s, got, due, "boxes once more");
     free(got);
