@@ -47,6 +47,10 @@ const struct sal_method sal_method_deeplift = {
     .formula = "(x - x0) m, m by the chain rule of dy / dx = (y - y0) / (x - x0) at each "
                "function, summed over channels",
     .paper = "Shrikumar et al., ICML 2017, arXiv:1704.02685",
+    .semantics = "Captum's: the rescale rule from 0 in the model's input, and the "
+                 "gradient where inputs differ by less than 1e-10; but products, softmax, "
+                 "layer normalisation and max pools are split exactly, so that the map "
+                 "adds up",
     .needs = SAL_NEEDS_GRADIENT | SAL_HAS_CHANNELS,
     .params = params,
     .run = deeplift,
