@@ -147,6 +147,8 @@ run 0 explain -q --json -m $model $image --like pytorch-grad-cam
 json "d['like']['call'] == 'GradCAM' and 0.9999 < d['map']['max'] <= 1 and d['map']['min'] == 0"
 run 0 explain -q --json -m $model $image -M smoothgrad --like captum -P samples=3
 json "d['parameters']['samples'] == 3 and d['parameters']['units'] == 'input'"
+run 0 explain -q --json -m $model $image -M lrp --like captum
+json "d['parameters']['first'] == 'epsilon' and d['parameters']['epsilon'] == 1e-9"
 run 0 explain -q --json -m $model $image -M rise --like rise -P masks=8
 json "d['score']['value'] <= 1 and d['parameters']['normalise'] == 'paper'"
 run 0 explain -q --json -m $model $image -M rise --like rise -P masks=8 --score logit

@@ -29,7 +29,7 @@ static void every_row_is_of_a_method_and_its_parameters(void **state)
                 must(sal_params_set(&params, method->params, row->params[i], like->name, err));
             assert_true(row->finish < SAL_FINISH_NEAREST || (method->needs & SAL_NEEDS_LAYER));
         }
-    assert_true(rows >= 24);
+    assert_true(rows >= 32);
 }
 
 static void what_a_library_lacks_is_refused_by_name(void **state)

@@ -3,31 +3,13 @@
  * which Captum leaves their gradient, are split by their exact parts, and where the
  * windows of a max pool overlap, shares are added up, where Captum keeps one of them. So the
  * map adds up to the difference in score but for rounding. */
-#include <math.h>
-#include <stdio.h>
 #include <stdlib.h>
 
 #include "baseline.h"
+#include "completeness.h"
 #include "propagated.h"
 
 static const struct sal_param params[] = {SAL_BASELINE_PARAMS, {0}};
-
-static const double notable_error = 0.01; /* of the difference in score */
-
-static void check_sum(const struct sal_propagated *p, double total, struct sal_map *map)
-{
-    double difference = p->score - p->reference_score, error = total - difference;
-    sal_map_check(map, "baseline_score", "baseline's score", p->reference_score, map->unit);
-    sal_map_check(map, "sum", "sum of the map", total, map->unit);
-    sal_map_check(map, "completeness_error", "completeness error", error, map->unit);
-    if (fabs(difference) > 0)
-        sal_map_check(map, "completeness_error_percent", "of the score's change",
-                      100 * error / difference, "%");
-    if (!(fabs(error) <= notable_error * fabs(difference)))
-        snprintf(map->note, sizeof(map->note),
-                 "the map adds up to %.4g where the score changed by %.4g: rounding of small "
-                 "differences", total, difference);
-}
 
 static enum sal_status lift(const struct sal_question *question, sal_real *baseline,
                             struct sal_map *map, struct sal_error *err)
@@ -35,10 +17,11 @@ static enum sal_status lift(const struct sal_question *question, sal_real *basel
     struct sal_propagated p = {.propagation = &sal_propagation_deeplift, .reference = baseline};
     enum sal_status status = sal_propagated_run(&p, question, map, err);
     if (!status) {
-        double total = 0;
+        struct sal_completeness sum = {p.score, p.reference_score, 0};
         for (int64_t i = 0; i < sal_input_elements(question->model); i++)
-            total += p.values[i] *= (double)question->x[i] - (double)baseline[i];
-        check_sum(&p, total, map);
+            sum.total += p.values[i] *= (double)question->x[i] - (double)baseline[i];
+        sal_completeness_tell(&sum, "baseline's score", map);
+        sal_completeness_note(&sum, "rounding of small differences", map);
         status = sal_map_from_input(map, question->model, p.values, 1, err);
     }
     free(p.values);
@@ -64,6 +47,10 @@ const struct sal_method sal_method_deeplift = {
     .formula = "(x - x0) m, m by the chain rule of dy / dx = (y - y0) / (x - x0) at each "
                "function, summed over channels",
     .paper = "Shrikumar et al., ICML 2017, arXiv:1704.02685",
+    .semantics = "Captum's: the rescale rule from 0 in the model's input, and the "
+                 "gradient where inputs differ by less than 1e-10; but products, softmax, "
+                 "layer normalisation and max pools are split exactly, so that the map "
+                 "adds up",
     .needs = SAL_NEEDS_GRADIENT | SAL_HAS_CHANNELS,
     .params = params,
     .run = deeplift,

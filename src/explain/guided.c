@@ -53,6 +53,9 @@ const struct sal_method sal_method_guidedbackprop = {
     .title = "Guided backpropagation",
     .formula = "d score / d x with [y > 0] max(dy, 0) at each ReLU, summed over channels",
     .paper = "Springenberg et al., ICLR workshop 2015, arXiv:1412.6806",
+    .semantics = "Captum's GuidedBackprop, signed; a ReLU counts whether or not it was a "
+                 "module of its own, and so does a Clip from 0, such as ReLU6, which Captum "
+                 "leaves its gradient",
     .needs = SAL_NEEDS_GRADIENT | SAL_HAS_CHANNELS,
     .run = guided,
 };
@@ -62,6 +65,9 @@ const struct sal_method sal_method_deconvnet = {
     .title = "Deconvnet",
     .formula = "d score / d x with max(dy, 0) at each ReLU, summed over channels",
     .paper = "Zeiler and Fergus, ECCV 2014, arXiv:1311.2901",
+    .semantics = "Captum's Deconvolution, signed, at the same functions as "
+                 "guidedbackprop; max pools remember the place of the maximum, as the "
+                 "paper's switches do",
     .needs = SAL_NEEDS_GRADIENT | SAL_HAS_CHANNELS,
     .run = deconvnet,
 };

@@ -85,6 +85,9 @@ const struct sal_method sal_method_guidedgradcam = {
     .title = "Guided Grad-CAM",
     .formula = "guided backpropagation times Grad-CAM enlarged, summed over channels",
     .paper = "Selvaraju et al., ICCV 2017, arXiv:1610.02391",
+    .semantics = "the paper's, with Grad-CAM enlarged bilinearly, so that its grid does "
+                 "not show; else Captum's, which repeats its values (enlarge=nearest): "
+                 "Grad-CAM without its negative part, not normalised",
     .needs = SAL_NEEDS_GRADIENT | SAL_NEEDS_LAYER | SAL_HAS_CHANNELS,
     .params = params,
     .run = guidedgradcam,

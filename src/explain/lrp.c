@@ -167,6 +167,9 @@ const struct sal_method sal_method_lrp = {
     .formula = "R_i = sum_j x_i w_ij / (sum_i x_i w_ij) R_j and its variants, layer by "
                "layer, summed over channels",
     .paper = "Bach et al., PLOS ONE 2015, doi:10.1371/journal.pone.0130140",
+    .semantics = "zennit's composite EpsilonGammaBox with its 1e-6 and 0.25, the box "
+                 "from black to white; epsilon everywhere, Captum's default, is in a "
+                 "network of ReLUs no more than inputxgradient",
     .needs = SAL_NEEDS_GRADIENT | SAL_HAS_CHANNELS,
     .params = params,
     .run = lrp,

@@ -11,6 +11,7 @@ import copy
 from unittest import mock
 
 import captum.attr
+import monai.visualize
 import torch
 from captum.attr._core import deep_lift
 from captum.attr._utils.custom_modules import Addition_Module
@@ -42,15 +43,15 @@ class Block(nn.Module):
 
 
 class DenseNet(nn.Module):
-    """With a module for the last mean."""
+    """With a module for the last mean; MONAI looks for modules by the name `relu`."""
 
     def __init__(self, of):
         super().__init__()
-        self.features, self.last, self.classifier = of.features, nn.ReLU(), of.classifier
+        self.features, self.relu, self.classifier = of.features, nn.ReLU(), of.classifier
         self.pool = nn.AdaptiveAvgPool2d(1)
 
     def forward(self, x):
-        return self.classifier(torch.flatten(self.pool(self.last(self.features(x))), 1))
+        return self.classifier(torch.flatten(self.pool(self.relu(self.features(x))), 1))
 
 
 class Nothing(nn.Module):
@@ -107,10 +108,15 @@ def hooked(make):
     return reference
 
 
+def monai_guided(case):
+    return monai.visualize.GuidedBackpropGrad(modules_of(case))(
+        case.x.detach().clone(), index=torch.tensor([case.target]))
+
+
 def guided_gradcam(case):
     """Its layer: what the network ends with, before the mean."""
     net = modules_of(case)
-    layer = net.last if isinstance(net, DenseNet) else net.layer4
+    layer = net.relu if isinstance(net, DenseNet) else net.layer4
     return captum.attr.GuidedGradCam(net, layer).attribute(image(case), target=case.target)
 
 
@@ -176,22 +182,31 @@ def lrp(conv, first=None, epsilon=1e-9):
     return reference
 
 
+def captum_lrp(case):
+    """As it comes: epsilon for everything, normalisations layers of their own."""
+    return captum.attr.LRP(modules_of(case)).attribute(image(case), target=case.target)
+
+
 def lrp_row(conv, reference, call, *more, epsilon="1e-9"):
     return Row("lrp", "captum", reference, at="channels", call=call, models=NETS,
                params=(f"conv={conv}", "dense=epsilon", "epsilon=" + epsilon, *more))
 
 
+def like_captum(method, reference, call):
+    return Row(method, "captum", reference, like="captum", at="channels", call=call,
+               models=NETS)
+
+
 ROWS = [
-    Row("guidedbackprop", "captum", hooked(captum.attr.GuidedBackprop), at="channels",
-        call="GuidedBackprop", models=NETS),
-    Row("deconvnet", "captum", hooked(captum.attr.Deconvolution), at="channels",
-        call="Deconvolution", models=NETS),
-    Row("guidedgradcam", "captum", guided_gradcam, at="channels", call="GuidedGradCam",
-        params=("enlarge=nearest",), models=NETS),
-    Row("deeplift", "captum", lift, at="channels", models=NETS,
-        call="DeepLift, with MaxPool2d's rule made whole: behind a ReLU, and where windows "
-             "overlap"),
-    lrp_row("epsilon", lrp(EpsilonRule), "LRP, EpsilonRule", "first=epsilon"),
+    like_captum("guidedbackprop", hooked(captum.attr.GuidedBackprop), "GuidedBackprop"),
+    Row("guidedbackprop", "monai", monai_guided, like="monai", at="channels",
+        call="GuidedBackpropGrad", models=NETS),
+    like_captum("deconvnet", hooked(captum.attr.Deconvolution), "Deconvolution"),
+    like_captum("guidedgradcam", guided_gradcam, "GuidedGradCam"),
+    like_captum("deeplift", lift,
+                "DeepLift, with MaxPool2d's rule made whole: behind a ReLU, and where windows "
+                "overlap"),
+    like_captum("lrp", captum_lrp, "LRP"),
     lrp_row("gamma_weights", lrp(GammaRule, epsilon=0.1), "LRP, GammaRule of convolutions",
             "first=gamma_weights", "gamma=0.25", epsilon="0.1"),
     lrp_row("alphabeta", lrp(lambda: Alpha1_Beta0_Rule(set_bias_to_zero=True), EpsilonRule),
