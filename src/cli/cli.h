@@ -19,6 +19,7 @@ struct cli {
     struct sal_session *session;
     int wake;      /* of the session's worker */
     bool json, quiet, progress, color;
+    bool previews; /* of the session; somebody looks at it while it works */
 };
 
 /* A command; returns the exit status. */
