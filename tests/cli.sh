@@ -75,6 +75,12 @@ run 2 explain -m $model $image --alpha 2
 run 2 explain -m $model $image --channels keep
 run 2 explain -m $model $image -o map.gif; err '\.npy'
 run 2 explain -m $model $image $other -o "$dir/a.png"; err '{}'
+run 2 explain -m $model $image -c 0 -c 1 -o "$dir/a.png"; err '{class}'; one_line
+run 2 explain -m $model $image $other -c all -o "$dir/{class}.png"; err '{} where'; one_line
+run 2 explain -m $model $image -c 0 -c nodul; err "'nodule' is near"; one_line
+run 2 open -m $model $image -c 0 -c 1; err 'open takes one class'; one_line
+run 2 open -m $model $image -c all; err 'open takes one class'; one_line
+run 2 probe -m $model $image -c all; err 'probe takes one class'; one_line
 run 2 classify -m $model $image -o "$dir/a.png"; err 'explain'
 run 2 list nothing
 run 2 doctor extra
@@ -138,6 +144,25 @@ json "'computed_percent' not in d['checks'] and d['parameters']['whole'] is True
 run 0 explain -q --json -m $model $image -M occlusion -P window=32 -P stride=16 -P trim=0.05
 json "d['checks']['trim_map_error_percent'] >= 0 and d['checks']['trim_score_error'] >= 0"
 run 2 explain -m $model $image -M occlusion -P trim=2; one_line; err 'trim'
+
+# All classes of an image by one sweep, each with the map of its own.
+run 0 explain -q --json -m $model $image -M occlusion -c 1 -o "$dir/alone.npy"
+run 0 explain -q --json -m $model $image $other -M occlusion -c all -c nodule \
+    -o "$dir/{}-of-{class}.npy"
+json "[c['class']['index'] for c in d['cases']] == [0, 1, 0, 1]"
+json "[c['forward_passes'] for c in d['cases']] == [197, 0, 197, 0]"
+json "[c['outputs'] for c in d['cases']][3] == ['$dir/normal-of-1.npy']"
+cmp -s "$dir/alone.npy" "$dir/nodule-clear-of-1.npy" || fault "not the map of that class alone"
+cmp -s "$dir/alone.npy" "$dir/nodule-clear-of-0.npy" && fault "all classes have one map"
+run 0 explain -q -m $model $image -c 1 -c 0 -o "$dir/{class}{class}.npy"
+out 'of class 1'; out 'of class 0'
+[ -s "$dir/00.npy" ] && [ -s "$dir/11.npy" ] || fault "no {class} files"
+run 3 explain -q --json -m $model "$dir/none.png" $image -c all
+json "['error' in c for c in d['cases']] == [True, False, False]"
+sed 's/"consolidation"/"all"/' samples/models/phantom.json >"$dir/all.json"
+run 0 explain -q --json -m $model -s "$dir/all.json" $image -c all
+json "d['class'] == {'index': 1, 'name': 'all'}"
+
 run 0 explain -q -m $model $image -M gradient --channels keep -o "$dir/kept.npy"
 grep -q "'shape': (1, 128, 128)" "$dir/kept.npy" || fault "channels are not kept"
 run 2 explain -m $model $image -M gradient --channels keep --at image; err 'leave --at'

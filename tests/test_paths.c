@@ -104,7 +104,7 @@ static void a_stopped_refinement_leaves_the_one_before(void **state)
         stopped_map(model, "ig", "steps=1 tolerance=1e-9 steps_max=10000 " OFF);
     assert_true(map.partial);
     int done = 0, wanted = 0;
-    assert_int_equal(sscanf(map.note, "stopped after %d of %d steps", &done, &wanted), 2);
+    assert_int_equal(sscanf(map.note, "%d of %d steps so far", &done, &wanted), 2);
     assert_int_equal(wanted, 2 * done);
     char direct[60];
     snprintf(direct, sizeof(direct), "steps=%d " OFF, done);
@@ -188,7 +188,7 @@ static void a_stopped_baseline_leaves_those_before(void **state)
         map = of_the_first_baseline(model);
     }
     struct sal_map zero = map_of(model, "ig", (struct asking){.settings = "steps=2000"});
-    assert_string_equal(map.note, "stopped after 1 of 2 baselines");
+    assert_string_equal(map.note, "1 of 2 baselines so far");
     assert_memory_equal(map.values, zero.values, PIXELS * sizeof(float));
     sal_map_release(&map);
     sal_map_release(&zero);
@@ -393,7 +393,7 @@ static void what_is_stopped_on_the_way_leaves_a_part(void **state)
     for (int i = 0; i < 2; i++) {
         struct sal_map map = stopped_map(model, names[i], "steps=2000");
         assert_true(map.partial);
-        assert_non_null(strstr(map.note, "stopped after"));
+        assert_non_null(strstr(map.note, "so far"));
         float most = 0;
         for (int k = 0; k < PIXELS; k++)
             most = fmaxf(most, fabsf(map.values[k]));

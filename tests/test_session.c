@@ -98,7 +98,7 @@ static int setup(void **state)
     put(f->sidecar, sidecar_text, sizeof(sidecar_text) - 1);
     make_image(f->bright, 12, 12, 8);
     make_image(f->wide, 20, 10, 16);
-    struct sal_session_options options = {.threads = 2, .seed = 7};
+    struct sal_session_options options = {.threads = 2, .seed = 7, .previews = true};
     struct sal_error err = {0};
     if (sal_session_open(&f->session, f->model, &options, &err))
         print_message("%s\n", err.text);
@@ -619,6 +619,112 @@ static void a_question_follows_the_image_that_is_on_its_way(void **state)
     }
 }
 
+/* ---- while a map is made --------------------------------------------------------------- */
+
+enum { LONG = 1000000, SHORT = 20 }; /* masks for a second or more, and for no time */
+
+static struct sal_session_ask rise(int masks)
+{
+    struct sal_session_ask ask = {.method = sal_method_find("rise"), .layer = -1};
+    char text[40];
+    snprintf(text, sizeof(text), "masks=%d", masks);
+    sal_params_init(&ask.params, ask.method->params);
+    assert_int_equal(sal_params_set(&ask.params, ask.method->params, text, "rise", NULL),
+                     SAL_OK);
+    return ask;
+}
+
+/* The next snapshot with a preview of more than `done` masks; map NULL: the work has ended. */
+static struct sal_snapshot next_preview(struct fixture *f, int *done)
+{
+    struct sal_snapshot snapshot;
+    for (;;) {
+        sal_session_snapshot(f->session, &snapshot);
+        if (snapshot.state == SAL_IDLE)
+            fail_msg("no preview after %d masks", *done);
+        int now = snapshot.map ? atoi(snapshot.map->note) : 0;
+        if (now > *done) {
+            *done = now;
+            return snapshot;
+        }
+        struct pollfd wake = {.fd = f->wake, .events = POLLIN};
+        assert_int_equal(poll(&wake, 1, 60000), 1);
+    }
+}
+
+static void a_map_is_seen_while_it_is_made(void **state)
+{
+    struct fixture *f = *state;
+    struct sal_session_ask ask = rise(LONG);
+    sal_session_request(f->session, f->bright, &ask);
+    float first[SIDE * SIDE];
+    unsigned serial = 0;
+    for (int i = 0, done = 0; i < 2; i++) {
+        struct sal_snapshot snapshot = next_preview(f, &done);
+        assert_true(snapshot.preview && snapshot.map->partial);
+        assert_int_equal(snapshot.state, SAL_EXPLAINING);
+        assert_non_null(strstr(snapshot.map->note, "of 1000000 masks so far"));
+        assert_true(snapshot.seconds >= 0.3);
+        assert_true(snapshot.map->forwards == done + 1);
+        assert_true(serial != snapshot.serial);
+        serial = snapshot.serial;
+        if (i)
+            assert_memory_not_equal(first, snapshot.map->values, sizeof(first));
+        memcpy(first, snapshot.map->values, sizeof(first));
+    }
+    sal_session_cancel(f->session);
+    struct sal_snapshot snapshot = settled(f);
+    assert_true(snapshot.map->partial && !snapshot.preview);
+}
+
+static void previews_end_as_the_whole_map(void **state)
+{
+    struct fixture *f = *state;
+    struct sal_session_ask ask = rise(LONG);
+    sal_session_request(f->session, f->bright, &ask);
+    int done = 0;
+    next_preview(f, &done);
+    struct sal_snapshot snapshot = settled(f);
+    assert_true(!snapshot.preview && !snapshot.map->partial && !*snapshot.map->note);
+
+    struct sal_session *direct;
+    struct sal_session_options options = {.threads = 1, .seed = 7};
+    const struct sal_map *map;
+    assert_int_equal(sal_session_open(&direct, f->model, &options, NULL), SAL_OK);
+    assert_int_equal(sal_session_load(direct, f->bright, NULL), SAL_OK);
+    assert_int_equal(sal_session_explain(direct, &ask, &map, NULL), SAL_OK);
+    assert_memory_equal(map->values, snapshot.map->values, SIDE * SIDE * sizeof(float));
+    sal_session_close(direct);
+}
+
+static void a_newer_request_leaves_no_preview_of_the_older(void **state)
+{
+    struct fixture *f = *state;
+    struct sal_session_ask ask = gradcam(1), longer = rise(LONG), none = {0};
+    sal_session_request(f->session, f->bright, &ask);
+    assert_ptr_equal(settled(f).ask.method, ask.method);
+    sal_session_request(f->session, NULL, &longer);
+    int done = 0;
+    assert_ptr_equal(next_preview(f, &done).ask.method, longer.method);
+    sal_session_request(f->session, NULL, &none);
+    struct sal_snapshot snapshot = settled(f);
+    assert_ptr_equal(snapshot.ask.method, ask.method);
+    assert_true(!snapshot.preview && !snapshot.map->partial);
+}
+
+static void a_map_that_takes_no_time_has_no_preview(void **state)
+{
+    struct fixture *f = *state;
+    struct sal_session_ask ask = rise(SHORT);
+    struct sal_snapshot snapshot;
+    sal_session_request(f->session, f->bright, &ask);
+    do {
+        sal_session_snapshot(f->session, &snapshot);
+        assert_true(!snapshot.preview && !(snapshot.map && snapshot.map->partial));
+    } while (snapshot.state != SAL_IDLE);
+    assert_non_null(snapshot.map);
+}
+
 static void closing_stops_the_work(void **state)
 {
     struct fixture *f = *state;
@@ -665,6 +771,10 @@ int main(void)
         WORKER(a_newer_request_shows_no_part_of_the_older),
         WORKER(a_newer_request_wins_and_leaves_no_error),
         WORKER(a_question_follows_the_image_that_is_on_its_way),
+        WORKER(a_map_is_seen_while_it_is_made),
+        WORKER(previews_end_as_the_whole_map),
+        WORKER(a_newer_request_leaves_no_preview_of_the_older),
+        WORKER(a_map_that_takes_no_time_has_no_preview),
         WORKER(closing_stops_the_work),
         WORKER(what_was_shown_is_written),
     };

@@ -7,13 +7,18 @@
 
 enum { POLL_MS = 100, PROGRESS_AFTER = 4 }; /* polls before progress is worth a line */
 
+/* In a file's name: where the image's name goes, and where the class's index. */
+#define NAME_HOLE "{}"
+#define CLASS_HOLE "{class}"
+
 /* One pass over all operands. */
 struct pass {
     struct cli *cli;
-    const struct sal_session_ask *ask;
+    const struct sal_session_ask *asks; /* NULL: scores only */
+    int n;                              /* of each image */
     struct sal_view view;
     struct sal_json *json; /* NULL: not asked for */
-    bool several;
+    bool several; /* cases */
 };
 
 /* ---- waiting --------------------------------------------------------------------------- */
@@ -60,20 +65,31 @@ static enum sal_status await(struct cli *cli, struct sal_snapshot *snapshot)
 
 /* ---- outputs ----------------------------------------------------------------------------- */
 
-/* The pattern with {} replaced by the image's file name without extension; free it. */
-static char *output_path(const char *pattern, const char *image)
+static void add_stem(struct sal_buffer *path, const char *image)
 {
-    const char *hole = strstr(pattern, "{}");
     const char *slash = strrchr(image, '/');
     const char *stem = slash ? slash + 1 : image;
     const char *dot = strrchr(stem, '.');
-    size_t size = dot && dot != stem ? (size_t)(dot - stem) : strlen(stem);
+    sal_buffer_append(path, stem, dot && dot != stem ? (size_t)(dot - stem) : strlen(stem));
+}
+
+/* The pattern with {} replaced by the image's file name without extension, and {class} by the
+ * class's index, unless that is -1; free() it. */
+static char *output_path(const char *pattern, const char *image, int class_index)
+{
     struct sal_buffer path = {0};
-    size_t before = hole ? (size_t)(hole - pattern) : strlen(pattern);
-    sal_buffer_append(&path, pattern, before);
-    if (hole) {
-        sal_buffer_append(&path, stem, size);
-        sal_buffer_append(&path, hole + 2, strlen(hole + 2));
+    char index[16];
+    snprintf(index, sizeof(index), "%d", class_index);
+    for (const char *at = pattern; *at;) {
+        if (strncmp(at, NAME_HOLE, strlen(NAME_HOLE)) == 0) {
+            add_stem(&path, image);
+            at += strlen(NAME_HOLE);
+        } else if (class_index >= 0 && strncmp(at, CLASS_HOLE, strlen(CLASS_HOLE)) == 0) {
+            sal_buffer_append(&path, index, strlen(index));
+            at += strlen(CLASS_HOLE);
+        } else {
+            sal_buffer_append(&path, at++, 1);
+        }
     }
     sal_buffer_append(&path, "", 1);
     if (path.failed)
@@ -88,13 +104,14 @@ static bool is_record(const char *path)
 }
 
 static enum sal_status write_one(const struct pass *pass, const char *pattern,
-                                 const char *image, struct sal_error *err)
+                                 const char *image, int class_index,
+                                 struct sal_error *err)
 {
     const struct options *options = &pass->cli->options;
     enum sal_at at = option_number(options, OPT_CHANNELS, 0) > 0
                          ? SAL_AT_CHANNELS
                          : (enum sal_at)option_number(options, OPT_AT, SAL_AT_INPUT);
-    char *path = output_path(pattern, image);
+    char *path = output_path(pattern, image, class_index);
     if (!path)
         return sal_fail(err, SAL_LIMIT, "no memory for a file name");
     enum sal_status status =
@@ -105,7 +122,7 @@ static enum sal_status write_one(const struct pass *pass, const char *pattern,
 
 /* Records go last, so that they list what was written. */
 static enum sal_status write_all(const struct pass *pass, const char *image,
-                                 struct sal_error *err)
+                                 int class_index, struct sal_error *err)
 {
     const struct option_values *outputs = &pass->cli->options.value[OPT_OUTPUT];
     for (int records = 0; records < 2; records++)
@@ -113,7 +130,7 @@ static enum sal_status write_all(const struct pass *pass, const char *image,
             const char *pattern = outputs->text[i];
             if (strcmp(pattern, "-") == 0 || is_record(pattern) != (records == 1))
                 continue;
-            enum sal_status status = write_one(pass, pattern, image, err);
+            enum sal_status status = write_one(pass, pattern, image, class_index, err);
             if (status)
                 return status;
         }
@@ -128,16 +145,24 @@ static enum sal_status check_outputs(const struct pass *pass, struct sal_error *
         const struct sal_writer *writer = sal_writer_find(path, err);
         if (!writer)
             return SAL_USAGE;
-        if (writer->needs_map && !pass->ask)
+        if (writer->needs_map && !pass->asks)
             return sal_fail(err, SAL_USAGE,
                             "-o %s needs a map: use 'saliscope explain'", path);
-        if (pass->ask && pass->ask->probe && !writer->encode_probe)
+        if (pass->asks && pass->asks->probe && !writer->encode_probe)
             return sal_fail(err, SAL_USAGE,
                             "-o %s: a probe writes .png, .npy, .npz or .json", path);
-        if (pass->several && strcmp(path, "-") != 0 && !strstr(path, "{}"))
+        bool images = pass->cli->options.n_operands > 1, classes = pass->n > 1;
+        if (strcmp(path, "-") == 0)
+            continue;
+        if (images && !strstr(path, NAME_HOLE))
             return sal_fail(err, SAL_USAGE,
                             "-o %s would be written once for each image: put {} where the "
                             "image's name should go",
+                            path);
+        if (classes && !strstr(path, CLASS_HOLE))
+            return sal_fail(err, SAL_USAGE,
+                            "-o %s would be written once for each class: put {class} where "
+                            "the class's index should go",
                             path);
     }
     return SAL_OK;
@@ -174,19 +199,27 @@ static void record_case(const struct pass *pass)
 /* What a probe found before it was stopped is worth showing. */
 static bool stopped_early(const struct pass *pass, const struct sal_snapshot *snapshot)
 {
-    return pass->ask && pass->ask->probe && snapshot->answer && snapshot->answer->partial;
+    return pass->asks && pass->asks->probe && snapshot->answer && snapshot->answer->partial;
 }
 
-static int run_case(const struct pass *pass, const char *image,
+/* Of what was asked; -1: of none. */
+static int class_of(const struct sal_session_ask *ask, const struct sal_snapshot *snapshot)
+{
+    return !ask ? -1 : ask->probe ? snapshot->probe_ask.class_index : snapshot->ask.class_index;
+}
+
+/* Question number i; the first loads the image, the others find it there. */
+static int run_case(const struct pass *pass, const char *image, int i,
                     void (*show)(struct cli *, const struct sal_snapshot *))
 {
     struct sal_snapshot snapshot;
-    sal_session_request(pass->cli->session, image, pass->ask);
+    const struct sal_session_ask *ask = pass->asks ? &pass->asks[i] : NULL;
+    sal_session_request(pass->cli->session, i ? NULL : image, ask);
     enum sal_status status = await(pass->cli, &snapshot);
     struct sal_error err = snapshot.error;
     const bool stopped = status == SAL_CANCELLED && stopped_early(pass, &snapshot);
     if (!status || stopped)
-        status = write_all(pass, image, &err);
+        status = write_all(pass, image, class_of(ask, &snapshot), &err);
     if (status) {
         const char *slash = strrchr(image, '/');
         const char *name = slash ? slash + 1 : image;
@@ -203,6 +236,20 @@ static int run_case(const struct pass *pass, const char *image,
     return stopped ? sal_status_exit_code(SAL_CANCELLED) : 0;
 }
 
+/* What fails of one class would of the others. */
+static int run_image(const struct pass *pass, const char *image,
+                     void (*show)(struct cli *, const struct sal_snapshot *))
+{
+    int status = 0;
+    for (int i = 0; i < pass->n && !status; i++) {
+        struct sal_error err = {SAL_CANCELLED, "cancelled"};
+        if (cli_interrupted()) /* between two cases */
+            return cli_fail(&err);
+        status = run_case(pass, image, i, show);
+    }
+    return status;
+}
+
 static int run_all(const struct pass *pass,
                    void (*show)(struct cli *, const struct sal_snapshot *))
 {
@@ -210,10 +257,7 @@ static int run_all(const struct pass *pass,
     const int cancelled = sal_status_exit_code(SAL_CANCELLED);
     int first = 0;
     for (int i = 0; i < options->n_operands; i++) {
-        struct sal_error err = {SAL_CANCELLED, "cancelled"};
-        if (cli_interrupted()) /* between two images */
-            return cli_fail(&err);
-        int status = run_case(pass, options->operands[i], show);
+        int status = run_image(pass, options->operands[i], show);
         if (status == cancelled)
             return cancelled;
         first = first ? first : status;
@@ -244,10 +288,13 @@ static int run_documents(struct pass *pass)
     return status;
 }
 
-int cli_run_cases(struct cli *cli, const struct sal_session_ask *ask,
+int cli_run_cases(struct cli *cli, const struct sal_session_ask *asks, int n,
                   void (*show)(struct cli *cli, const struct sal_snapshot *snapshot))
 {
-    struct pass pass = {.cli = cli, .ask = ask, .several = cli->options.n_operands > 1};
+    struct pass pass = {.cli = cli,
+                        .asks = asks,
+                        .n = n,
+                        .several = cli->options.n_operands > 1 || n > 1};
     struct sal_error err = {0};
     if (cli_view(cli, &pass.view, &err) || check_outputs(&pass, &err))
         return cli_fail(&err);

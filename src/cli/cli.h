@@ -19,6 +19,7 @@ struct cli {
     struct sal_session *session;
     int wake;      /* of the session's worker */
     bool json, quiet, progress, color;
+    bool previews; /* of the session; somebody looks at it while it works */
 };
 
 /* A command; returns the exit status. */
@@ -54,18 +55,21 @@ int cli_print_json(const struct sal_json *json);
 enum sal_status cli_open_session(struct cli *cli, const char *model,
                                  struct sal_error *err);
 
-/* -M or -A, -P -c -l as a question, and how to draw its answer. */
+/* -M or -A, -P -c -l as a question about one class, or as one question for each class; free()
+ * them. And how to draw the answer. */
 enum sal_status cli_ask(struct cli *cli, struct sal_session_ask *ask,
                         struct sal_error *err);
+enum sal_status cli_ask_each(struct cli *cli, struct sal_session_ask **asks, int *n,
+                             struct sal_error *err);
 enum sal_status cli_ask_probe(struct cli *cli, struct sal_session_ask *ask,
                               struct sal_error *err);
 enum sal_status cli_view(const struct cli *cli, struct sal_view *view,
                          struct sal_error *err);
 enum sal_sandbox_mode cli_sandbox(const struct cli *cli);
 
-/* Every operand in turn: asks, waits (with progress), writes the -o files, and
- * shows the answer or collects the JSON document. ask NULL: scores only. */
-int cli_run_cases(struct cli *cli, const struct sal_session_ask *ask,
+/* Of every operand in turn all n questions: asks, waits (with progress), writes the -o files,
+ * and shows the answer or collects the JSON document. asks NULL: scores only. */
+int cli_run_cases(struct cli *cli, const struct sal_session_ask *asks, int n,
                   void (*show)(struct cli *cli, const struct sal_snapshot *snapshot));
 
 /* ---- signals ------------------------------------------------------------------------ */

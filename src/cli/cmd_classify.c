@@ -90,5 +90,5 @@ int cmd_classify(struct cli *cli)
     struct sal_error err = {0};
     if (cli_open_session(cli, model, &err))
         return cli_fail(&err);
-    return cli_run_cases(cli, NULL, show);
+    return cli_run_cases(cli, NULL, 1, show);
 }

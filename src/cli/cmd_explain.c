@@ -1,4 +1,5 @@
 #include <math.h>
+#include <stdlib.h>
 
 #include "cli.h"
 #include "saliscope/text.h"
@@ -95,8 +96,11 @@ int cmd_explain(struct cli *cli)
                          "MODEL.onnx IMAGE -o FILE.png");
     cli_catch_signals(model);
     struct sal_error err = {0};
-    struct sal_session_ask ask;
-    if (cli_open_session(cli, model, &err) || cli_ask(cli, &ask, &err))
+    struct sal_session_ask *asks;
+    int n;
+    if (cli_open_session(cli, model, &err) || cli_ask_each(cli, &asks, &n, &err))
         return cli_fail(&err);
-    return cli_run_cases(cli, &ask, show);
+    int status = cli_run_cases(cli, asks, n, show);
+    free(asks);
+    return status;
 }

@@ -141,6 +141,7 @@ static enum sal_status open_workbench(struct cli *cli, const char *model,
         options.colors = 0;
     /* Records made in the workbench tell the question that was asked there. */
     sal_buffer_release(&cli->program);
+    cli->previews = true;
     enum sal_status status = cli_open_session(cli, model, err);
     if (!status)
         status = cli_ask(cli, &options.ask, err);

@@ -207,5 +207,5 @@ int cmd_probe(struct cli *cli)
     struct sal_session_ask ask;
     if (cli_open_session(cli, model, &err) || cli_ask_probe(cli, &ask, &err))
         return cli_fail(&err);
-    return cli_run_cases(cli, &ask, show);
+    return cli_run_cases(cli, &ask, 1, show);
 }

@@ -37,14 +37,16 @@ const struct option option_table[OPT_N] = {
     [OPT_PARAM] = {"param", 'P', OPTION_TEXT, "KEY=VALUE", .many = true,
                    .commands = DRAWS | CMD_PROBE,
                    .help = "a parameter of the method or probe"},
-    [OPT_CLASS] = {"class", 'c', OPTION_TEXT, "CLASS", .commands = DRAWS | CMD_PROBE,
-                   .help = "index or name (default: the top class)"},
+    [OPT_CLASS] = {"class", 'c', OPTION_TEXT, "CLASS", .many = true,
+                   .commands = DRAWS | CMD_PROBE,
+                   .help = "index or name (default: the top class); explain takes several, "
+                           "or all"},
     [OPT_LAYER] = {"layer", 'l', OPTION_TEXT, "LAYER", .commands = DRAWS,
                    .help = "node or tensor, or auto (default); see 'inspect'"},
     [OPT_OUTPUT] = {"output", 'o', OPTION_TEXT, "FILE", .many = true,
                     .commands = CMD_EXPLAIN | CMD_CLASSIFY | CMD_PROBE,
-                    .help = "write FILE, see 'list writers'; {} is the image's name; "
-                            "- is JSON"},
+                    .help = "write FILE, see 'list writers'; {} is the image's name, {class} "
+                            "the class's index; - is JSON"},
     [OPT_AT] = {"at", 0, OPTION_CHOICE, "input|layer|image", .choices = at_names,
                 .commands = CMD_EXPLAIN, .help = "resolution of a written .npy map"},
     [OPT_CHANNELS] = {"channels", 0, OPTION_CHOICE, "sum|keep",

@@ -43,6 +43,7 @@ enum sal_status cli_open_session(struct cli *cli, const char *model,
         .force_opset = option_given(given, OPT_FORCE_OPSET),
         .exact = option_given(given, OPT_EXACT),
         .precision = (enum sal_precision)option_number(given, OPT_PRECISION, SAL_F32),
+        .previews = cli->previews,
         .program = (const char *)cli->program.data,
     };
     enum sal_status status = sal_session_open(&cli->session, model, &options, err);
@@ -105,6 +106,58 @@ static enum sal_status find_class(const struct sal_model *model, const char *tex
                     text, n);
 }
 
+/* A class of that very name comes first. */
+static bool means_all(const struct sal_model *model, const char *text)
+{
+    return strcmp(text, "all") == 0 && sal_model_class_find(model, text) < 0;
+}
+
+static enum sal_status one_class(const struct cli *cli, const char *command, int *index,
+                                 struct sal_error *err)
+{
+    const struct option_values *given = &cli->options.value[OPT_CLASS];
+    const struct sal_model *model = sal_session_model(cli->session);
+    if (given->count > 1 || (given->count && means_all(model, given->text[0])))
+        return sal_fail(err, SAL_USAGE, "%s takes one class; explain takes several, or all",
+                        command);
+    return find_class(model, given->count ? given->text[0] : NULL, index, err);
+}
+
+static void add_class(int *classes, int *n, int index)
+{
+    for (int i = 0; i < *n; i++)
+        if (classes[i] == index)
+            return;
+    classes[(*n)++] = index;
+}
+
+/* Each once, in the order given; without -c the top class, -1. free() them. */
+static enum sal_status find_classes(const struct cli *cli, int **classes, int *n,
+                                    struct sal_error *err)
+{
+    const struct option_values *given = &cli->options.value[OPT_CLASS];
+    const struct sal_model *model = sal_session_model(cli->session);
+    int all = sal_model_output(model)->n;
+    enum sal_status status = SAL_OK;
+    *n = 0;
+    *classes = calloc((size_t)all + 1, sizeof(**classes));
+    if (!*classes)
+        return sal_fail(err, SAL_LIMIT, "no memory for %d classes", all);
+    if (!given->count)
+        add_class(*classes, n, -1);
+    for (int i = 0; i < given->count && !status; i++) {
+        bool every = means_all(model, given->text[i]);
+        int index = 0;
+        if (!every)
+            status = find_class(model, given->text[i], &index, err);
+        for (int k = index; !status && k < (every ? all : index + 1); k++)
+            add_class(*classes, n, k);
+    }
+    if (status)
+        free(*classes);
+    return status;
+}
+
 static enum sal_status find_layer(const struct sal_model *model, const char *text,
                                   int *layer, struct sal_error *err)
 {
@@ -164,13 +217,12 @@ enum sal_status cli_ask_probe(struct cli *cli, struct sal_session_ask *ask,
                         nearest.best ? " is near" : "");
     sal_params_init(&ask->params, ask->probe->params);
     enum sal_status status = set_params(given, name, ask->probe->params, &ask->params, err);
-    return status ? status
-                  : find_class(sal_session_model(cli->session),
-                               option_text(given, OPT_CLASS, NULL), &ask->class_index, err);
+    return status ? status : one_class(cli, "probe", &ask->class_index, err);
 }
 
-enum sal_status cli_ask(struct cli *cli, struct sal_session_ask *ask,
-                        struct sal_error *err)
+/* All but the class. */
+static enum sal_status ask_of_any(struct cli *cli, struct sal_session_ask *ask,
+                                  struct sal_error *err)
 {
     const struct options *given = &cli->options;
     const struct sal_model *model = sal_session_model(cli->session);
@@ -188,11 +240,34 @@ enum sal_status cli_ask(struct cli *cli, struct sal_session_ask *ask,
     if (!status && option_number(given, OPT_CHANNELS, 0) > 0)
         status = check_channels(given, ask->method, err);
     if (!status)
-        status = find_class(model, option_text(given, OPT_CLASS, NULL),
-                            &ask->class_index, err);
-    if (!status)
         status = find_layer(model, option_text(given, OPT_LAYER, NULL), &ask->layer, err);
     return status;
+}
+
+enum sal_status cli_ask(struct cli *cli, struct sal_session_ask *ask,
+                        struct sal_error *err)
+{
+    enum sal_status status = ask_of_any(cli, ask, err);
+    return status ? status : one_class(cli, "open", &ask->class_index, err);
+}
+
+enum sal_status cli_ask_each(struct cli *cli, struct sal_session_ask **asks, int *n,
+                             struct sal_error *err)
+{
+    struct sal_session_ask ask;
+    int *classes;
+    enum sal_status status = ask_of_any(cli, &ask, err);
+    if (!status)
+        status = find_classes(cli, &classes, n, err);
+    if (status)
+        return status;
+    *asks = calloc((size_t)*n, sizeof(**asks));
+    for (int i = 0; *asks && i < *n; i++) {
+        (*asks)[i] = ask;
+        (*asks)[i].class_index = classes[i];
+    }
+    free(classes);
+    return *asks ? SAL_OK : sal_fail(err, SAL_LIMIT, "no memory for %d classes", *n);
 }
 
 /* ---- how it is drawn ------------------------------------------------------------------- */

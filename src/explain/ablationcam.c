@@ -46,7 +46,7 @@ struct ablation {
     struct due *due;  /* [n_due], the most active first */
     int n_due;
     double *plane;  /* one channel */
-    double *weight; /* [channels], first the drop of the score */
+    double *weight; /* [channels], the drop of the score */
     double score;   /* with nothing ablated */
 };
 
@@ -118,17 +118,18 @@ static double divisor_of(const struct ablation *a, struct sal_map *map)
                                                                        : fabs(a->score);
 }
 
-static void explain(const struct ablation *a, int64_t done, struct sal_map *map)
+static void explain(const struct ablation *a, int64_t done, double divisor,
+                    struct sal_map *map)
 {
     bool moved = false, fell = false;
     for (int k = 0; k < a->view->layer->channels; k++) {
         moved |= a->weight[k] != 0;
-        fell |= a->weight[k] > 0;
+        fell |= a->weight[k] / divisor > 0;
     }
     map->partial = done < a->n_due;
     if (map->partial)
         snprintf(map->note, sizeof(map->note),
-                 "stopped after %lld of %d channels, the most active ones; the others weigh 0",
+                 "%lld of %d channels so far, the most active ones; the others weigh 0",
                  (long long)done, a->n_due);
     else if (!moved)
         snprintf(map->note, sizeof(map->note),
@@ -143,15 +144,28 @@ static void add_up(const struct ablation *a, int64_t done, double *grid, struct 
     const struct sal_cam_view *view = a->view;
     double divisor = divisor_of(a, map);
     for (int k = 0; k < view->layer->channels; k++) {
-        a->weight[k] /= divisor;
+        double weight = a->weight[k] / divisor;
         sal_cam_channel(view, view->activation, k, a->plane);
         for (int64_t i = 0; i < view->pixels; i++)
-            grid[i] += a->weight[k] * a->plane[i];
+            grid[i] += weight * a->plane[i];
     }
-    explain(a, done, map);
+    explain(a, done, divisor, map);
     sal_map_check(map, "channels", "channels", view->layer->channels, "");
     sal_map_check(map, "channels_skipped", "that are zero",
                   (double)(view->layer->channels - a->n_due), "");
+}
+
+static enum sal_status preview(void *context, const struct sal_sweep *sweep,
+                               struct sal_map *map, struct sal_error *err)
+{
+    const struct ablation *a = context;
+    double *grid = calloc((size_t)a->view->pixels, sizeof(*grid));
+    if (!grid)
+        return sal_fail(err, SAL_LIMIT, "no memory for the map");
+    add_up(a, sweep->done - 1, grid, map);
+    enum sal_status status = sal_cam_preview(a->view, grid, map, err);
+    free(grid);
+    return status;
 }
 
 static enum sal_status ablate(struct ablation *a, double *grid, struct sal_map *map,
@@ -163,7 +177,8 @@ static enum sal_status ablate(struct ablation *a, double *grid, struct sal_map *
                               .from = question->layer,
                               .context = a,
                               .make = make,
-                              .take = take};
+                              .take = take,
+                              .preview = preview};
     enum sal_status status = sal_sweep_run(&sweep, question, map, err);
     if (status == SAL_CANCELLED && sweep.done > 1)
         status = SAL_OK;

@@ -217,7 +217,7 @@ static enum sal_status finish(const struct blurs *b, int64_t done, struct sal_ma
     map->score = b->ends[0];
     sal_completeness_tell(&sum, "blurred image's score", map);
     if (map->partial)
-        snprintf(map->note, sizeof(map->note), "stopped after %d of %d steps",
+        snprintf(map->note, sizeof(map->note), "%d of %d steps so far",
                  (int)done - 1, b->steps);
     else
         sal_completeness_note(&sum, "more steps may come closer", map);

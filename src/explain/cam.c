@@ -104,6 +104,17 @@ static void finish(const struct sal_cam_view *view, const double *grid,
                        map->height, map->width);
 }
 
+enum sal_status sal_cam_preview(const struct sal_cam_view *view, const double *grid,
+                                struct sal_map *map, struct sal_error *err)
+{
+    const struct sal_model_input *input = sal_model_input(view->question->model);
+    enum sal_status status = sal_map_init(map, input->width, input->height,
+                                          view->layer->width, view->layer->height, err);
+    if (!status)
+        finish(view, grid, map);
+    return status;
+}
+
 static enum sal_status draw(const struct sal_cam_view *view, struct sal_map *map,
                             struct sal_error *err)
 {

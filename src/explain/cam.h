@@ -48,6 +48,11 @@ enum sal_status sal_cam_explain(const struct sal_cam *cam,
                                 const struct sal_question *question,
                                 struct sal_map *map, struct sal_error *err);
 
+/* The map of a grid that is not all there, for the preview of a sweep in a draw: map's note and
+ * checks are set. */
+enum sal_status sal_cam_preview(const struct sal_cam_view *view, const double *grid,
+                                struct sal_map *map, struct sal_error *err);
+
 /* A draw: the sum over channels of weight times activation. */
 enum sal_status sal_cam_weigh(const struct sal_cam_view *view, double *grid,
                               struct sal_map *map, struct sal_error *err);

@@ -140,24 +140,34 @@ static void check_sum(const struct draws *d, double n, struct sal_map *map)
                  total, difference);
 }
 
+/* Of the samples that were taken. */
+static enum sal_status finish(void *context, const struct sal_sweep *sweep,
+                              struct sal_map *map, struct sal_error *err)
+{
+    const struct draws *d = context;
+    int done = (int)sweep->done - d->ends;
+    if (done < 1)
+        return sal_fail(err, SAL_CANCELLED, "cancelled");
+    map->partial = done < d->samples;
+    if (map->partial)
+        snprintf(map->note, sizeof(map->note), "%d of %d samples so far", done, d->samples);
+    map->score = d->score;
+    check_sum(d, done, map);
+    return sal_map_from_input(map, d->question->model, d->sum, 1.0 / done, err);
+}
+
 static enum sal_status sample(struct draws *d, struct sal_map *map, struct sal_error *err)
 {
     struct sal_sweep sweep = {.n = d->samples + d->ends,
                               .gradient = true,
                               .context = d,
                               .make = make,
-                              .take = take};
+                              .take = take,
+                              .preview = finish};
     enum sal_status status = sal_sweep_run(&sweep, d->question, map, err);
-    int done = (int)sweep.done - d->ends;
-    map->partial = status == SAL_CANCELLED && done >= 1;
-    if (status && !map->partial)
+    if (status && status != SAL_CANCELLED)
         return status;
-    if (map->partial)
-        snprintf(map->note, sizeof(map->note), "stopped after %d of %d samples", done,
-                 d->samples);
-    map->score = d->score;
-    check_sum(d, done, map);
-    return sal_map_from_input(map, d->question->model, d->sum, 1.0 / done, err);
+    return finish(d, &sweep, map, err);
 }
 
 static enum sal_status gradientshap(const struct sal_question *question,

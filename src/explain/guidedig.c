@@ -229,7 +229,7 @@ static enum sal_status finish(const struct trail *t, struct sal_map *map,
     sal_completeness_tell(&sum, "baseline's score", map);
     if (map->partial)
         snprintf(map->note, sizeof(map->note),
-                 "stopped after %d of %d steps: parts of the way up to there", t->done,
+                 "%d of %d steps so far: parts of the way up to there", t->done,
                  t->steps);
     else
         sal_completeness_note(&sum, "more steps may come closer", map);

@@ -144,10 +144,10 @@ static void explain_stop(const struct mean *mean, struct sal_map *map)
 {
     const struct sal_straight *way = &mean->last;
     if (mean->n < mean->wanted && way->done == way->used)
-        snprintf(map->note, sizeof(map->note), "stopped after %d of %d baselines", mean->n,
+        snprintf(map->note, sizeof(map->note), "%d of %d baselines so far", mean->n,
                  mean->wanted);
     else
-        snprintf(map->note, sizeof(map->note), "stopped after %d of %d steps%s", way->done,
+        snprintf(map->note, sizeof(map->note), "%d of %d steps%s so far", way->done,
                  way->wanted, mean->wanted > 1 ? " from the first baseline" : "");
 }
 

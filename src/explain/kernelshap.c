@@ -19,6 +19,8 @@
 
 enum { SAMPLES_MAX = 1000000, EXACT_MAX = 16, ERROR_MAX = 600 };
 
+#define PARTIAL_WORK 1e8 /* most operations for the standard error of a part */
+
 static const struct sal_param params[] = {
     {.name = "samples",
      .type = SAL_PARAM_INT,
@@ -76,23 +78,6 @@ static double choose_some(const struct sal_surrogate *s, int64_t i, unsigned cha
     return 1;
 }
 
-static void choose_samples(struct shapley *h)
-{
-    struct sal_surrogate *s = &h->s;
-    int n = s->superpixels.n;
-    double sum = 0;
-    s->samples = (int64_t)sal_params_get(s->question->params, params, "samples");
-    h->all = n <= EXACT_MAX && ((int64_t)1 << n) - 2 <= s->samples;
-    if (h->all)
-        s->samples = ((int64_t)1 << n) - 2;
-    for (int k = 1; k < n; k++)
-        h->cumulative[k - 1] = sum += 1.0 / ((double)k * (n - k));
-    for (int k = 1; k < n; k++)
-        h->cumulative[k - 1] /= sum;
-    s->choose = h->all ? choose_all : choose_some;
-    s->context = h;
-}
-
 /* ---- values ------------------------------------------------------------------------------ */
 
 static double sum_of(const double *x, int n)
@@ -113,7 +98,7 @@ static void solve(const struct shapley *h, double total, double *b)
         b[i] -= surplus * h->ones[i];
 }
 
-static void fit(struct shapley *h)
+static void find_values(struct shapley *h)
 {
     const struct sal_surrogate *s = &h->s;
     int n = s->superpixels.n;
@@ -163,7 +148,8 @@ static void tell(struct shapley *h, struct sal_map *map)
 {
     const struct sal_surrogate *s = &h->s;
     int n = s->superpixels.n;
-    double r2 = sal_surrogate_r2(s, h->value, 0);
+    double r2 = sal_surrogate_r2(s, h->value, 0), work = (double)s->done * n * n;
+    bool enough = n <= ERROR_MAX && s->done > n && s->done > 2;
     sal_map_check(map, "superpixels", "superpixels", n, "");
     sal_map_check(map, "baseline_score", "baseline's score", s->empty, map->unit);
     sal_map_check(map, "sum", "sum over superpixels", sum_of(h->value, n), map->unit);
@@ -171,7 +157,7 @@ static void tell(struct shapley *h, struct sal_map *map)
         sal_map_check(map, "r_squared", "R^2 of the sum", r2, "");
     if (h->all && !map->partial) {
         sal_map_check(map, "standard_error", "standard error", 0, map->unit);
-    } else if (!h->all && n <= ERROR_MAX && s->done > n && s->done > 2) {
+    } else if (!h->all && enough && !(map->partial && work > PARTIAL_WORK)) {
         estimate_error(h);
         sal_map_check(map, "standard_error", "standard error", h->error, map->unit);
     }
@@ -179,6 +165,15 @@ static void tell(struct shapley *h, struct sal_map *map)
         snprintf(map->note, sizeof(map->note),
                  "%lld samples do not determine the values of %d superpixels",
                  (long long)s->done, n);
+}
+
+static enum sal_status fit(struct sal_surrogate *s, struct sal_map *map,
+                           struct sal_error *err)
+{
+    struct shapley *h = s->context;
+    find_values(h);
+    tell(h, map);
+    return sal_surrogate_draw(s, h->value, map, err);
 }
 
 static enum sal_status make_room(struct shapley *h, struct sal_error *err)
@@ -194,6 +189,24 @@ static enum sal_status make_room(struct shapley *h, struct sal_error *err)
     return SAL_OK;
 }
 
+static void choose_samples(struct shapley *h)
+{
+    struct sal_surrogate *s = &h->s;
+    int n = s->superpixels.n;
+    double sum = 0;
+    s->samples = (int64_t)sal_params_get(s->question->params, params, "samples");
+    h->all = n <= EXACT_MAX && ((int64_t)1 << n) - 2 <= s->samples;
+    if (h->all)
+        s->samples = ((int64_t)1 << n) - 2;
+    for (int k = 1; k < n; k++)
+        h->cumulative[k - 1] = sum += 1.0 / ((double)k * (n - k));
+    for (int k = 1; k < n; k++)
+        h->cumulative[k - 1] /= sum;
+    s->choose = h->all ? choose_all : choose_some;
+    s->fit = fit;
+    s->context = h;
+}
+
 static enum sal_status kernelshap(const struct sal_question *question, struct sal_map *map,
                                   struct sal_error *err)
 {
@@ -203,12 +216,7 @@ static enum sal_status kernelshap(const struct sal_question *question, struct sa
         status = make_room(&h, err);
     if (!status) {
         choose_samples(&h);
-        status = sal_surrogate_sample(&h.s, map, err);
-    }
-    if (!status) {
-        fit(&h);
-        tell(&h, map);
-        status = sal_surrogate_draw(&h.s, h.value, map, err);
+        status = sal_surrogate_explain(&h.s, map, err);
     }
     free(h.factor);
     sal_surrogate_release(&h.s);

@@ -116,7 +116,7 @@ static void measure(const struct lime *l)
 
 /* ---- the fit ------------------------------------------------------------------------------ */
 
-static void fit(struct lime *l)
+static void solve(struct lime *l)
 {
     const struct sal_surrogate *s = &l->s;
     int n = s->superpixels.n;
@@ -170,6 +170,15 @@ static void tell(const struct lime *l, struct sal_map *map)
                  "score");
 }
 
+static enum sal_status fit(struct sal_surrogate *s, struct sal_map *map,
+                           struct sal_error *err)
+{
+    struct lime *l = s->context;
+    solve(l);
+    tell(l, map);
+    return sal_surrogate_draw(s, l->coefficient, map, err);
+}
+
 static enum sal_status make_room(struct lime *l, struct sal_error *err)
 {
     size_t n = (size_t)l->s.superpixels.n;
@@ -195,14 +204,10 @@ static enum sal_status lime(const struct sal_question *question, struct sal_map 
     if (!status) {
         measure(&l);
         l.s.choose = choose;
+        l.s.fit = fit;
         l.s.context = &l;
         l.s.samples = (int64_t)sal_params_get(question->params, params, "samples");
-        status = sal_surrogate_sample(&l.s, map, err);
-    }
-    if (!status) {
-        fit(&l);
-        tell(&l, map);
-        status = sal_surrogate_draw(&l.s, l.coefficient, map, err);
+        status = sal_surrogate_explain(&l.s, map, err);
     }
     free(l.centred);
     sal_surrogate_release(&l.s);

@@ -290,7 +290,7 @@ static enum sal_status finish(const struct patches *p, const struct sal_sweep *s
                       "% of whole forwards");
     if (map->partial)
         snprintf(map->note, sizeof(map->note),
-                 "stopped after %lld of %lld windows; 0 where there was none yet",
+                 "%lld of %lld windows so far; 0 where there was none yet",
                  (long long)(windows - p->n_changing + done), (long long)windows);
     else if (!p->n_changing)
         snprintf(map->note, sizeof(map->note),

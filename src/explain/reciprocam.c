@@ -96,10 +96,18 @@ static void explain(const struct mosaic *m, int64_t done, struct sal_map *map)
     map->partial = done < m->view->pixels;
     if (map->partial)
         snprintf(map->note, sizeof(map->note),
-                 "stopped after %lld of %lld positions; 0 where there was none yet",
+                 "%lld of %lld positions so far; 0 where there was none yet",
                  (long long)done, (long long)m->view->pixels);
     sal_map_check(map, "empty_score", "score with the layer at zero", m->nothing,
                   sal_unit_name(m->view->question->model, SAL_UNIT_SCORE));
+}
+
+static enum sal_status preview(void *context, const struct sal_sweep *sweep,
+                               struct sal_map *map, struct sal_error *err)
+{
+    const struct mosaic *m = context;
+    explain(m, sweep->done - 1, map);
+    return sal_cam_preview(m->view, m->grid, map, err);
 }
 
 static enum sal_status sweep_over(struct mosaic *m, struct sal_map *map,
@@ -113,7 +121,8 @@ static enum sal_status sweep_over(struct mosaic *m, struct sal_map *map,
                               .from = question->layer,
                               .context = m,
                               .make = make,
-                              .take = take};
+                              .take = take,
+                              .preview = preview};
     enum sal_status status = sal_sweep_run(&sweep, question, map, err);
     if (status == SAL_CANCELLED && sweep.done > 1)
         status = SAL_OK;

@@ -192,7 +192,7 @@ static enum sal_status finish(void *context, const struct sal_sweep *sweep,
     map->is_signed = how == CENTRED;
     map->partial = done < masks;
     if (map->partial)
-        snprintf(map->note, sizeof(map->note), "stopped after %d of %d masks", (int)done,
+        snprintf(map->note, sizeof(map->note), "%d of %d masks so far", (int)done,
                  (int)masks);
     fill(c, how, (double)done, map);
     return SAL_OK;

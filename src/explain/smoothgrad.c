@@ -65,6 +65,8 @@ struct cloud {
     double sd;
     bool magnitude;        /* of the gradients, before they are summed */
     double *sum, *squares; /* [elements], over the samples so far */
+    double *shown;         /* [elements], what the map shows of them */
+    void (*show)(struct cloud *cloud, double n);
     double score;          /* without noise */
 };
 
@@ -108,23 +110,23 @@ static void take(void *context, int64_t i, double score, const sal_real *gradien
 
 /* ---- maps --------------------------------------------------------------------------------- */
 
-/* From the sums over n samples to what the map shows, in sum. */
+/* From the sums over n samples to what the map shows. */
 static void mean(struct cloud *cloud, double n)
 {
     for (int64_t k = 0; k < cloud->elements; k++)
-        cloud->sum[k] /= n;
+        cloud->shown[k] = cloud->sum[k] / n;
 }
 
 static void mean_square(struct cloud *cloud, double n)
 {
     for (int64_t k = 0; k < cloud->elements; k++)
-        cloud->sum[k] = cloud->squares[k] / n;
+        cloud->shown[k] = cloud->squares[k] / n;
 }
 
 static void root_square(struct cloud *cloud, double n)
 {
     for (int64_t k = 0; k < cloud->elements; k++)
-        cloud->sum[k] = sqrt(cloud->squares[k]) / n;
+        cloud->shown[k] = sqrt(cloud->squares[k]) / n;
 }
 
 static void variance(struct cloud *cloud, double n)
@@ -132,48 +134,61 @@ static void variance(struct cloud *cloud, double n)
     for (int64_t k = 0; k < cloud->elements; k++) {
         double average = cloud->sum[k] / n;
         double value = cloud->squares[k] / n - average * average;
-        cloud->sum[k] = value > 0 ? value : 0;
+        cloud->shown[k] = value > 0 ? value : 0;
     }
 }
 
-static enum sal_status sample(struct cloud *cloud, void (*finish)(struct cloud *, double n),
+/* Of the samples that were taken. */
+static enum sal_status finish(void *context, const struct sal_sweep *sweep,
                               struct sal_map *map, struct sal_error *err)
+{
+    struct cloud *cloud = context;
+    int done = (int)sweep->done - 1;
+    map->partial = done < cloud->samples;
+    if (map->partial && done < 2)
+        return sal_fail(err, SAL_CANCELLED, "cancelled");
+    if (map->partial)
+        snprintf(map->note, sizeof(map->note), "%d of %d samples so far", done,
+                 cloud->samples);
+    cloud->show(cloud, done);
+    map->score = cloud->score;
+    sal_map_check(map, "noise_sd", "noise (sd)", cloud->sd, "input units");
+    return sal_map_from_input(map, cloud->question->model, cloud->shown, 1, err);
+}
+
+static enum sal_status sample(struct cloud *cloud, struct sal_map *map,
+                              struct sal_error *err)
 {
     struct sal_sweep sweep = {.n = cloud->samples + 1,
                               .gradient = true,
                               .context = cloud,
                               .make = make,
-                              .take = take};
+                              .take = take,
+                              .preview = finish};
     enum sal_status status = sal_sweep_run(&sweep, cloud->question, map, err);
-    int done = (int)sweep.done - 1;
-    map->partial = status == SAL_CANCELLED && done >= 2;
-    if (status && !map->partial)
+    if (status && status != SAL_CANCELLED)
         return status;
-    if (map->partial)
-        snprintf(map->note, sizeof(map->note), "stopped after %d of %d samples", done,
-                 cloud->samples);
-    finish(cloud, done);
-    map->score = cloud->score;
-    sal_map_check(map, "noise_sd", "noise (sd)", cloud->sd, "input units");
-    return sal_map_from_input(map, cloud->question->model, cloud->sum, 1, err);
+    return finish(cloud, &sweep, map, err);
 }
 
 static enum sal_status look(const struct sal_question *question,
                             const struct sal_param *list,
-                            void (*finish)(struct cloud *, double n), struct sal_map *map,
+                            void (*show)(struct cloud *, double n), struct sal_map *map,
                             struct sal_error *err)
 {
     struct cloud cloud = {.question = question,
                           .input = sal_model_input(question->model),
                           .elements = sal_input_elements(question->model),
-                          .samples = (int)sal_params_get(question->params, list, "samples")};
-    cloud.sum = calloc((size_t)cloud.elements * 2, sizeof(*cloud.sum));
+                          .samples = (int)sal_params_get(question->params, list, "samples"),
+                          .show = show};
+    cloud.sum = calloc((size_t)cloud.elements * 3, sizeof(*cloud.sum));
     if (!cloud.sum)
         return sal_fail(err, SAL_LIMIT, "no memory for a map");
     cloud.squares = cloud.sum + cloud.elements;
+    cloud.shown = cloud.squares + cloud.elements;
     cloud.magnitude = sal_params_get(question->params, list, "magnitude") != 0;
     cloud.sd = sal_noise_sd(question, list);
-    enum sal_status status = sample(&cloud, finish, map, err);
+    enum sal_status status = sample(&cloud, map, err);
     free(cloud.sum);
     return status;
 }

@@ -9,7 +9,7 @@
 #include "methods.h"
 #include "sweep.h"
 
-enum { ENDS = 2 };
+enum { ENDS = 2, PREVIEW_MAX = 600 }; /* superpixels whose fit takes no time to speak of */
 
 enum sal_status sal_surrogate_init(struct sal_surrogate *s,
                                    const struct sal_question *question,
@@ -99,28 +99,6 @@ static void mirror(struct sal_surrogate *s)
             s->gram[j * n + i] = s->gram[i * n + j];
 }
 
-enum sal_status sal_surrogate_sample(struct sal_surrogate *s, struct sal_map *map,
-                                     struct sal_error *err)
-{
-    struct sal_sweep sweep = {
-        .n = s->samples + ENDS, .context = s, .make = make, .take = take};
-    s->score = calloc((size_t)s->samples + 1, sizeof(*s->score));
-    if (!s->score)
-        return sal_fail(err, SAL_LIMIT, "no memory for %lld scores", (long long)s->samples);
-    enum sal_status status = sal_sweep_run(&sweep, s->question, map, err);
-    map->partial = status == SAL_CANCELLED && s->done > 0;
-    if (status && !map->partial)
-        return status;
-    mirror(s);
-    map->score = s->full;
-    map->is_signed = true;
-    map->unit = sal_unit_name(s->question->model, SAL_UNIT_SCORE);
-    if (map->partial)
-        snprintf(map->note, sizeof(map->note), "stopped after %lld of %lld samples",
-                 (long long)s->done, (long long)s->samples);
-    return SAL_OK;
-}
-
 /* ---- the map ------------------------------------------------------------------------------ */
 
 double sal_surrogate_r2(const struct sal_surrogate *s, const double *coefficient,
@@ -149,4 +127,40 @@ enum sal_status sal_surrogate_draw(const struct sal_surrogate *s, const double *
     for (int64_t i = 0; i < (int64_t)input->height * input->width; i++)
         map->values[i] = map->grid[i] = (float)coefficient[s->superpixels.of[i]];
     return SAL_OK;
+}
+
+/* Of the samples that were taken. */
+static enum sal_status finish(void *context, const struct sal_sweep *sweep,
+                              struct sal_map *map, struct sal_error *err)
+{
+    (void)sweep;
+    struct sal_surrogate *s = context;
+    if (!s->done)
+        return sal_fail(err, SAL_CANCELLED, "cancelled");
+    mirror(s);
+    map->score = s->full;
+    map->is_signed = true;
+    map->unit = sal_unit_name(s->question->model, SAL_UNIT_SCORE);
+    map->partial = s->done < s->samples;
+    if (map->partial)
+        snprintf(map->note, sizeof(map->note), "%lld of %lld samples so far",
+                 (long long)s->done, (long long)s->samples);
+    return s->fit(s, map, err);
+}
+
+enum sal_status sal_surrogate_explain(struct sal_surrogate *s, struct sal_map *map,
+                                      struct sal_error *err)
+{
+    struct sal_sweep sweep = {.n = s->samples + ENDS,
+                              .context = s,
+                              .make = make,
+                              .take = take,
+                              .preview = s->superpixels.n <= PREVIEW_MAX ? finish : NULL};
+    s->score = calloc((size_t)s->samples + 1, sizeof(*s->score));
+    if (!s->score)
+        return sal_fail(err, SAL_LIMIT, "no memory for %lld scores", (long long)s->samples);
+    enum sal_status status = sal_sweep_run(&sweep, s->question, map, err);
+    if (status && status != SAL_CANCELLED)
+        return status;
+    return finish(s, &sweep, map, err);
 }

@@ -13,11 +13,15 @@
 
 struct sal_surrogate {
     const struct sal_question *question;
-    const void *context; /* for choose */
+    void *context; /* for choose and fit */
     /* Fills present[superpixels.n] with 0 or 1 for sample i and returns its weight, which
      * is not negative. Several threads may be in it at once. */
     double (*choose)(const struct sal_surrogate *s, int64_t i, unsigned char *present);
     int64_t samples;
+    /* The map from the sums over the samples so far: after the last one, or, with
+     * map->partial, now and then before; what it costs is then to be little. */
+    enum sal_status (*fit)(struct sal_surrogate *s, struct sal_map *map,
+                           struct sal_error *err);
 
     struct sal_superpixels superpixels;
     sal_real *baseline;  /* what takes the place of a superpixel */
@@ -39,9 +43,9 @@ enum sal_status sal_surrogate_init(struct sal_surrogate *s,
                                    const struct sal_param *list, struct sal_error *err);
 void sal_surrogate_release(struct sal_surrogate *s);
 
-/* Makes the passes. A sweep that was cancelled after the first sample is SAL_OK, with
- * map->partial and a note. */
-enum sal_status sal_surrogate_sample(struct sal_surrogate *s, struct sal_map *map,
+/* Makes the passes and the map. A sweep that was cancelled after the first sample is SAL_OK,
+ * with map->partial and a note. */
+enum sal_status sal_surrogate_explain(struct sal_surrogate *s, struct sal_map *map,
                                      struct sal_error *err);
 
 /* How much of the samples' variance (weighed) intercept + sum of coefficients explains;

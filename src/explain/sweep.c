@@ -20,6 +20,7 @@ enum { BOXES_MIN = 12, BOXES_MAX = 16, EXAMPLES = 64 }; /* batches of boxes; wha
 struct show {
     const struct sal_map *begun; /* the map as the method began it */
     double due;                  /* seconds */
+    int64_t kept;                /* inputs that took no pass */
 };
 
 /* Who else wants what the sweep takes; each may be NULL. */
@@ -145,7 +146,9 @@ static void show_some(const struct attempt *a)
     if (!show || begin < show->due)
         return;
     struct sal_map map = *show->begun;
-    map.forwards += a->sweep->done;
+    map.values = map.grid = map.by_channel = NULL; /* its own, in case it has them */
+    map.forwards += a->sweep->done - show->kept;
+    map.backwards += a->sweep->gradient ? a->sweep->done : 0;
     if (!a->sweep->preview(a->sweep->context, a->sweep, &map, NULL)) {
         map.partial = true;
         a->question->show(a->question->audience, &map);
@@ -354,6 +357,7 @@ enum sal_status sal_sweep_run(struct sal_sweep *sweep, const struct sal_question
                            .show = question->show && sweep->preview ? &show : NULL};
     double share;
     int64_t kept = also.tally ? sal_tally_done(also.tally, &share) : 0;
+    show.kept = kept;
     sweep->done = 0;
     enum sal_status status = exact ? run_all(sweep, question, also, err)
                                    : run_probed(sweep, question, also, err);

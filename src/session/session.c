@@ -285,7 +285,7 @@ enum sal_status sal_step_explain(struct sal_session *session,
         .taps = taps_for(session, ask, held),
     };
     struct showing showing = {session, held, &question, ask, sal_seconds()};
-    question.show = show;
+    question.show = session->options.previews ? show : NULL;
     question.audience = &showing;
     struct sal_explained *explained;
     status = sal_explained_make(&explained, &question, ask->method, err);

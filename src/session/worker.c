@@ -30,6 +30,8 @@ struct sal_worker {
     double since; /* when the state began */
     struct sal_error error;
     unsigned serial;
+    bool preview;           /* session->now has one: */
+    struct sal_case before; /* then what it had before */
 };
 
 static void set_error(struct sal_worker *worker, enum sal_status status,
@@ -88,6 +90,15 @@ static bool take(struct sal_session *session, struct request *request)
     return go;
 }
 
+/* With the lock held: what session->now was, to be released without it. */
+static struct sal_case replace(struct sal_session *session, struct sal_case shown)
+{
+    struct sal_case before = session->now;
+    session->now = shown;
+    session->worker->preview = false;
+    return before;
+}
+
 /* Shows what is finished; the worker keeps its own hold. Only finish() is idle: a
  * newer request may be waiting. */
 static void publish(struct sal_session *session, const struct sal_case *held,
@@ -96,8 +107,9 @@ static void publish(struct sal_session *session, const struct sal_case *held,
     struct sal_worker *worker = session->worker;
     struct sal_case shown = sal_case_retain(held);
     pthread_mutex_lock(&worker->lock);
-    struct sal_case before = session->now;
-    session->now = shown;
+    struct sal_case first = worker->before;
+    worker->before = (struct sal_case){0};
+    struct sal_case before = replace(session, shown);
     if (worker->loading && worker->next.inherited) {
         free(worker->next.image); /* it is the current one now */
         worker->next.image = NULL;
@@ -108,6 +120,7 @@ static void publish(struct sal_session *session, const struct sal_case *held,
     enter(worker, state);
     pthread_mutex_unlock(&worker->lock);
     sal_case_release(&before);
+    sal_case_release(&first);
 }
 
 void sal_worker_show(struct sal_session *session, const struct sal_case *held)
@@ -115,16 +128,20 @@ void sal_worker_show(struct sal_session *session, const struct sal_case *held)
     struct sal_worker *worker = session->worker;
     if (!worker)
         return;
-    struct sal_case shown = sal_case_retain(held);
+    struct sal_case shown = sal_case_retain(held), over = shown;
     pthread_mutex_lock(&worker->lock);
-    struct sal_case before = session->now;
-    bool wanted = !worker->next.wanted;
-    if (wanted) {
-        session->now = shown;
+    if (!worker->next.wanted) {
+        bool first = !worker->preview;
+        over = replace(session, shown);
+        worker->preview = true;
+        if (first) {
+            worker->before = over;
+            over = (struct sal_case){0};
+        }
         changed(worker);
     }
     pthread_mutex_unlock(&worker->lock);
-    sal_case_release(wanted ? &before : &shown);
+    sal_case_release(&over);
 }
 
 /* What was stopped for a newer question is not shown in part. */
@@ -184,19 +201,28 @@ static enum sal_status serve(struct sal_session *session, const struct request *
     return SAL_OK;
 }
 
-/* A request that a newer one cancelled leaves no error behind. */
-static void finish(struct sal_worker *worker, enum sal_status status,
+/* A request that a newer one cancelled leaves no error behind, and what did not come to its
+ * end no preview. */
+static void finish(struct sal_session *session, enum sal_status status,
                    const struct sal_error *err)
 {
+    struct sal_worker *worker = session->worker;
+    struct sal_case preview = {0};
     pthread_mutex_lock(&worker->lock);
     worker->busy = false;
     worker->loading = NULL;
+    if (worker->preview) {
+        preview = replace(session, worker->before);
+        worker->before = (struct sal_case){0};
+        changed(worker);
+    }
     if (!worker->next.wanted) {
         if (status)
             set_error(worker, status, err->text);
         enter(worker, SAL_IDLE);
     }
     pthread_mutex_unlock(&worker->lock);
+    sal_case_release(&preview);
 }
 
 static void *work(void *argument)
@@ -209,7 +235,7 @@ static void *work(void *argument)
         pthread_mutex_unlock(&session->worker->lock);
         struct sal_error err = {0};
         enum sal_status status = serve(session, &request, &held, &err);
-        finish(session->worker, status, &err);
+        finish(session, status, &err);
         sal_case_release(&held);
         free(request.image);
     }
@@ -349,6 +375,7 @@ void sal_session_snapshot(struct sal_session *session, struct sal_snapshot *snap
     *snapshot = (struct sal_snapshot){.state = worker->state,
                                       .progress = progress,
                                       .eta = seconds_left(worker, progress),
+                                      .preview = worker->preview,
                                       .error = worker->error,
                                       .serial = worker->serial};
     pthread_mutex_unlock(&worker->lock);

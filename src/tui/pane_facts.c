@@ -110,7 +110,8 @@ static void map_facts(struct cursor *at)
     if (ask->like)
         fact(at, SAL_STYLE_TEXT, "like", "%s", ask->like->title);
     if (map->partial)
-        fact(at, SAL_STYLE_WARNING, "", "! partial: stopped before it was finished");
+        fact(at, SAL_STYLE_WARNING, "", "! partial: %s",
+             at->app->snapshot.preview ? "so far" : "stopped before it was finished");
     score_fact(at, map, ask->class_index);
     if (map->layer >= 0)
         layer_fact(at, "layer", map->layer);

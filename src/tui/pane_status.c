@@ -49,12 +49,22 @@ static int draw_progress(const struct sal_canvas *canvas, const struct sal_app *
     return start;
 }
 
+/* The scores of a sweep that was stopped are kept; gradients are not. */
+static bool goes_on(const struct sal_app *app)
+{
+    const struct sal_snapshot *snapshot = &app->snapshot;
+    return snapshot->map && snapshot->map->partial &&
+           snapshot->ask.method == app->ask.method &&
+           !(app->ask.method->needs & SAL_NEEDS_GRADIENT);
+}
+
 static void draw_state(const struct sal_canvas *canvas, const struct sal_app *app,
                        int columns)
 {
     const struct sal_snapshot *snapshot = &app->snapshot;
     if (snapshot->state == SAL_IDLE && snapshot->error.status == SAL_CANCELLED)
-        sal_draw(canvas, 0, 0, columns, SAL_STYLE_TEXT, "stopped; r runs it again");
+        sal_draw(canvas, 0, 0, columns, SAL_STYLE_TEXT, "stopped; r %s",
+                 goes_on(app) ? "goes on" : "runs it again");
     else if (snapshot->state == SAL_IDLE && snapshot->error.status)
         sal_draw(canvas, 0, 0, columns, SAL_STYLE_ERROR, "error: %s",
                  snapshot->error.text);
