@@ -28,11 +28,11 @@ struct turn {
     struct sal_tally *tally;
 };
 
-static struct sal_map map_at(const struct sal_model *model, const float *x, struct turn turn)
+static enum sal_status try_map(const struct sal_model *model, const float *x,
+                               struct turn turn, struct sal_map *map, struct sal_error *error)
 {
     const struct sal_method *method = sal_method_find(sweeps[turn.sweep].method);
     struct sal_params params;
-    struct sal_map map;
     char settings[128];
     sal_params_init(&params, method->params);
     snprintf(settings, sizeof(settings), "%s %s", sweeps[turn.sweep].settings,
@@ -50,7 +50,13 @@ static struct sal_map map_at(const struct sal_model *model, const float *x, stru
                                     .exact = turn.exact,
                                     .job = turn.job,
                                     .tally = turn.tally};
-    must(sal_explain(method, &question, &map, err));
+    return sal_explain(method, &question, map, error);
+}
+
+static struct sal_map map_at(const struct sal_model *model, const float *x, struct turn turn)
+{
+    struct sal_map map;
+    must(try_map(model, x, turn, &map, err));
     return map;
 }
 
@@ -139,12 +145,31 @@ static void what_was_stopped_goes_on(void **state)
     sal_model_close(model);
 }
 
+/* A long one takes seconds. */
+static void a_replay_is_stopped_too(void **state)
+{
+    (void)state;
+    struct sal_model *model = make_network(RELU, NULL);
+    struct sal_tally *tally = sal_tally_open();
+    struct sal_job job = {0};
+    struct turn turn = {.sweep = 1, .tally = tally};
+    struct turn stopped = {.sweep = 1, .class_index = 1, .tally = tally, .job = &job};
+    assert_true(forwards_of(model, an_image(), turn) > 1);
+    struct sal_map map;
+    sal_job_cancel(&job);
+    assert_int_equal(try_map(model, an_image(), stopped, &map, NULL), SAL_CANCELLED);
+    assert_int_equal(forwards_of(model, an_image(), turn), 0);
+    sal_tally_close(tally);
+    sal_model_close(model);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(another_class_takes_no_forward_of_its_sweep),
         cmocka_unit_test(another_question_is_swept_anew),
         cmocka_unit_test(what_was_stopped_goes_on),
+        cmocka_unit_test(a_replay_is_stopped_too),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -139,6 +139,12 @@ static double seconds(void)
     return (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
 }
 
+/* Of the inputs taken so far those that the tally had not. */
+static int64_t passed(int64_t done, int64_t kept)
+{
+    return done > kept ? done - kept : 0;
+}
+
 static void show_some(const struct attempt *a)
 {
     struct show *show = a->also.show;
@@ -147,7 +153,7 @@ static void show_some(const struct attempt *a)
         return;
     struct sal_map map = *show->begun;
     map.values = map.grid = map.by_channel = NULL; /* its own, in case it has them */
-    map.forwards += a->sweep->done - show->kept;
+    map.forwards += passed(a->sweep->done, show->kept);
     map.backwards += a->sweep->gradient ? a->sweep->done : 0;
     if (!a->sweep->preview(a->sweep->context, a->sweep, &map, NULL)) {
         map.partial = true;
@@ -260,14 +266,20 @@ static enum sal_status run_batches(struct sal_sweep *sweep,
     return status;
 }
 
-/* Takes what the tally has. */
-static void replay(struct sal_sweep *sweep, const struct sal_question *question,
-                   struct readers also)
+/* Takes what the tally has, which may be long without a single pass. */
+static enum sal_status replay(struct sal_sweep *sweep, const struct sal_question *question,
+                              struct readers also, struct sal_error *err)
 {
     struct attempt a = {.sweep = sweep, .question = question, .also = also};
     int64_t n = sal_tally_done(also.tally, &sweep->share);
-    for (; sweep->done < n; sweep->done++)
+    while (sweep->done < n) {
+        if (sal_job_cancelled(question->job))
+            return sal_fail(err, SAL_CANCELLED, "cancelled");
         take_one(&a, sweep->done, sal_tally_scores(also.tally, sweep->done), NULL);
+        if (++sweep->done < sweep->n)
+            show_some(&a);
+    }
+    return SAL_OK;
 }
 
 /* In boxes, or else, where these save nothing or cannot be had, by whole forwards. What is
@@ -277,14 +289,12 @@ static enum sal_status run_all(struct sal_sweep *sweep, const struct sal_questio
 {
     bool boxes = sweep->local && !sweep->gradient && !sweep->from &&
                  !sal_model_shares_scales(question->model);
-    if (also.tally)
-        replay(sweep, question, also);
+    enum sal_status status = also.tally ? replay(sweep, question, also, err) : SAL_OK;
     int64_t before = sweep->done;
-    if (before == sweep->n)
-        return SAL_OK;
+    if (status || before == sweep->n)
+        return status;
     struct sal_error fault;
-    enum sal_status status =
-        boxes ? run_batches(sweep, question, true, also, &fault) : SAL_UNSUPPORTED;
+    status = boxes ? run_batches(sweep, question, true, also, &fault) : SAL_UNSUPPORTED;
     if (!status || status == SAL_CANCELLED || sweep->done > before)
         return status ? sal_fail(err, status, "%s", fault.text) : SAL_OK;
     return run_batches(sweep, question, false, also, err);
@@ -361,7 +371,7 @@ enum sal_status sal_sweep_run(struct sal_sweep *sweep, const struct sal_question
     sweep->done = 0;
     enum sal_status status = exact ? run_all(sweep, question, also, err)
                                    : run_probed(sweep, question, also, err);
-    map->forwards += sweep->done - kept + sweep->probes.n;
+    map->forwards += passed(sweep->done, kept) + sweep->probes.n;
     map->backwards += sweep->gradient ? sweep->done : 0;
     return status;
 }
