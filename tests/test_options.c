@@ -79,7 +79,7 @@ static void repeated_options_are_kept_in_order_where_they_may_repeat(void **stat
     assert_string_equal(pairs->text[1], "b=2");
     assert_string_equal(pairs->text[2], "c=3");
     options_release(&options);
-    assert_int_equal(PARSE(&options, &err, "-c", "1", "--class=2"), SAL_USAGE);
+    assert_int_equal(PARSE(&options, &err, "-l", "a", "--layer=b"), SAL_USAGE);
     assert_non_null(strstr(err.text, "twice"));
     options_release(&options);
 }
