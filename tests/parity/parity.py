@@ -161,7 +161,8 @@ def main():
                 say(row, model, cell)
                 save(path, results)
     if given.recorded and not given.libraries:
-        results["recorded"] |= recorded.compare(given)
+        for name, cells in recorded.compare(given).items():
+            results["recorded"].setdefault(name, {}).update(cells)
         save(path, results)
     text = table.markdown(rows, results)
     if given.write:

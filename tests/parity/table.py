@@ -153,7 +153,7 @@ def markdown(rows, results):
     lines += main_table(rows, results)
     if beyond := misses(rows, results):
         lines += ["", "Beyond the goal:", "", *(f"* {line}" for line in beyond)]
-    if results["recorded"]:
+    if any(results["recorded"].values()):
         least = min(c["correlation"] for cells in results["recorded"].values()
                     for c in cells.values())
         lines += [RECORDED.format(least=least), *recorded_table(results["recorded"])]
