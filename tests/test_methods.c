@@ -1,6 +1,5 @@
 /* Saliency methods on small networks whose answers are known, and each of them on every
  * model there is. */
-#include <glob.h>
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -643,21 +642,7 @@ static void walk_methods(const char *path)
 static void every_method_works_on_every_model(void **state)
 {
     (void)state;
-    static const char *const others[] = {
-        "SqueezeNet_fp16",      "cifar10_ImageClassifier", "edgepneumonet_logit",
-        "mnist_cntk",           "mnist_dianna",            "mobilenet_v2_1.0_224",
-        "squeezenet1_0_deepcomp", "squeezenet1_1_fp32",    "tm_cxr3"};
-    glob_t samples;
-    assert_int_equal(glob("samples/models/*.onnx", 0, NULL, &samples), 0);
-    for (size_t i = 0; i < samples.gl_pathc; i++)
-        walk_methods(samples.gl_pathv[i]);
-    globfree(&samples);
-    for (size_t i = 0; i < sizeof(others) / sizeof(*others); i++) {
-        char relative[256], path[512];
-        snprintf(relative, sizeof(relative), "models/%s.onnx", others[i]);
-        if (shared_data(relative, path, sizeof(path)))
-            walk_methods(path);
-    }
+    each_model(walk_methods);
 }
 
 int main(void)

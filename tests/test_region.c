@@ -5,7 +5,6 @@
  * Winograd makes itself.
  *
  * REGION_FROM and REGION_MANY in the environment: which graphs, and how many. */
-#include <glob.h>
 #include <math.h>
 #include <pthread.h>
 #include <sched.h>
@@ -484,21 +483,7 @@ static void compare_maps(const char *path)
 static void maps_of_all_models_are_those_of_whole_forwards(void **state)
 {
     (void)state;
-    static const char *const others[] = {
-        "SqueezeNet_fp16",        "cifar10_ImageClassifier", "edgepneumonet_logit",
-        "mnist_cntk",             "mnist_dianna",            "mobilenet_v2_1.0_224",
-        "squeezenet1_0_deepcomp", "squeezenet1_1_fp32",      "tm_cxr3"};
-    glob_t samples;
-    assert_int_equal(glob("samples/models/*.onnx", 0, NULL, &samples), 0);
-    for (size_t i = 0; i < samples.gl_pathc; i++)
-        compare_maps(samples.gl_pathv[i]);
-    globfree(&samples);
-    for (size_t i = 0; i < sizeof(others) / sizeof(*others); i++) {
-        char name[128], path[512];
-        snprintf(name, sizeof(name), "models/%s.onnx", others[i]);
-        if (shared_data(name, path, sizeof(path)))
-            compare_maps(path);
-    }
+    each_model(compare_maps);
 }
 
 /* ---- trimming --------------------------------------------------------------------------------- */

@@ -37,7 +37,6 @@ static bool passes_some(const struct sal_source *source)
     return source->bits || source->slope;
 }
 
-
 /* ---- the window ---------------------------------------------------------------- */
 
 /* n pixels of channel block b, `step` elements apart, as pairs. */
@@ -136,7 +135,8 @@ static void gather(const struct piece *piece, sal_real *window)
                 memset(to, 0, sizeof(*to) * (size_t)d->row);
                 continue;
             }
-            int64_t plane = sal_dense_is_image(d) ? piece->image * d->c + p : p * d->n + piece->image;
+            int64_t plane = sal_dense_is_image(d) ? piece->image * d->c + p
+                                                  : p * d->n + piece->image;
             ptrdiff_t at = (ptrdiff_t)((plane * d->h + y) * d->w * pixel);
             const struct sal_source row = sal_source_at(source, at);
             gather_row(piece->job, p, &row, to);

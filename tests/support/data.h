@@ -13,4 +13,8 @@
  * not there" printed, when there is no such file. */
 bool shared_data(const char *relative, char *path, size_t capacity);
 
+/* Every model there is: the samples, and those below SHARED_DATA that are classifiers and
+ * small enough to be walked through. */
+void each_model(void (*work)(const char *path));
+
 #endif
