@@ -102,6 +102,20 @@ struct sal_control {
     double mean, low, high; /* of their scores: mean, 5th and 95th percentile */
 };
 
+/* One altered picture among several that were tried, and what was decided there. */
+struct sal_trial {
+    const char *name;  /* JSON key of what was done, static text: "gamma" */
+    char title[80];    /* for people: "gamma 1.4" */
+    int severity;      /* 1..5, of scales that have them; 0: none */
+    double setting;    /* what was set, in `unit`; NAN: nothing */
+    const char *unit;  /* static text; "" where it has none */
+    double score, f;   /* the class's probability, else its logit, and the decision function; of
+                          several draws their means */
+    int draws, flips;  /* draws are 1 where nothing is drawn; flips: how many of them are decided
+                          otherwise than the picture as it was given */
+    struct sal_distance distance; /* of the last draw */
+};
+
 struct sal_probe_answer {
     enum sal_goal goal;     /* hide or create */
     bool flipped;           /* the goal is reached by `x`, as a forward of its own says */
@@ -134,6 +148,8 @@ struct sal_probe_answer {
     int n_series;
     struct sal_light lights[SAL_LIGHTS_MAX];
     int n_lights;
+    struct sal_trial *trials; /* [n_trials], in the order of the probe */
+    int n_trials;
     struct sal_params params; /* as used */
     char note[256];           /* in words what the figures do not say; "" */
 };

@@ -143,6 +143,20 @@ static void add_curve(struct cli_table *table, const struct sal_probe_answer *a,
     }
 }
 
+static void add_trials(struct cli_table *table, const struct sal_probe_answer *a)
+{
+    for (int i = 0; i < a->n_trials; i++) {
+        const struct sal_trial *trial = &a->trials[i];
+        line(table, i ? "" : "tried");
+        if (trial->draws > 1)
+            cli_table_add(table, "%-36s  %.4g, %d of %d flip", trial->title, trial->score,
+                          trial->flips, trial->draws);
+        else
+            cli_table_add(table, "%-36s  %.4g%s", trial->title, trial->score,
+                          trial->flips ? ", flips" : "");
+    }
+}
+
 /* ---- the answer ---------------------------------------------------------------------------------- */
 
 static const char *verdict(const struct sal_probe_answer *a)
@@ -177,6 +191,7 @@ static void show(struct cli *cli, const struct sal_snapshot *snapshot)
     add_search(&table, a, white);
     add_noise(&table, a, white);
     add_curve(&table, a, white);
+    add_trials(&table, a);
     for (int i = 0; i < a->n_lights; i++) {
         line(&table, a->lights[i].alarm ? "ALARM" : "fine");
         cli_table_add(&table, "%s: %s", a->lights[i].title, a->lights[i].text);

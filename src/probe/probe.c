@@ -27,6 +27,7 @@ void sal_probe_answer_release(struct sal_probe_answer *a)
     free(a->change);
     free(a->before);
     free(a->after);
+    free(a->trials);
     for (int i = 0; i < a->n_series; i++) {
         free(a->series[i].x);
         free(a->series[i].y);

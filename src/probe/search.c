@@ -354,6 +354,19 @@ enum sal_status sal_search_series(struct sal_search *s, const char *name, const 
     return SAL_OK;
 }
 
+enum sal_status sal_search_trial(struct sal_search *s, const struct sal_trial *trial,
+                                 struct sal_error *err)
+{
+    struct sal_probe_answer *a = s->answer;
+    struct sal_trial *trials =
+        realloc(a->trials, ((size_t)a->n_trials + 1) * sizeof(*trials));
+    if (!trials)
+        return sal_fail(err, SAL_LIMIT, "no memory for what was tried");
+    trials[a->n_trials++] = *trial;
+    a->trials = trials;
+    return SAL_OK;
+}
+
 void sal_search_light(struct sal_search *s, const char *name, const char *title, bool alarm,
                       double value, const char *format, ...)
 {

@@ -105,6 +105,10 @@ enum sal_status sal_search_series(struct sal_search *search, const char *name,
                                   const char *title, int n, const double *x,
                                   const double *values, struct sal_error *err);
 
+/* Adds a trial; how flips are counted is up to the probe. */
+enum sal_status sal_search_trial(struct sal_search *search, const struct sal_trial *trial,
+                                 struct sal_error *err);
+
 /* Adds a light. */
 void sal_search_light(struct sal_search *search, const char *name, const char *title,
                       bool alarm, double value, const char *format, ...)

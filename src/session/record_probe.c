@@ -138,6 +138,31 @@ static void write_lights(struct sal_json *json, const struct sal_probe_answer *a
     sal_json_end(json);
 }
 
+static void write_trials(struct sal_json *json, const struct sal_probe_answer *a,
+                         unsigned white)
+{
+    if (!a->n_trials)
+        return;
+    sal_json_array(json, "trials");
+    for (int i = 0; i < a->n_trials; i++) {
+        const struct sal_trial *trial = &a->trials[i];
+        sal_json_object(json, NULL);
+        sal_json_text(json, "name", trial->name);
+        sal_json_text(json, "title", trial->title);
+        if (trial->severity)
+            sal_json_int(json, "severity", trial->severity);
+        sal_json_real(json, "setting", trial->setting);
+        sal_json_text(json, "unit", trial->unit);
+        sal_json_real(json, "score", trial->score);
+        sal_json_real(json, "f", trial->f);
+        sal_json_int(json, "draws", trial->draws);
+        sal_json_int(json, "flips", trial->flips);
+        write_distance(json, &trial->distance, white);
+        sal_json_end(json);
+    }
+    sal_json_end(json);
+}
+
 /* ---- all of it ------------------------------------------------------------------------------------ */
 
 static void write_search(struct sal_json *json, const struct sal_probe_answer *a,
@@ -174,6 +199,7 @@ void sal_record_probed(struct sal_json *json, const struct sal_session *session,
     write_search(json, a, white);
     write_noise(json, &a->noise);
     write_curve(json, a, white);
+    write_trials(json, a, white);
     write_lights(json, a);
     sal_json_text(json, "note", *a->note ? a->note : NULL);
     sal_json_int(json, "queries", a->forwards + a->backwards);
