@@ -19,6 +19,15 @@ static const struct sal_pane *const panes[SAL_PANES] = {
     [SAL_PANE_FOOTER] = &sal_pane_footer, [SAL_PANE_HELP] = &sal_pane_help,
 };
 
+static const struct sal_task *const tasks[SAL_TASKS] = {
+    [SAL_TASK_EXPLAIN] = &sal_task_explain,
+};
+
+const struct sal_task *sal_app_task(const struct sal_app *app)
+{
+    return tasks[app->task];
+}
+
 double sal_app_now(void)
 {
     struct timespec time;
@@ -36,7 +45,7 @@ int sal_app_class(const struct sal_app *app)
 {
     if (!app->snapshot.scores.n)
         return -1;
-    return app->ask.class_index >= 0 ? app->ask.class_index : app->snapshot.scores.top;
+    return app->class_index >= 0 ? app->class_index : app->snapshot.scores.top;
 }
 
 double sal_app_threshold(const struct sal_app *app, int class_index)
@@ -124,18 +133,17 @@ static void update_frame(struct sal_app *app)
     const struct sal_snapshot *snapshot = &app->snapshot;
     struct sal_frame_ask ask = {
         .image = snapshot->image,
-        .map = snapshot->map,
         .serial = snapshot->serial,
         .preprocessing = sal_model_preprocessing(app->model),
         .view = app->view,
-        .show = app->show,
-        .grid = app->grid,
+        .show = app->show[app->task],
         .encoder = app->encoder,
         .depth = app->terminal.depth,
         .unicode = app->terminal.unicode,
         .columns = pane->width - SAL_BAR_COLUMNS,
         .rows = pane->height - SAL_PICTURE_ROWS,
     };
+    sal_app_task(app)->picture(app, &ask);
     struct sal_error err = {0};
     unsigned before = app->frame.generation;
     if (sal_frame_update(&app->frame, &ask, &err))
@@ -212,7 +220,7 @@ static void draw(struct sal_app *app)
 static void type(struct sal_app *app, wint_t character)
 {
     if (sal_prompt_type(&app->prompt, (wchar_t)character) == SAL_PROMPT_ENTERED)
-        sal_app_save(app);
+        app->entered(app);
 }
 
 static void take_keys(struct sal_app *app)
@@ -363,15 +371,18 @@ enum sal_status sal_tui_run(struct sal_session *session,
         .session = session,
         .model = sal_session_model(session),
         .options = options,
-        .ask = options->ask,
+        .class_index = options->ask.class_index,
+        .ask = {[SAL_TASK_EXPLAIN] = options->ask},
         .view = options->view,
     };
+    for (int i = 0; i < SAL_TASKS; i++)
+        app.show[i] = tasks[i]->views[0];
     int wake;
     enum sal_status status = sal_terminal_check(err);
     if (!status)
         status = sal_session_start(session, &wake, err);
     if (status)
         return status;
-    sal_session_request(session, options->images[0], &app.ask);
+    sal_app_ask_now(&app, options->images[0]);
     return show(&app, wake, err);
 }

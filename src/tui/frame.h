@@ -16,7 +16,7 @@
 #include "saliscope/session.h"
 
 /* What of the two is shown. */
-enum sal_show { SAL_SHOW_OVERLAY, SAL_SHOW_IMAGE, SAL_SHOW_MAP, SAL_SHOWS };
+enum sal_show { SAL_SHOW_OVERLAY, SAL_SHOW_IMAGE, SAL_SHOW_MAP };
 
 /* Everything a frame depends on. */
 struct sal_frame_ask {

@@ -12,7 +12,7 @@
 struct sal_prompt {
     bool open;
     bool confirm; /* the next Enter replaces a file that is there */
-    const char *label; /* static text */
+    const char *label, *hint; /* before and behind the text; static, hint may be NULL */
     char text[512];    /* UTF-8 */
 };
 
