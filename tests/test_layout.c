@@ -29,7 +29,7 @@ static bool overlaps(const struct sal_rect *a, const struct sal_rect *b)
 /* What holds on every screen; the help is meant to lie over the others. */
 static void check(int rows, int columns, double aspect, int classes)
 {
-    struct sal_screen made = sal_layout_make(rows, columns, aspect, classes, HELP);
+    struct sal_screen made = sal_layout_make(rows, columns, aspect, classes, false, HELP);
     if (made.too_small)
         return;
     for (int i = 0; i < SAL_PANES; i++) {
@@ -60,7 +60,7 @@ static void panes_never_overlap_nor_leave_the_screen(void **state)
 static void a_wide_screen_has_everything_side_by_side(void **state)
 {
     (void)state;
-    struct sal_screen made = sal_layout_make(50, 200, 1, 14, HELP);
+    struct sal_screen made = sal_layout_make(50, 200, 1, 14, false, HELP);
     assert_false(made.too_small);
     assert_false(made.stacked);
     const struct sal_rect *image = &made.pane[SAL_PANE_IMAGE];
@@ -74,7 +74,7 @@ static void a_wide_screen_has_everything_side_by_side(void **state)
 static void eighty_by_twenty_four_shows_all_panes(void **state)
 {
     (void)state;
-    struct sal_screen made = sal_layout_make(24, 80, 1, 14, HELP);
+    struct sal_screen made = sal_layout_make(24, 80, 1, 14, false, HELP);
     assert_false(made.too_small);
     for (int i = 0; i < SAL_PANES; i++)
         assert_true(shown(&made.pane[i]));
@@ -85,7 +85,7 @@ static void eighty_by_twenty_four_shows_all_panes(void **state)
 static void a_narrow_screen_is_stacked(void **state)
 {
     (void)state;
-    struct sal_screen made = sal_layout_make(15, 40, 1, 14, HELP);
+    struct sal_screen made = sal_layout_make(15, 40, 1, 14, false, HELP);
     assert_false(made.too_small);
     assert_true(made.stacked);
     assert_true(made.divider < 0);
@@ -96,10 +96,10 @@ static void a_narrow_screen_is_stacked(void **state)
 static void a_tiny_screen_is_too_small(void **state)
 {
     (void)state;
-    assert_true(sal_layout_make(5, 20, 1, 14, HELP).too_small);
-    assert_true(sal_layout_make(SAL_LAYOUT_ROWS_MIN - 1, 200, 1, 14, HELP).too_small);
-    assert_true(sal_layout_make(50, SAL_LAYOUT_COLUMNS_MIN - 1, 1, 14, HELP).too_small);
-    assert_false(sal_layout_make(SAL_LAYOUT_ROWS_MIN, SAL_LAYOUT_COLUMNS_MIN, 1, 14, HELP)
+    assert_true(sal_layout_make(5, 20, 1, 14, false, HELP).too_small);
+    assert_true(sal_layout_make(SAL_LAYOUT_ROWS_MIN - 1, 200, 1, 14, false, HELP).too_small);
+    assert_true(sal_layout_make(50, SAL_LAYOUT_COLUMNS_MIN - 1, 1, 14, false, HELP).too_small);
+    assert_false(sal_layout_make(SAL_LAYOUT_ROWS_MIN, SAL_LAYOUT_COLUMNS_MIN, 1, 14, false, HELP)
                      .too_small);
 }
 

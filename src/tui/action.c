@@ -39,10 +39,34 @@ static void next_view(struct sal_app *app, int unused)
 
 static void change_opacity(struct sal_app *app, int by)
 {
-    double alpha = round(sal_view_opacity(&app->view) * 10) / 10 + by * opacity_step;
+    struct sal_view *view = sal_app_view(app);
+    double alpha = round(sal_view_opacity(view) * 10) / 10 + by * opacity_step;
     alpha = fmin(alpha, 1);
-    app->view.alpha = alpha < opacity_step / 2 ? -1 : alpha;
-    sal_app_say(app, SAL_OK, "opacity %.0f %%", 100 * sal_view_opacity(&app->view));
+    view->alpha = alpha < opacity_step / 2 ? -1 : alpha;
+    sal_app_say(app, SAL_OK, "opacity %.0f %%", 100 * sal_view_opacity(view));
+}
+
+static const double sizes[] = {1, 2, 5, 10, 20, 50, 100, 200, 500, 1000};
+
+double sal_app_magnified(const struct sal_app *app)
+{
+    return sizes[app->magnified];
+}
+
+static void magnify(struct sal_app *app, int by)
+{
+    const int last = sizeof(sizes) / sizeof(*sizes) - 1;
+    int to = app->magnified + by;
+    app->magnified = to < 0 ? 0 : to > last ? last : to;
+}
+
+/* More, or less, of the map that is shown. */
+static void change_strength(struct sal_app *app, int by)
+{
+    if (app->show[app->task] == SAL_SHOW_ADDED)
+        magnify(app, by);
+    else
+        change_opacity(app, by);
 }
 
 static void move_colormap(struct sal_app *app, int by)
@@ -52,9 +76,9 @@ static void move_colormap(struct sal_app *app, int by)
     for (; sal_colormaps[n].name; n++)
         if (&sal_colormaps[n] == now)
             at = n;
-    app->view.colormap = &sal_colormaps[(at + by + n) % n];
-    sal_app_say(app, SAL_OK, "%s: %s", app->view.colormap->name,
-                app->view.colormap->title);
+    now = &sal_colormaps[(at + by + n) % n];
+    sal_app_view(app)->colormap = now;
+    sal_app_say(app, SAL_OK, "%s: %s", now->name, now->title);
 }
 
 static void next_contour(struct sal_app *app, int unused)
@@ -62,12 +86,13 @@ static void next_contour(struct sal_app *app, int unused)
     static const double percents[] = {0, 5, 10, 20};
     enum { N = sizeof(percents) / sizeof(*percents) };
     (void)unused;
+    struct sal_view *view = sal_app_view(app);
     int at = 0;
-    while (at < N - 1 && percents[at] < app->view.contour)
+    while (at < N - 1 && percents[at] < view->contour)
         at++;
-    app->view.contour = percents[(at + 1) % N];
-    if (app->view.contour > 0)
-        sal_app_say(app, SAL_OK, "line around the strongest %.0f %%", app->view.contour);
+    view->contour = percents[(at + 1) % N];
+    if (view->contour > 0)
+        sal_app_say(app, SAL_OK, "line around the strongest %.0f %%", view->contour);
     else
         sal_app_say(app, SAL_OK, "no line");
 }
@@ -93,6 +118,13 @@ static void quit(struct sal_app *app, int unused)
 {
     (void)unused;
     app->quit = true;
+}
+
+/* There, or back to where one comes from. */
+static void switch_task(struct sal_app *app, int task)
+{
+    sal_app_switch(app, app->task == (enum sal_task_id)task ? SAL_TASK_EXPLAIN
+                                                            : (enum sal_task_id)task);
 }
 
 static void toggle_help(struct sal_app *app, int unused)
@@ -125,12 +157,15 @@ static const struct {
     [SAL_REQUEST_LAYER_AUTO] = {sal_act_automatic_layer, 0},
     [SAL_REQUEST_METHOD_NEXT] = {sal_act_step, 1},
     [SAL_REQUEST_METHOD_BACK] = {sal_act_step, -1},
+    [SAL_REQUEST_PROBE] = {switch_task, SAL_TASK_PROBE},
+    [SAL_REQUEST_GOAL] = {sal_act_goal, 0},
+    [SAL_REQUEST_PARAMS] = {sal_act_params, 0},
     [SAL_REQUEST_SAVE] = {sal_act_save, 0},
     [SAL_REQUEST_CANCEL] = {sal_act_cancel, 0},
     [SAL_REQUEST_COLORMAP_NEXT] = {move_colormap, 1},
     [SAL_REQUEST_COLORMAP_BACK] = {move_colormap, -1},
-    [SAL_REQUEST_OPACITY_MORE] = {change_opacity, 1},
-    [SAL_REQUEST_OPACITY_LESS] = {change_opacity, -1},
+    [SAL_REQUEST_OPACITY_MORE] = {change_strength, 1},
+    [SAL_REQUEST_OPACITY_LESS] = {change_strength, -1},
     [SAL_REQUEST_VIEW] = {next_view, 0},
     [SAL_REQUEST_CONTOUR] = {next_contour, 0},
     [SAL_REQUEST_GRID] = {toggle_grid, 0},

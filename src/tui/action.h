@@ -17,7 +17,11 @@ void sal_act_top_class(struct sal_app *app, int unused);
 void sal_act_move_layer(struct sal_app *app, int by);
 void sal_act_automatic_layer(struct sal_app *app, int unused);
 void sal_act_step(struct sal_app *app, int by);
+void sal_act_goal(struct sal_app *app, int unused);
 void sal_act_move_image(struct sal_app *app, int by);
+
+/* Asks for the parameters of the method or probe, and sets them. */
+void sal_act_params(struct sal_app *app, int unused);
 
 /* Asks for a file's name, and writes it. */
 void sal_act_save(struct sal_app *app, int unused);

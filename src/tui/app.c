@@ -14,13 +14,15 @@
 enum { TICK_MS = 200 };
 
 static const struct sal_pane *const panes[SAL_PANES] = {
-    [SAL_PANE_IMAGE] = &sal_pane_image,   [SAL_PANE_SCORES] = &sal_pane_scores,
-    [SAL_PANE_FACTS] = &sal_pane_facts,   [SAL_PANE_STATUS] = &sal_pane_status,
-    [SAL_PANE_FOOTER] = &sal_pane_footer, [SAL_PANE_HELP] = &sal_pane_help,
+    [SAL_PANE_IMAGE] = &sal_pane_image,   [SAL_PANE_CHART] = &sal_pane_chart,
+    [SAL_PANE_SCORES] = &sal_pane_scores, [SAL_PANE_FACTS] = &sal_pane_facts,
+    [SAL_PANE_STATUS] = &sal_pane_status, [SAL_PANE_FOOTER] = &sal_pane_footer,
+    [SAL_PANE_HELP] = &sal_pane_help,
 };
 
 static const struct sal_task *const tasks[SAL_TASKS] = {
     [SAL_TASK_EXPLAIN] = &sal_task_explain,
+    [SAL_TASK_PROBE] = &sal_task_probe,
 };
 
 const struct sal_task *sal_app_task(const struct sal_app *app)
@@ -111,7 +113,7 @@ static void lay_out(struct sal_app *app)
 {
     struct sal_screen layout =
         sal_layout_make(LINES, COLS, aspect_of(app), sal_model_output(app->model)->n,
-                        sal_help_rows());
+                        sal_app_chart(app) != SAL_PROBE_PLOTS, sal_help_rows());
     if (same_layout(&layout, &app->layout))
         return;
     app->layout = layout;
@@ -135,7 +137,7 @@ static void update_frame(struct sal_app *app)
         .image = snapshot->image,
         .serial = snapshot->serial,
         .preprocessing = sal_model_preprocessing(app->model),
-        .view = app->view,
+        .view = app->view[app->task],
         .show = app->show[app->task],
         .encoder = app->encoder,
         .depth = app->terminal.depth,
@@ -202,7 +204,7 @@ static void draw(struct sal_app *app)
     sal_app_order(app);
     update_frame(app);
     struct sal_canvas canvas = sal_canvas_of(&app->terminal, stdscr);
-    int body = app->layout.pane[SAL_PANE_IMAGE].height;
+    int body = app->layout.pane[SAL_PANE_STATUS].y;
     if (app->layout.divider >= 0) {
         sal_draw_upright(&canvas, 0, app->layout.divider, body);
         sal_terminal_hold_rows(&app->terminal, stdscr, app->layout.divider + 1, body);
@@ -284,6 +286,7 @@ static void look(struct sal_app *app)
     if (app->snapshot.error.status && !sal_app_image_current(app)) {
         app->snapshot.image = NULL;
         app->snapshot.map = NULL;
+        app->snapshot.answer = NULL;
         app->snapshot.scores = (struct sal_scores){0};
     }
     if (app->snapshot.state == SAL_IDLE)
@@ -339,6 +342,7 @@ static void release(struct sal_app *app)
         if (app->window[i])
             delwin(app->window[i]);
     sal_frame_release(&app->frame);
+    sal_change_release(&app->change);
     free(app->order);
 }
 
@@ -372,9 +376,11 @@ enum sal_status sal_tui_run(struct sal_session *session,
         .model = sal_session_model(session),
         .options = options,
         .class_index = options->ask.class_index,
-        .ask = {[SAL_TASK_EXPLAIN] = options->ask},
-        .view = options->view,
+        .ask = {[SAL_TASK_EXPLAIN] = options->ask,
+                [SAL_TASK_PROBE] = {.probe = sal_probe_list[0], .layer = -1}},
+        .view = {[SAL_TASK_EXPLAIN] = options->view},
     };
+    sal_params_init(&app.ask[SAL_TASK_PROBE].params, sal_probe_list[0]->params);
     for (int i = 0; i < SAL_TASKS; i++)
         app.show[i] = tasks[i]->views[0];
     int wake;

@@ -7,6 +7,7 @@
 #ifndef SALISCOPE_TUI_APP_H
 #define SALISCOPE_TUI_APP_H
 
+#include "change.h"
 #include "draw.h"
 #include "facts.h"
 #include "frame.h"
@@ -17,7 +18,7 @@
 
 /* What the workbench does with an image. Each task has a question of its own and shows its
  * own answer, in the same panes; all ask about one class. */
-enum sal_task_id { SAL_TASK_EXPLAIN, SAL_TASKS };
+enum sal_task_id { SAL_TASK_EXPLAIN, SAL_TASK_PROBE, SAL_TASKS };
 
 struct sal_app {
     struct sal_session *session;
@@ -35,9 +36,11 @@ struct sal_app {
     struct sal_session_ask ask[SAL_TASKS];   /* what the user asks; class_index is above */
     struct sal_session_ask asked[SAL_TASKS]; /* what the session was asked last */
     enum sal_task_id under_way;              /* while the session is not idle */
-    struct sal_view view;
+    struct sal_view view[SAL_TASKS];
     enum sal_show show[SAL_TASKS];
     bool grid;
+    int magnified;            /* which of the sizes in which a change is added to the image */
+    struct sal_change change; /* of the answer that is shown */
     struct sal_frame frame;
     struct sal_rect picture, bar; /* on the screen */
 
@@ -66,6 +69,8 @@ struct sal_pane {
 
 /* What differs from task to task: one row each. */
 struct sal_task {
+    enum sal_result result;     /* that files are about meanwhile */
+    bool charts;                /* there is room for a chart */
     const enum sal_show *views; /* as one key goes round them; the first is the usual one */
     int n_views;
     /* Takes the method or probe that is next in the list, or (by -1) the one before. */
@@ -79,14 +84,16 @@ struct sal_task {
     void (*caption)(const struct sal_canvas *canvas, const struct sal_app *app, int y);
     /* What there is to tell of the answer. */
     void (*facts)(struct sal_facts *at);
+    /* The logits to show beside those of the image; NULL: none. The function may be NULL. */
+    const sal_real *(*after)(const struct sal_app *app);
 };
 
-extern const struct sal_task sal_task_explain;
+extern const struct sal_task sal_task_explain, sal_task_probe;
 
 /* The task that is shown. */
 const struct sal_task *sal_app_task(const struct sal_app *app);
 
-extern const struct sal_pane sal_pane_image, sal_pane_scores, sal_pane_facts,
+extern const struct sal_pane sal_pane_image, sal_pane_chart, sal_pane_scores, sal_pane_facts,
     sal_pane_status, sal_pane_footer, sal_pane_help;
 
 /* Does what a key asks for. */
@@ -102,6 +109,19 @@ void sal_app_ask_when_due(struct sal_app *app);
 
 /* The question of the task that is shown; the class of an answer may be another one. */
 struct sal_session_ask *sal_app_ask(struct sal_app *app);
+
+/* How the map of the task is drawn. */
+struct sal_view *sal_app_view(struct sal_app *app);
+double sal_app_opacity(const struct sal_app *app);
+
+/* How many times a change is added to the image where it is shown so. */
+double sal_app_magnified(const struct sal_app *app);
+
+/* What the chart shows; SAL_PROBE_PLOTS: there is none. */
+enum sal_probe_plot_kind sal_app_chart(const struct sal_app *app);
+
+/* Goes on to another task: asks its question unless it has that answer, or is about to. */
+void sal_app_switch(struct sal_app *app, enum sal_task_id task);
 
 /* Says something in the status line for a while. */
 void sal_app_say(struct sal_app *app, enum sal_status status, const char *format, ...)

@@ -2,6 +2,7 @@
 #include <stdio.h>
 
 #include "app.h"
+#include "saliscope/text.h"
 
 enum { PROGRESS_COLUMNS = 44, PROGRESS_BAR = 12 };
 
@@ -9,22 +10,33 @@ static const char *const doing[] = {
     [SAL_IDLE] = "ready",
     [SAL_LOADING] = "loading",
     [SAL_CLASSIFYING] = "classifying",
-    [SAL_EXPLAINING] = "explaining",
-    [SAL_PROBING] = "probing",
+    [SAL_EXPLAINING] = "explaining with ",
+    [SAL_PROBING] = "probing: ",
 };
+
+/* The end of a text that is too long for its room: there one types. */
+static const char *end_of(const char *text, int columns)
+{
+    while (*text && sal_text_columns(text) > columns) {
+        text++;
+        while ((*text & 0xC0) == 0x80)
+            text++;
+    }
+    return text;
+}
 
 static void draw_prompt(const struct sal_canvas *canvas, const struct sal_prompt *prompt)
 {
     int columns = canvas->columns;
     int x = sal_draw(canvas, 0, 0, columns, SAL_STYLE_TITLE, "%s: ", prompt->label);
-    x += sal_draw(canvas, 0, x, columns - x, SAL_STYLE_TEXT, "%s", prompt->text);
+    x += sal_draw(canvas, 0, x, columns - x, SAL_STYLE_TEXT, "%s",
+                  end_of(prompt->text, columns - x - 1));
     x += sal_draw(canvas, 0, x, 1, SAL_STYLE_SELECTED, " ");
     if (prompt->confirm)
         sal_draw(canvas, 0, x, columns - x, SAL_STYLE_WARNING,
                  "  is there already: Enter replaces it, Esc leaves it");
     else
-        sal_draw(canvas, 0, x, columns - x, SAL_STYLE_QUIET, "  %s",
-                 prompt->hint ? prompt->hint : "");
+        sal_draw(canvas, 0, x, columns - x, SAL_STYLE_QUIET, "  %s", prompt->hint);
 }
 
 /* On the right while there is work: how far it is. Returns its first column. */
@@ -69,7 +81,7 @@ static void draw_state(const struct sal_canvas *canvas, const struct sal_app *ap
         sal_draw(canvas, 0, 0, columns, SAL_STYLE_ERROR, "error: %s",
                  snapshot->error.text);
     else if (snapshot->state >= SAL_EXPLAINING)
-        sal_draw(canvas, 0, 0, columns, SAL_STYLE_TEXT, "%s with %s", doing[snapshot->state],
+        sal_draw(canvas, 0, 0, columns, SAL_STYLE_TEXT, "%s%s", doing[snapshot->state],
                  sal_ask_title(&app->asked[app->under_way]));
     else
         sal_draw(canvas, 0, 0, columns, SAL_STYLE_TEXT, "%s", doing[snapshot->state]);

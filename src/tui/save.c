@@ -56,11 +56,24 @@ static void save(struct sal_app *app)
     struct sal_error err = {0};
     if (!strcmp(prompt->text, "-"))
         sal_app_say(app, SAL_USAGE, "standard output is this screen; name a file");
-    else if (sal_session_write(app->session, prompt->text, &app->view, SAL_AT_INPUT,
+    else if (sal_session_write(app->session, prompt->text, sal_app_view(app), SAL_AT_INPUT,
                                &err))
         sal_app_say(app, err.status, "%s", err.text);
     else
         sal_app_say(app, SAL_OK, "wrote %s", prompt->text);
+}
+
+/* What can be written of a map, or of a probe's answer. */
+static void hint_extensions(char *dst, size_t capacity, bool answer)
+{
+    char list[64] = "";
+    for (const struct sal_writer *row = sal_writers; row->extension; row++) {
+        size_t used = strlen(list);
+        if (!answer || row->encode_probe)
+            snprintf(list + used, sizeof(list) - used, "%s%s", used ? " " : "",
+                     row->extension);
+    }
+    snprintf(dst, capacity, "Enter writes (%s), Esc leaves", list);
 }
 
 void sal_act_save(struct sal_app *app, int unused)
@@ -73,6 +86,7 @@ void sal_act_save(struct sal_app *app, int unused)
     char name[256];
     default_name(app, name, sizeof(name));
     sal_prompt_open(&app->prompt, "save as", name);
-    app->prompt.hint = "Enter writes (.png .pdf .svg .npy .npz .json), Esc leaves";
+    hint_extensions(app->prompt.hint, sizeof(app->prompt.hint),
+                    sal_app_task(app)->result == SAL_RESULT_ANSWER);
     app->entered = save;
 }

@@ -44,7 +44,7 @@ static void title(const struct sal_app *app, char *dst, size_t capacity)
     if (!app->snapshot.map)
         *dst = '\0';
     else if (show == SAL_SHOW_OVERLAY)
-        snprintf(dst, capacity, "overlay %.0f %%, %s%s", 100 * sal_view_opacity(&app->view),
+        snprintf(dst, capacity, "overlay %.0f %%, %s%s", 100 * sal_app_opacity(app),
                  app->frame.colormap->name, grid);
     else
         snprintf(dst, capacity, "%s%s",
@@ -109,7 +109,7 @@ static void range_fact(struct sal_facts *at, const struct sal_map *map)
     struct sal_range range = at->app->frame.range;
     sal_fact(at, SAL_STYLE_TEXT, "range", "%.4g to %.4g %s, %s", range.low, range.high,
              map->unit,
-             at->app->view.range_mode == SAL_RANGE_FIXED ? "as given"
+             at->app->view[at->app->task].range_mode == SAL_RANGE_FIXED ? "as given"
                                                          : "scaled to this image");
 }
 
@@ -153,6 +153,7 @@ static void facts(struct sal_facts *at)
 static const enum sal_show views[] = {SAL_SHOW_OVERLAY, SAL_SHOW_IMAGE, SAL_SHOW_MAP};
 
 const struct sal_task sal_task_explain = {
+    .result = SAL_RESULT_MAP,
     .views = views,
     .n_views = sizeof(views) / sizeof(*views),
     .step = step,
