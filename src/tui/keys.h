@@ -33,7 +33,7 @@
     X(COLORMAP_BACK, "M", NULL, "Take the colour map before")                      \
     X(OPACITY_MORE, "+, =", "opacity", "Make the map, or the change, stronger")    \
     X(OPACITY_LESS, "-", NULL, "Make the map, or the change, weaker")              \
-    X(VIEW, "v", "view", "Go round the ways to show it: over, beside, alone ...")  \
+    X(VIEW, "v", "view", "Go round the ways to show map or change")                \
     X(CONTOUR, "c", "contour", "Draw a line around the strongest 5, 10, 20 percent") \
     X(GRID, "g", NULL, "Show the method's own grid, or the map interpolated")      \
     X(IMAGE_NEXT, "n, Tab", NULL, "Go to the next image")                          \

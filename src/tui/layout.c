@@ -10,6 +10,7 @@ enum {
     GAP = 3, /* between the halves: the line, and two blanks */
     CHART_MIN = 9, /* rows, with its heading */
     CHART_MAX = 18,
+    CHART_COLUMNS_MIN = 24,
     ABOVE_MIN = 13, /* rows that a chart leaves to what else is in its column */
     ABOVE_STACKED_MIN = 24,
 };
@@ -24,11 +25,11 @@ static int at_most(int a, int b)
     return a < b ? a : b;
 }
 
-/* Rows of a chart in a column of that many. */
-static int chart_rows(bool chart, int rows, int above_min)
+/* Rows of a chart in a part of the screen of that size. */
+static int chart_rows(bool chart, int rows, int columns, int above_min)
 {
-    int wanted = at_most(at_least(rows * 2 / 5, CHART_MIN), CHART_MAX);
-    return chart && rows - wanted >= above_min ? wanted : 0;
+    int most = at_most(rows - above_min, CHART_MAX), wanted = at_least(rows * 2 / 5, CHART_MIN);
+    return chart && columns >= CHART_COLUMNS_MIN && most >= CHART_MIN ? at_most(wanted, most) : 0;
 }
 
 static void side_by_side(struct sal_screen *layout, int body, int columns,
@@ -41,7 +42,7 @@ static void side_by_side(struct sal_screen *layout, int body, int columns,
     int right = columns - GAP - left;
     int scores = at_least(at_most(classes + 2, body / 2), 4);
     layout->divider = left;
-    int below = chart_rows(chart, body, ABOVE_MIN);
+    int below = chart_rows(chart, body, left, ABOVE_MIN);
     layout->pane[SAL_PANE_IMAGE] = (struct sal_rect){0, 0, body - below, left};
     layout->pane[SAL_PANE_CHART] = (struct sal_rect){body - below, 0, below, left};
     layout->pane[SAL_PANE_SCORES] = (struct sal_rect){0, left + GAP, scores, right};
@@ -52,7 +53,7 @@ static void side_by_side(struct sal_screen *layout, int body, int columns,
 static void stacked(struct sal_screen *layout, int body, int columns, double aspect,
                     int classes, bool chart)
 {
-    int below = chart_rows(chart, body, ABOVE_STACKED_MIN);
+    int below = chart_rows(chart, body, columns, ABOVE_STACKED_MIN);
     body -= below;
     int picture = (int)ceil((columns - SAL_BAR_COLUMNS) * aspect / 2);
     int image = at_most(picture + SAL_PICTURE_ROWS, body * 6 / 10);

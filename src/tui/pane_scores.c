@@ -30,7 +30,10 @@ struct table {
 static bool is_called(const struct table *table, const struct side *side, int class_index)
 {
     const struct sal_model *model = table->app->model;
-    if (table->n > 1 && sal_model_output(model)->activation != SAL_SIGMOID)
+    const struct sal_model_output *output = sal_model_output(model);
+    if (table->n > 1 && output->n == 1 && !table->probabilities)
+        return side->logits[class_index] >= 0;
+    if (table->n > 1 && output->n > 1 && output->activation != SAL_SIGMOID)
         return class_index == side->top;
     return table->probabilities &&
            sal_model_flagged(model, class_index, side->probabilities[class_index]);
@@ -65,12 +68,13 @@ static void draw_side(const struct table *table, const struct side *side, int y,
 {
     bool called = is_called(table, side, class_index);
     enum sal_style style = called ? SAL_STYLE_FLAG : SAL_STYLE_TEXT;
+    char text[32];
+    double logit = (double)side->logits[class_index];
     if (table->probabilities)
-        sal_draw(table->canvas, y, x, NUMBER_COLUMNS, style, "%5.1f %%",
-                 100 * side->probabilities[class_index]);
-    else
-        sal_draw(table->canvas, y, x, NUMBER_COLUMNS, style, "%7.3g",
-                 (double)side->logits[class_index]);
+        snprintf(text, sizeof(text), "%5.1f %%", 100 * side->probabilities[class_index]);
+    else if (snprintf(text, sizeof(text), "%7.3g", logit) > NUMBER_COLUMNS)
+        snprintf(text, sizeof(text), "%7.1g", logit);
+    sal_draw(table->canvas, y, x, NUMBER_COLUMNS, style, "%s", text);
     if (called)
         sal_draw(table->canvas, y, x + NUMBER_COLUMNS + 1, 1, style, "!");
 }
