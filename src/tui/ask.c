@@ -175,7 +175,8 @@ static bool is_answered(const struct sal_app *app)
     const struct sal_session_ask *now = &app->ask[app->task];
     const struct sal_session_ask *asked = &app->asked[app->task];
     bool at_it = app->snapshot.state != SAL_IDLE && app->under_way == app->task;
-    return (at_it || sal_app_task(app)->answered(&app->snapshot)) &&
+    bool there = sal_app_image_current(app) && sal_app_task(app)->answered(&app->snapshot);
+    return (at_it || there) &&
            now->method == asked->method && now->probe == asked->probe &&
            now->layer == asked->layer && app->class_index == asked->class_index &&
            same_params(now, asked);

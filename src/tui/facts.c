@@ -8,8 +8,8 @@
 
 enum { LABEL_COLUMNS = 9 };
 
-void sal_fact(struct sal_facts *at, enum sal_style style, const char *label,
-              const char *format, ...)
+void sal_facts_add(struct sal_facts *at, enum sal_style style, const char *label,
+                   const char *format, ...)
 {
     char text[900];
     va_list args;
@@ -20,7 +20,7 @@ void sal_fact(struct sal_facts *at, enum sal_style style, const char *label,
     at->y = sal_draw_wrapped(at->canvas, at->y, LABEL_COLUMNS, LABEL_COLUMNS, style, text);
 }
 
-void sal_fact_layer(struct sal_facts *at, const char *label, int value)
+void sal_facts_layer(struct sal_facts *at, const char *label, int value)
 {
     int n, automatic;
     const struct sal_layer *layers = sal_model_layers(at->app->model, &n, &automatic);
@@ -28,14 +28,14 @@ void sal_fact_layer(struct sal_facts *at, const char *label, int value)
         if (layers[i].value != value)
             continue;
         struct sal_model_value about = sal_model_value(at->app->model, value);
-        sal_fact(at, SAL_STYLE_TEXT, label, "%s (%s, %d x %d), %d of %d%s",
-                 *about.node ? about.node : about.name, about.op, layers[i].width,
-                 layers[i].height, i + 1, n, i == automatic ? ", automatic" : "");
+        sal_facts_add(at, SAL_STYLE_TEXT, label, "%s (%s, %d x %d), %d of %d%s",
+                      *about.node ? about.node : about.name, about.op, layers[i].width,
+                      layers[i].height, i + 1, n, i == automatic ? ", automatic" : "");
         return;
     }
 }
 
-void sal_fact_params(struct sal_facts *at, const char *label,
+void sal_facts_params(struct sal_facts *at, const char *label,
                      const struct sal_session_ask *ask)
 {
     const struct sal_param *list = sal_ask_params(ask);
@@ -50,5 +50,5 @@ void sal_fact_params(struct sal_facts *at, const char *label,
                  list[i].name, value, *list[i].unit ? " " : "", list[i].unit);
     }
     if (*text)
-        sal_fact(at, SAL_STYLE_TEXT, label, "%s", text);
+        sal_facts_add(at, SAL_STYLE_TEXT, label, "%s", text);
 }

@@ -17,14 +17,14 @@ struct sal_facts {
 };
 
 /* Text of any length beside its label, "" for more of the one before. */
-void sal_fact(struct sal_facts *at, enum sal_style style, const char *label,
-              const char *format, ...) __attribute__((format(printf, 4, 5)));
+void sal_facts_add(struct sal_facts *at, enum sal_style style, const char *label,
+                   const char *format, ...) __attribute__((format(printf, 4, 5)));
 
 /* A layer of the model, by its value. */
-void sal_fact_layer(struct sal_facts *at, const char *label, int value);
+void sal_facts_layer(struct sal_facts *at, const char *label, int value);
 
 /* The parameters that count; nothing where there are none. */
-void sal_fact_params(struct sal_facts *at, const char *label,
+void sal_facts_params(struct sal_facts *at, const char *label,
                      const struct sal_session_ask *ask);
 
 #endif

@@ -16,10 +16,10 @@ static void asked_facts(struct sal_facts *at)
     if (class_index < 0)
         return;
     if (!then || now->method != then->method || now->probe != then->probe || class_index != then->class_index)
-        sal_fact(at, SAL_STYLE_TEXT, "asked", "%s of %s", sal_ask_title(now),
-                     sal_model_class(app->model, class_index));
+        sal_facts_add(at, SAL_STYLE_TEXT, "asked", "%s of %s", sal_ask_title(now),
+                          sal_model_class(app->model, class_index));
     if (now->layer >= 0 && !(then && then->layer == now->layer))
-        sal_fact_layer(at, "at", now->layer);
+        sal_facts_layer(at, "at", now->layer);
 }
 
 /* ---- the image and the model ------------------------------------------------------------ */
@@ -31,19 +31,19 @@ static void image_facts(struct sal_facts *at)
     const struct sal_model_input *input = sal_model_input(at->app->model);
     if (!image)
         return;
-    sal_fact(at, SAL_STYLE_TEXT, "image", "%s, %d x %d, %d bit %s%s",
-             image->format ? image->format : "image", image->width, image->height,
-             image->bits, kinds[image->channels],
-             image->orientation > 1 ? ", turned upright by EXIF" : "");
+    sal_facts_add(at, SAL_STYLE_TEXT, "image", "%s, %d x %d, %d bit %s%s",
+                  image->format ? image->format : "image", image->width, image->height,
+                  image->bits, kinds[image->channels],
+                  image->orientation > 1 ? ", turned upright by EXIF" : "");
     double across = (double)image->width / input->width;
     double down = (double)image->height / input->height;
     if (fmax(across, down) > SHRINK_WARNED)
-        sal_fact(at, SAL_STYLE_WARNING, "", "! the model sees it %.3g times smaller",
-                 fmax(across, down));
+        sal_facts_add(at, SAL_STYLE_WARNING, "", "! the model sees it %.3g times smaller",
+                      fmax(across, down));
     const struct sal_preprocessing *spec = sal_model_preprocessing(at->app->model);
     if (spec->fit == SAL_STRETCH && fabs(across / down - 1) > 0.02)
-        sal_fact(at, SAL_STYLE_WARNING, "", "! the model sees it squeezed, %.3g to 1",
-                 fmax(across / down, down / across));
+        sal_facts_add(at, SAL_STYLE_WARNING, "", "! the model sees it squeezed, %.3g to 1",
+                      fmax(across / down, down / across));
 }
 
 static void numbers(char *dst, size_t capacity, const double *value, int n)
@@ -77,20 +77,20 @@ static void preprocessing_facts(struct sal_facts *at)
     numbers(mean, sizeof(mean), spec->mean, n);
     numbers(std, sizeof(std), spec->std, n);
     const char *source = one_source(spec);
-    sal_fact(at, SAL_STYLE_TEXT, "input", "%s %d x %d x %d, %s",
-             sal_layout_names[input->layout], input->channels, input->height, input->width,
-             sal_channels_names[spec->channels]);
-    sal_fact(at, SAL_STYLE_TEXT, "resize", "%s%s, %s", sal_filter_names[spec->resize],
-             spec->antialias ? " antialiased" : "", sal_fit_names[spec->fit]);
-    sal_fact(at, SAL_STYLE_TEXT, "pixels", "%.4g to %.4g, mean %s, std %s", spec->range[0],
-             spec->range[1], mean, std);
+    sal_facts_add(at, SAL_STYLE_TEXT, "input", "%s %d x %d x %d, %s",
+                  sal_layout_names[input->layout], input->channels, input->height, input->width,
+                  sal_channels_names[spec->channels]);
+    sal_facts_add(at, SAL_STYLE_TEXT, "resize", "%s%s, %s", sal_filter_names[spec->resize],
+                  spec->antialias ? " antialiased" : "", sal_fit_names[spec->fit]);
+    sal_facts_add(at, SAL_STYLE_TEXT, "pixels", "%.4g to %.4g, mean %s, std %s", spec->range[0],
+                  spec->range[1], mean, std);
     if (source)
-        sal_fact(at, SAL_STYLE_TEXT, "from", "%s", source);
+        sal_facts_add(at, SAL_STYLE_TEXT, "from", "%s", source);
     else
-        sal_fact(at, SAL_STYLE_TEXT, "from",
-                 "channels %s, resize %s, fit %s, range %s, mean %s, std %s",
-                 spec->source.channels, spec->source.resize, spec->source.fit,
-                 spec->source.range, spec->source.mean, spec->source.std);
+        sal_facts_add(at, SAL_STYLE_TEXT, "from",
+                      "channels %s, resize %s, fit %s, range %s, mean %s, std %s",
+                      spec->source.channels, spec->source.resize, spec->source.fit,
+                      spec->source.range, spec->source.mean, spec->source.std);
 }
 
 static void model_facts(struct sal_facts *at)
@@ -98,30 +98,30 @@ static void model_facts(struct sal_facts *at)
     const struct sal_sidecar *sidecar = sal_model_sidecar(at->app->model);
     const struct sal_model_output *output = sal_model_output(at->app->model);
     const char *file = sal_app_basename(sal_model_path(at->app->model));
-    sal_fact(at, SAL_STYLE_TEXT, "model", "%s%s%s", sidecar->name ? sidecar->name : file,
-             sidecar->version ? " " : "", sidecar->version ? sidecar->version : "");
-    sal_fact(at, SAL_STYLE_TEXT, "file", "%s, sidecar: %s", file, sidecar->source);
+    sal_facts_add(at, SAL_STYLE_TEXT, "model", "%s%s%s", sidecar->name ? sidecar->name : file,
+                  sidecar->version ? " " : "", sidecar->version ? sidecar->version : "");
+    sal_facts_add(at, SAL_STYLE_TEXT, "file", "%s, sidecar: %s", file, sidecar->source);
     preprocessing_facts(at);
-    sal_fact(at, SAL_STYLE_TEXT, "output", "%d class%s, %s (%s)%s%s", output->n,
-             output->n == 1 ? "" : "es",
-             sal_activation_names[output->activation], output->activation_source,
-             output->bypassed ? ", explained before " : "",
-             output->bypassed ? output->bypassed : "");
+    sal_facts_add(at, SAL_STYLE_TEXT, "output", "%d class%s, %s (%s)%s%s", output->n,
+                  output->n == 1 ? "" : "es",
+                  sal_activation_names[output->activation], output->activation_source,
+                  output->bypassed ? ", explained before " : "",
+                  output->bypassed ? output->bypassed : "");
     if (sidecar->intended_use)
-        sal_fact(at, SAL_STYLE_TEXT, "made for", "%s", sidecar->intended_use);
+        sal_facts_add(at, SAL_STYLE_TEXT, "made for", "%s", sidecar->intended_use);
     for (int i = 0; i < sidecar->n_limitations; i++)
-        sal_fact(at, SAL_STYLE_TEXT, i ? "" : "limits", "%s", sidecar->limitations[i]);
+        sal_facts_add(at, SAL_STYLE_TEXT, i ? "" : "limits", "%s", sidecar->limitations[i]);
 }
 
 static void warning_facts(struct sal_facts *at)
 {
     const struct sal_error *error = &at->app->snapshot.error;
     if (error->status && error->status != SAL_CANCELLED)
-        sal_fact(at, SAL_STYLE_ERROR, "error", "%s", error->text);
+        sal_facts_add(at, SAL_STYLE_ERROR, "error", "%s", error->text);
     int n;
     const char *const *warnings = sal_model_warnings(at->app->model, &n);
     for (int i = 0; i < n; i++)
-        sal_fact(at, SAL_STYLE_WARNING, i ? "" : "warning", "! %s", warnings[i]);
+        sal_facts_add(at, SAL_STYLE_WARNING, i ? "" : "warning", "! %s", warnings[i]);
 }
 
 static void draw_all(struct sal_facts *at)

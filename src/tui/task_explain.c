@@ -92,35 +92,35 @@ static void score_fact(struct sal_facts *at, const struct sal_map *map, int clas
     const char *name = sal_model_class(at->app->model, class_index);
     double probability = scores->n ? scores->probabilities[class_index] : (double)NAN;
     if (isnan(probability)) {
-        sal_fact(at, SAL_STYLE_TEXT, "class", "%s, score %.4g", name, map->score);
+        sal_facts_add(at, SAL_STYLE_TEXT, "class", "%s, score %.4g", name, map->score);
         return;
     }
     double threshold = sal_app_threshold(at->app, class_index);
-    sal_fact(at, SAL_STYLE_TEXT, "class", "%s, score %.4g, probability %.4g", name,
-             map->score, probability);
+    sal_facts_add(at, SAL_STYLE_TEXT, "class", "%s, score %.4g, probability %.4g", name,
+                  map->score, probability);
     if (!isnan(threshold))
-        sal_fact(at, SAL_STYLE_TEXT, "", "flagged from %.4g", threshold);
+        sal_facts_add(at, SAL_STYLE_TEXT, "", "flagged from %.4g", threshold);
     if (!isnan(threshold) && !sal_model_flagged(at->app->model, class_index, probability))
-        sal_fact(at, SAL_STYLE_WARNING, "", "! score below threshold: map of a negative");
+        sal_facts_add(at, SAL_STYLE_WARNING, "", "! score below threshold: map of a negative");
 }
 
 static void range_fact(struct sal_facts *at, const struct sal_map *map)
 {
     struct sal_range range = at->app->frame.range;
-    sal_fact(at, SAL_STYLE_TEXT, "range", "%.4g to %.4g %s, %s", range.low, range.high,
-             map->unit,
-             at->app->view[at->app->task].range_mode == SAL_RANGE_FIXED ? "as given"
-                                                         : "scaled to this image");
+    sal_facts_add(at, SAL_STYLE_TEXT, "range", "%.4g to %.4g %s, %s", range.low, range.high,
+                  map->unit,
+                  at->app->view[at->app->task].range_mode == SAL_RANGE_FIXED ? "as given"
+                                                              : "scaled to this image");
 }
 
 static void grid_fact(struct sal_facts *at, const struct sal_map *map)
 {
     if (map->grid_width == map->width && map->grid_height == map->height)
         return;
-    sal_fact(at, SAL_STYLE_TEXT, "grid", "%d x %d, %s to %d x %d", map->grid_width,
-             map->grid_height, at->app->grid ? "shown as it is; else interpolated"
-                                             : "interpolated",
-             map->width, map->height);
+    sal_facts_add(at, SAL_STYLE_TEXT, "grid", "%d x %d, %s to %d x %d", map->grid_width,
+                  map->grid_height, at->app->grid ? "shown as it is; else interpolated"
+                                                  : "interpolated",
+                  map->width, map->height);
 }
 
 static void facts(struct sal_facts *at)
@@ -129,25 +129,25 @@ static void facts(struct sal_facts *at)
     const struct sal_session_ask *ask = &at->app->snapshot.ask;
     if (!map)
         return;
-    sal_fact(at, SAL_STYLE_TEXT, "method", "%s", ask->method->title);
+    sal_facts_add(at, SAL_STYLE_TEXT, "method", "%s", ask->method->title);
     if (ask->like)
-        sal_fact(at, SAL_STYLE_TEXT, "like", "%s", ask->like->title);
+        sal_facts_add(at, SAL_STYLE_TEXT, "like", "%s", ask->like->title);
     if (map->partial)
-        sal_fact(at, SAL_STYLE_WARNING, "", "! partial: %s",
-                 at->app->snapshot.preview ? "so far" : "stopped before it was finished");
+        sal_facts_add(at, SAL_STYLE_WARNING, "", "! partial: %s",
+                      at->app->snapshot.preview ? "so far" : "stopped before it was finished");
     score_fact(at, map, ask->class_index);
     if (map->layer >= 0)
-        sal_fact_layer(at, "layer", map->layer);
+        sal_facts_layer(at, "layer", map->layer);
     grid_fact(at, map);
     range_fact(at, map);
-    sal_fact_params(at, "with", ask);
+    sal_facts_params(at, "with", ask);
     for (int i = 0; i < map->n_checks; i++)
-        sal_fact(at, SAL_STYLE_TEXT, i ? "" : "checks", "%s %.4g %s", map->checks[i].title,
-                 map->checks[i].value, map->checks[i].unit);
+        sal_facts_add(at, SAL_STYLE_TEXT, i ? "" : "checks", "%s %.4g %s", map->checks[i].title,
+                      map->checks[i].value, map->checks[i].unit);
     if (*map->note)
-        sal_fact(at, SAL_STYLE_WARNING, "note", "! %s", map->note);
-    sal_fact(at, SAL_STYLE_TEXT, "passes", "%ld forward, %ld backward", map->forwards,
-             map->backwards);
+        sal_facts_add(at, SAL_STYLE_WARNING, "note", "! %s", map->note);
+    sal_facts_add(at, SAL_STYLE_TEXT, "passes", "%ld forward, %ld backward", map->forwards,
+                  map->backwards);
 }
 
 static const enum sal_show views[] = {SAL_SHOW_OVERLAY, SAL_SHOW_IMAGE, SAL_SHOW_MAP};

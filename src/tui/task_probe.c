@@ -145,8 +145,8 @@ static void hear(void *self, enum sal_weight weight, const char *label, const ch
     static const enum sal_style styles[] = {[SAL_WEIGHT_PLAIN] = SAL_STYLE_TEXT,
                                             [SAL_WEIGHT_VERDICT] = SAL_STYLE_TITLE,
                                             [SAL_WEIGHT_ALARM] = SAL_STYLE_WARNING};
-    sal_fact(self, styles[weight], label, "%s%s", weight == SAL_WEIGHT_ALARM ? "! " : "",
-             text);
+    sal_facts_add(self, styles[weight], label, "%s%s", weight == SAL_WEIGHT_ALARM ? "! " : "",
+                  text);
 }
 
 static void facts(struct sal_facts *at)
@@ -157,10 +157,10 @@ static void facts(struct sal_facts *at)
     if (!snapshot->answer)
         return;
     sal_probe_tell(snapshot, at->app->model, &listener);
-    sal_fact(at, SAL_STYLE_TEXT, "probe", "%s, to %s %s", ask->probe->title,
-             sal_goal_names[snapshot->answer->goal],
-             sal_model_class(at->app->model, ask->class_index));
-    sal_fact_params(at, "with", ask);
+    sal_facts_add(at, SAL_STYLE_TEXT, "probe", "%s, to %s %s", ask->probe->title,
+                  sal_goal_names[snapshot->answer->goal],
+                  sal_model_class(at->app->model, ask->class_index));
+    sal_facts_params(at, "with", ask);
 }
 
 static const enum sal_show views[] = {SAL_SHOW_BESIDE, SAL_SHOW_OVERLAY, SAL_SHOW_MAP,
