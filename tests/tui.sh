@@ -28,7 +28,7 @@ fail() {
 cat >"$dir/run" <<END
 cd '$dir'
 stty -a >before
-sh -c 'echo \$\$ >pid; exec "\$@"' - '$SALISCOPE' open -m '$model' '$image' '$other' missing.png 2>errors
+sh -c 'echo \$\$ >pid; exec "\$@"' - '$SALISCOPE' open \$OPTIONS -m '$model' '$image' '$other' missing.png 2>errors
 echo "left with \$?"
 stty -a >after
 exec sleep 1000
@@ -285,6 +285,14 @@ tm resize-window -t w -x 120 -y 40
 shows 'v view'
 tm send-keys -t w q
 left_well "q while probing" 0
+
+open 100 30 TERM=tmux-256color OPTIONS=--probe=fgsm
+shows 'no change found\|the decision changes'
+screen | grep -q 'Grad-CAM of' && fail "--probe: a map comes first"
+tm send-keys -t w x
+shows 'Grad-CAM of'
+tm send-keys -t w q
+left_well "begun with a probe" 0
 
 # ---- every way out --------------------------------------------------------------------
 

@@ -376,11 +376,15 @@ enum sal_status sal_tui_run(struct sal_session *session,
         .model = sal_session_model(session),
         .options = options,
         .class_index = options->ask.class_index,
-        .ask = {[SAL_TASK_EXPLAIN] = options->ask,
-                [SAL_TASK_PROBE] = {.probe = sal_probe_list[0], .layer = -1}},
+        .task = options->probe.probe ? SAL_TASK_PROBE : SAL_TASK_EXPLAIN,
+        .ask = {[SAL_TASK_EXPLAIN] = options->ask, [SAL_TASK_PROBE] = options->probe},
         .view = {[SAL_TASK_EXPLAIN] = options->view},
     };
-    sal_params_init(&app.ask[SAL_TASK_PROBE].params, sal_probe_list[0]->params);
+    if (!options->probe.probe) {
+        app.ask[SAL_TASK_PROBE] =
+            (struct sal_session_ask){.probe = sal_probe_list[0], .layer = -1};
+        sal_params_init(&app.ask[SAL_TASK_PROBE].params, sal_probe_list[0]->params);
+    }
     for (int i = 0; i < SAL_TASKS; i++)
         app.show[i] = tasks[i]->views[0];
     int wake;
@@ -389,6 +393,7 @@ enum sal_status sal_tui_run(struct sal_session *session,
         status = sal_session_start(session, &wake, err);
     if (status)
         return status;
+    sal_session_choose(session, tasks[app.task]->result);
     sal_app_ask_now(&app, options->images[0]);
     return show(&app, wake, err);
 }
