@@ -113,8 +113,12 @@ static const char *length_text(const struct telling *t, double length, char dst[
 
 static void tell_distance(const struct telling *t)
 {
-    const struct sal_distance *d = &t->answer->distance;
-    const long long pixels = (long long)t->answer->height * t->answer->width;
+    const struct sal_probe_answer *a = t->answer;
+    const struct sal_distance *d = &a->distance;
+    if (!isnan(a->f_before) && !isnan(a->f_after))
+        say(t, SAL_WEIGHT_PLAIN, "f", "%.4g before, %.4g after; called where it is not below 0",
+            a->f_before, a->f_after);
+    const long long pixels = (long long)a->height * a->width;
     say(t, SAL_WEIGHT_PLAIN, "change", "linf %.3g of %u levels (%.4g), l2 %.4g, %lld of %lld pixels",
         d->linf * t->white, t->white, d->linf, d->l2, (long long)d->changed, pixels);
 }
@@ -148,11 +152,17 @@ static void tell_saved(const struct telling *t, const char *label, const struct 
             saved->scale);
 }
 
+/* It shows another picture than was given. */
+static bool is_altered(const struct sal_probe_answer *answer)
+{
+    return answer->distance.linf > 0;
+}
+
 static void tell_search(const struct telling *t)
 {
     const struct sal_probe_answer *a = t->answer;
     char text[96];
-    if (a->flipped && !a->already)
+    if (is_altered(a))
         tell_distance(t);
     if (!isnan(a->eps))
         say(t, SAL_WEIGHT_PLAIN, "allowed", "%s", length_text(t, a->eps, text));
@@ -221,7 +231,7 @@ void sal_probe_tell(const struct sal_snapshot *snapshot, const struct sal_model 
     if (a->partial)
         say(t, SAL_WEIGHT_ALARM, "", "partial: %s", a->note);
     tell_lights(t, true);
-    if (a->flipped && !a->already)
+    if (is_altered(a))
         tell_others(t);
     tell_search(t);
     tell_noise(t);

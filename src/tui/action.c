@@ -101,7 +101,7 @@ static void toggle_grid(struct sal_app *app, int unused)
 {
     (void)unused;
     app->grid = !app->grid;
-    sal_app_say(app, SAL_OK, "%s", app->grid ? "the method's own grid" : "interpolated");
+    sal_app_say(app, SAL_OK, "%s", app->grid ? "its own grid" : "interpolated");
 }
 
 static void scroll_facts(struct sal_app *app, int by)

@@ -35,7 +35,7 @@
     X(OPACITY_LESS, "-", NULL, "Make the map, or the change, weaker")              \
     X(VIEW, "v", "view", "Go round the ways to show map or change")                \
     X(CONTOUR, "c", "contour", "Draw a line around the strongest 5, 10, 20 percent") \
-    X(GRID, "g", NULL, "Show the method's own grid, or the map interpolated")      \
+    X(GRID, "g", NULL, "Show a map on its own grid, or interpolated")              \
     X(IMAGE_NEXT, "n, Tab", NULL, "Go to the next image")                          \
     X(IMAGE_BACK, "p, Shift-Tab", NULL, "Go to the image before")                  \
     X(SCROLL_DOWN, "PgDn", NULL, "Scroll the facts down")                          \

@@ -60,6 +60,7 @@ static void picture(struct sal_app *app, struct sal_frame_ask *ask)
                           white, &err))
         sal_app_say(app, err.status, "%s", err.text);
     ask->map = app->change.map.width ? &app->change.map : NULL;
+    ask->grid = app->grid;
     ask->added = sal_app_magnified(app) / white;
 }
 
@@ -137,7 +138,7 @@ static void caption(const struct sal_canvas *canvas, const struct sal_app *app, 
 static const sal_real *after(const struct sal_app *app)
 {
     const struct sal_probe_answer *answer = answer_of(app);
-    return answer && answer->flipped && !answer->already ? answer->after : NULL;
+    return answer && answer->distance.linf > 0 ? answer->after : NULL;
 }
 
 static void hear(void *self, enum sal_weight weight, const char *label, const char *text)

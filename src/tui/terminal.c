@@ -287,9 +287,13 @@ void sal_terminal_glyphs(const struct sal_terminal *terminal, WINDOW *window, in
                          const struct sal_cells *cells)
 {
     for (int row = 0; row < cells->rows; row++)
-        for (int column = 0; column < cells->columns; column++)
-            put_glyph(terminal, window, y + row, x + column,
-                      cells->cell[row * cells->columns + column]);
+        for (int column = 0; column < cells->columns; column++) {
+            struct sal_cell cell = cells->cell[row * cells->columns + column];
+            /* Of eight colours grey would be black, which may be the ground's. */
+            if (COLORS < 16 && cell.bg < 0 && cell.fg % 8 == 0)
+                cell.fg = SAL_CELL_DEFAULT;
+            put_glyph(terminal, window, y + row, x + column, cell);
+        }
 }
 
 /* ---- everything at once -------------------------------------------------------- */
