@@ -271,7 +271,7 @@ shows 'nodule is called as it is'
 
 tm send-keys -t w n
 shows "$(basename "$other") 2/3"
-shows 'called'
+shows 'nothing to change'
 tm send-keys -t w n
 shows 'error: .*missing.png'
 shows_not 'before, after'
