@@ -292,6 +292,8 @@ enum sal_status sal_search_look(struct sal_search *s, struct sal_look *looks, in
             status = look_at(s, run, batch, looks + done, now, err);
         done += now;
     }
+    if (!status)
+        sal_search_show(s);
     return status;
 }
 

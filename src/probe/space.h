@@ -44,6 +44,10 @@ struct sal_ball {
 /* The nearest point (in L2) in box and ball; p itself where it is there. */
 void sal_space_project(const struct sal_space *space, struct sal_ball ball, float *p);
 
+/* What an answer says of p: its planes, and what is changed of them. */
+void sal_space_picture(const struct sal_space *space, const float *p, float *picture,
+                       float *change);
+
 /* ||p - p0||. */
 double sal_space_norm(const struct sal_space *space, enum sal_norm norm, const float *p);
 struct sal_distance sal_space_distance(const struct sal_space *space, const float *p);

@@ -346,6 +346,32 @@ static uint8_t *shown_mask(const struct sal_session *session, const struct sal_i
     return mask;
 }
 
+/* ---- an answer while it is looked for ------------------------------------------------ */
+
+struct probing {
+    struct sal_session *session;
+    const struct sal_case *held;
+    const struct sal_probe_question *question;
+    const struct sal_probe *probe;
+    double begin;
+};
+
+static void show_answer(void *audience, struct sal_probe_answer *answer)
+{
+    const struct probing *now = audience;
+    struct sal_case shown = *now->held;
+    shown.probed = sal_probed_so_far(now->question, now->probe, answer);
+    if (!shown.probed)
+        return;
+    shown.probed->seconds = sal_seconds() - now->begin;
+    shown.probed->serial = ++now->session->results;
+    sal_worker_show(now->session, &shown);
+    struct sal_case answer_only = {.probed = shown.probed};
+    sal_case_release(&answer_only);
+}
+
+/* ---- probing --------------------------------------------------------------------------- */
+
 enum sal_status sal_step_probe(struct sal_session *session,
                                const struct sal_session_ask *ask, struct sal_case *held,
                                struct sal_error *err)
@@ -370,6 +396,9 @@ enum sal_status sal_step_probe(struct sal_session *session,
         .pool = session->pool,
         .job = &session->job,
     };
+    struct probing probing = {session, held, &question, ask->probe, sal_seconds()};
+    question.show = session->options.previews ? show_answer : NULL;
+    question.audience = &probing;
     struct sal_probed *probed;
     status = sal_probed_make(&probed, &question, ask->probe, err);
     free(mask);
