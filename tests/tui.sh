@@ -47,14 +47,14 @@ screen() { tm capture-pane -p -t w; }
 
 # Waits until the screen shows (or, after "not", does not show) a pattern.
 shows() {
-    for _ in $(seq 150); do
+    for _ in $(seq 450); do
         screen | grep -q -e "$1" && return
         sleep 0.1
     done
     fail "the screen never showed: $1"
 }
 shows_not() {
-    for _ in $(seq 150); do
+    for _ in $(seq 450); do
         screen | grep -q -e "$1" || return
         sleep 0.1
     done
