@@ -53,6 +53,54 @@ struct sal_ticks sal_ticks_of(struct sal_range range)
     return ticks;
 }
 
+/* Cuts zeros, and a point, behind the decimals. */
+static void trim(char *text)
+{
+    char *end = text + strlen(text);
+    if (!strchr(text, '.'))
+        return;
+    while (end[-1] == '0')
+        *--end = '\0';
+    if (end[-1] == '.')
+        end[-1] = '\0';
+}
+
+void sal_ticks_number(double value, char *text, size_t size)
+{
+    int power = magnitude(fabs(value));
+    bool plain = power >= -4 && power < 6;
+    int decimals = plain ? 2 - power : 2;
+    print_fixed(text, size, plain ? value : value / pow(10, power), decimals > 0 ? decimals : 0);
+    trim(text);
+    size_t used = strlen(text);
+    if (!plain)
+        snprintf(text + used, size - used, "e%d", power);
+}
+
+static struct sal_ticks both_ends(struct sal_range range)
+{
+    struct sal_ticks ticks = {.n = 2, .at = {0, 1}};
+    sal_ticks_number(range.low, ticks.label[0], sizeof(ticks.label[0]));
+    sal_ticks_number(range.high, ticks.label[1], sizeof(ticks.label[1]));
+    return ticks;
+}
+
+struct sal_ticks sal_ticks_log2(struct sal_range range)
+{
+    struct sal_ticks ticks = {0};
+    double low = log2(range.low), high = log2(range.high);
+    int first = (int)ceil(low - 1e-9), last = (int)floor(high + 1e-9);
+    int step = 1 + (last - first) / SAL_TICKS_MAX;
+    if (last <= first)
+        return both_ends(range);
+    for (int k = last - (last - first) / step * step; k <= last; k += step) {
+        ticks.at[ticks.n] = fmin(fmax((k - low) / (high - low), 0), 1);
+        sal_ticks_number(ldexp(1, k), ticks.label[ticks.n], sizeof(ticks.label[0]));
+        ticks.n++;
+    }
+    return ticks;
+}
+
 void sal_ticks_unit(const struct sal_ticks *ticks, const char *unit, char *text,
                     size_t size)
 {
