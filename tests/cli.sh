@@ -227,6 +227,28 @@ grep '"linf"' "$dir/out" >"$dir/probe-linf"
 eval "run 0 $command -q"
 grep '"linf"' "$dir/out" | cmp -s - "$dir/probe-linf" || fault "command differs"
 
+# A curve is numbers in a file and a plot in a terminal that is wide enough.
+curve="probe -q -m $model $image -A curve -P points=3 -P steps=2 -P samples=2"
+run 0 $curve; out 'score by eps  *0.0157'
+! grep -q 'noise, mean' "$dir/out" || fault 'a plot in a file'
+if command -v script >/dev/null; then
+    shown() { # columns environment...
+        columns=$1 said="$* $curve"
+        shift
+        script -qec "stty cols $columns rows 50; env TERM=xterm-256color $* '$SALISCOPE' $curve" \
+            /dev/null </dev/null >"$dir/out" 2>"$dir/err"
+    }
+    absent() { ! grep -q -e "$1" "$dir/out" || fault "$said: '$1' on standard output"; }
+    shown 80 LC_ALL=C.UTF-8
+    out '⠒⠒⠒⠒.*attack'; out '38;5;'; out 'levels of 255 / unit intensity'; absent 'score by eps'
+    shown 80 LC_ALL=C NO_COLOR=1
+    out '\*\* attack  oo noise, mean'; absent '38;5;'; absent '⠒'
+    shown 45 LC_ALL=C.UTF-8
+    out 'score by eps'; absent 'noise, mean'
+else
+    echo "skip: plots in a terminal: no script(1)"
+fi
+
 # ---- what is wrong with a file --------------------------------------------------------
 
 head -c 1000 $image >"$dir/cut.png"

@@ -157,6 +157,38 @@ static void add_trials(struct cli_table *table, const struct sal_probe_answer *a
     }
 }
 
+/* ---- plots ----------------------------------------------------------------------------------- */
+
+enum { PLOT_COLUMNS_MIN = 50, PLOT_COLUMNS_MAX = 84, PLOT_ROWS = 18 };
+
+/* A terminal gets a picture of what elsewhere is numbers. */
+static bool shows_plots(void)
+{
+    return cli_columns() >= PLOT_COLUMNS_MIN;
+}
+
+/* What cannot be drawn is in the record all the same. */
+static void show_plot(const struct cli *cli, const struct sal_snapshot *snapshot)
+{
+    const struct sal_probe_answer *a = snapshot->answer;
+    enum sal_probe_plot_kind kind = sal_probe_plot_next(a, (enum sal_probe_plot_kind)0);
+    struct sal_probe_plot made;
+    struct sal_cells cells;
+    if (kind == SAL_PROBE_PLOTS ||
+        sal_probe_plot_of(a, kind, sal_session_model(cli->session),
+                          snapshot->probe_ask.class_index, snapshot->image->max, &made, NULL))
+        return;
+    int columns = cli_columns() - 2;
+    enum sal_depth depth = cli->color ? cli_depth() : SAL_MONO;
+    columns = columns < PLOT_COLUMNS_MAX ? columns : PLOT_COLUMNS_MAX;
+    if (!sal_plot_cells(&made.plot, columns, PLOT_ROWS, depth, cli_unicode(), &cells, NULL)) {
+        putchar('\n');
+        cli_print_cells(&cells, depth, "  ");
+        sal_cells_release(&cells);
+    }
+    sal_probe_plot_release(&made);
+}
+
 /* ---- the answer ---------------------------------------------------------------------------------- */
 
 static const char *verdict(const struct sal_probe_answer *a)
@@ -190,7 +222,8 @@ static void show(struct cli *cli, const struct sal_snapshot *snapshot)
     }
     add_search(&table, a, white);
     add_noise(&table, a, white);
-    add_curve(&table, a, white);
+    if (!shows_plots())
+        add_curve(&table, a, white);
     add_trials(&table, a);
     for (int i = 0; i < a->n_lights; i++) {
         line(&table, a->lights[i].alarm ? "ALARM" : "fine");
@@ -209,6 +242,8 @@ static void show(struct cli *cli, const struct sal_snapshot *snapshot)
         cli_table_add(&table, "%s", outputs[i]);
     }
     cli_table_print(&table, stdout, "  ");
+    if (shows_plots())
+        show_plot(cli, snapshot);
 }
 
 int cmd_probe(struct cli *cli)

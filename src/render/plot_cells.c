@@ -101,7 +101,8 @@ static int width_of_text(const char *text)
 
 /* ---- dots ---------------------------------------------------------------------------------- */
 
-static void dot(const struct drawing *d, int x, int y, enum rank rank,
+/* Where a dash leaves a dot out the cell is taken all the same. */
+static void dot(const struct drawing *d, int x, int y, enum rank rank, bool drawn,
                 const struct sal_plot_style *style)
 {
     static const uint8_t bit[4][2] = {{0x01, 0x08}, {0x02, 0x10}, {0x04, 0x20}, {0x40, 0x80}};
@@ -111,9 +112,10 @@ static void dot(const struct drawing *d, int x, int y, enum rank rank,
         &d->spot[y / d->cell_up * d->columns + x / d->cell_across];
     if (rank < spot->rank)
         return;
-    if (rank > spot->rank)
+    if (rank > spot->rank || !spot->bits)
         *spot = (struct spot){rank, 0, style};
-    spot->bits |= bit[y % d->cell_up][x % d->cell_across];
+    if (drawn)
+        spot->bits |= bit[y % d->cell_up][x % d->cell_across];
 }
 
 /* The dot of a place; outside the area it is just outside, however far away. */
@@ -138,8 +140,7 @@ static void draw_stretch(const struct drawing *d, const double px[2], const doub
         int y = row_of(d, py[0] + part * (py[1] - py[0])), step = y < last ? -1 : 1;
         for (int at = y == last || x == from ? last : last + step;; at += step) {
             bool drawn = d->cell_up == 1 || style->dots >> (*phase)++ % 8 & 1;
-            if (drawn)
-                dot(d, x, at, CURVE, style);
+            dot(d, x, at, CURVE, drawn, style);
             if (at == y)
                 break;
         }
@@ -161,7 +162,7 @@ static void draw_curve(const struct drawing *d, const struct sal_plot_curve *cur
         px[0] = sal_plot_place(&d->x, curve->x[i]);
         py[0] = sal_plot_place(&d->y, curve->y[i]);
         if (isfinite(px[0] + py[0])) /* alone between gaps it is a dot */
-            dot(d, dot_of(px[0], d->across), row_of(d, py[0]), CURVE, style);
+            dot(d, dot_of(px[0], d->across), row_of(d, py[0]), CURVE, true, style);
     }
 }
 
@@ -188,7 +189,7 @@ static void draw_band(const struct drawing *d, const struct sal_plot_band *band)
             int bottom = row_of(d, low[0] + part * (low[1] - low[0]));
             for (int r = top; r <= bottom; r++)
                 if (stippled(d, c, r))
-                    dot(d, c, r, BAND, &sal_plot_band_style);
+                    dot(d, c, r, BAND, true, &sal_plot_band_style);
         }
     }
 }
