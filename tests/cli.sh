@@ -206,10 +206,16 @@ grep '"sha256"' "$dir/out" | sort | cmp -s - "$dir/hashes-1" || fault "command d
 run 2 probe -m $model; one_line
 run 2 probe -m $model $image -A squre; err 'square is near'; one_line
 run 2 probe -m $model $image -A pgd -P eps=-1; one_line; err 'eps must be'
-run 2 probe -m $model $image -o "$dir/f.pdf"; one_line
 run 2 probe -m $model $image --score prob; one_line
 run 0 probe -q -m $model $image -A pgd -P eps=8/255 -o "$dir/adv.png" -o "$dir/adv.npy"
 out 'the decision changes'
+run 0 probe -q -m $model $image -A fgsm -P eps=8/255 -o "$dir/p.pdf" -o "$dir/p.svg" \
+    -o "$dir/p.figure.png"
+head -c 5 "$dir/p.pdf" | grep -q '%PDF-' || fault 'no figure of a probe as PDF'
+grep -q '<svg' "$dir/p.svg" || fault 'no figure of a probe as SVG'
+grep -aq '"probe": "fgsm"' "$dir/p.figure.png" || fault 'no record in a figure of a probe'
+[ "$(head -c 25 "$dir/p.figure.png" | tail -c 1 | od -An -tu1 | tr -d ' ')" = 8 ] ||
+    fault 'a figure of a probe that has not 8 bits'
 run 0 classify -q --json -m $model "$dir/adv.png"
 json "not d['scores'][0]['flagged'] and d['image']['bits'] == 16"
 run 0 probe -q -m $model $image -A fgsm -P eps=0.01/255

@@ -22,7 +22,8 @@ struct sal_ticks sal_ticks_of(struct sal_range range);
  * sal_ticks_number()'s; the exponent is 0. */
 struct sal_ticks sal_ticks_log2(struct sal_range range);
 
-/* Three significant digits, without zeros behind: "0.25", "16", "1.53e-5". */
+/* Three significant digits, more where a whole number has them, without zeros behind:
+ * "0.25", "4096", "1.53e-5". */
 void sal_ticks_number(double value, char *text, size_t size);
 
 /* "x10^exponent unit", in proper characters; "" where there is neither. */

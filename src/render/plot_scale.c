@@ -73,10 +73,10 @@ static void hold_lines(const struct sal_plot_axis *axis, const struct sal_plot_l
             widen(range, line[i].at);
 }
 
-/* 1, 2, 2.5 or 5 times a power of ten, at least size. */
+/* A short number times a power of ten, at least size. */
 static double round_step(double size)
 {
-    static const double steps[] = {1, 2, 2.5, 5};
+    static const double steps[] = {1, 1.5, 2, 2.5, 3, 4, 5, 6, 8};
     double unit = pow(10, floor(log10(size)));
     for (size_t i = 0; i < sizeof(steps) / sizeof(*steps); i++)
         if (steps[i] * unit >= size * (1 - 1e-12))
@@ -154,6 +154,17 @@ double sal_plot_place(const struct sal_plot_scale *scale, double value)
     if (scale->log2)
         return log2(value / range.low) / log2(range.high / range.low);
     return (value - range.low) / (range.high - range.low);
+}
+
+int sal_plot_step(const double *start, const double *end, int n)
+{
+    int step = 1;
+    for (bool fits = false; !fits && step < n; step += !fits) {
+        fits = true;
+        for (int i = step; i < n; i += step)
+            fits &= start[i] > end[i - step];
+    }
+    return step;
 }
 
 int sal_plot_way(const struct sal_plot_curve *curve, const struct sal_plot_scale *x,

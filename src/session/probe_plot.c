@@ -52,10 +52,10 @@ static void name_length(const struct asked *asked, const char *what, double leng
                         size_t size)
 {
     if (asked->answer->norm == SAL_LINF)
-        snprintf(text, size, "%s: linf %.3g levels (%.3g)", what, levels_of(asked, length),
+        snprintf(text, size, "%s: linf %.4g levels (%.3g)", what, levels_of(asked, length),
                  length);
     else
-        snprintf(text, size, "%s: l2 %.3g (rms %.3g levels)", what, length,
+        snprintf(text, size, "%s: l2 %.3g (rms %.4g levels)", what, length,
                  levels_of(asked, length));
 }
 
@@ -98,6 +98,8 @@ static enum sal_status put_score(const struct asked *asked, struct sal_probe_plo
     snprintf(plot->text[THRESHOLD], sizeof(*plot->text), "threshold %.3g", least);
     if (probable && !isnan(least))
         plot->plot.level[1] = (struct sal_plot_line){plot->text[THRESHOLD], least};
+    if (!probable && a->n_logits == 1)
+        plot->plot.level[1] = (struct sal_plot_line){"called from 0 on", 0};
     return SAL_OK;
 }
 
