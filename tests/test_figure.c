@@ -149,7 +149,8 @@ static void panels_keep_the_shape_of_the_image(void **state)
         struct sal_picture shaped = {size[i][0], size[i][1], f->image.rgb};
         f->figure.panel[0].picture = f->figure.panel[1].picture = &shaped;
         struct measured m = measure(&f->figure);
-        struct sal_box a = m.layout.panel[0].box, b = m.layout.panel[1].box, bar = m.layout.panel[1].bar;
+        struct sal_box a = m.layout.panel[0].box, b = m.layout.panel[1].box;
+        struct sal_box bar = m.layout.panel[1].bar;
         assert_true(fabs(a.width * shaped.height - a.height * shaped.width) < 1e-6);
         assert_true(a.x >= 0 && a.x + a.width < b.x && b.x + b.width < bar.x);
         assert_true(bar.height >= 60 && m.layout.caption_y > bar.y + bar.height);
@@ -307,7 +308,8 @@ static void captions_wrap_inside_the_page(void **state)
     }
     assert_non_null(strstr(m.layout.caption[SAL_FIGURE_WRAP_MAX - 1], "…"));
     assert_non_null(strstr(m.layout.title, "…"));
-    assert_true(sal_figure_text_width(m.cr, m.layout.panel[1].unit) <= m.layout.panel[1].bar.height);
+    const struct sal_panel_layout *panel = &m.layout.panel[1];
+    assert_true(sal_figure_text_width(m.cr, panel->unit) <= panel->bar.height);
     assert_true(m.layout.caption_y + m.layout.n_captions * m.layout.line <
                 m.layout.height);
     forget(&m);

@@ -177,15 +177,15 @@ static void steps_go_along_and_then_up(void **state)
                             .curve = {{"best", 4, x, y, true}}};
     assert_drawn(&plot, 30, 12, false,
                  "x10^-5 size\n"
-                 "3.00+      *******\n"
-                 "    |      *     *\n"
-                 "    |      *     *\n"
-                 "2.00+      *     *************\n"
-                 "    |      *\n"
-                 "    |      *\n"
-                 "1.00+*******\n"
-                 "    ++-----+-----+-----+-----+\n"
-                 "    0.0  10.0  20.0  30.0 40.0\n"
+                 "3.0+      ********\n"
+                 "   |      *      *\n"
+                 "   |      *      *\n"
+                 "2.0+      *      *************\n"
+                 "   |      *\n"
+                 "   |      *\n"
+                 "1.0+*******\n"
+                 "   ++-----+------+-----+-----+\n"
+                 "    0    10     20    30    40\n"
                  "              passes\n"
                  "** best\n");
 }
@@ -224,7 +224,7 @@ static void a_curve_leaves_the_area_and_comes_back(void **state)
                  "    |              *          *\n"
                  "0.00+              *          *\n"
                  "    ++-----+------+-----+-----+\n"
-                 "   0.00  1.00   2.00  3.00 4.00\n"
+                 "     0     1      2     3     4\n"
                  "** c\n");
 }
 
@@ -287,8 +287,8 @@ static void axes_end_at_round_numbers(void **state)
     static const struct {
         double low, high;
         const char *expected; /* first and last number */
-    } cases[] = {{0.1, 0.93, "0.00 1.00"}, {-3.2, 7.9, "−4.0 12.0"}, {1, 162, "0 200"},
-                 {2, 2, "1.00 3.00"},      {0, 0, "−0.500 0.500"},      {103, 104, "103.00 104.00"},
+    } cases[] = {{0.1, 0.93, "0.00 1.00"}, {-3.2, 7.9, "−4 12"}, {1, 162, "0 200"},
+                 {2, 2, "1.0 3.0"},      {0, 0, "−0.50 0.50"},      {103, 104, "103.00 104.00"},
                  {2, 103, "0 120"}};
     for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
         double x[] = {cases[i].low, cases[i].high};

@@ -408,6 +408,96 @@ static void a_trail_ends_where_the_search_did(void **state)
     sal_probe_plot_release(&made);
 }
 
+/* Two ways of one thing, something that was tried once, and another with a trial between its
+ * severities that has none. */
+static void severities_are_curves_of_their_own(void **state)
+{
+    struct fixture *f = *state;
+    struct sal_trial trials[] = {
+        {.name = "contrast", .title = "contrast lower 0.9, severity 1",
+         .severity = 1, .score = 0.8, .f = 1},
+        {.name = "contrast", .title = "contrast lower 0.7, severity 2",
+         .severity = 2, .score = 0.7, .f = 0.5},
+        {.name = "contrast", .title = "contrast higher 1.1, severity 1",
+         .severity = 1, .score = 0.9, .f = 2},
+        {.name = "contrast", .title = "contrast higher 1.3, severity 2",
+         .severity = 2, .score = 0.95, .f = 3},
+        {.name = "once", .title = "once 5, severity 3",
+         .severity = 3, .score = 0.1, .f = -5},
+        {.name = "gamma", .title = "gamma 0.9",
+         .severity = 2, .score = 0.6, .f = 0.3},
+        {.name = "gamma", .title = "gamma from 0.85",
+         .severity = 0, .score = 0.4, .f = 0},
+        {.name = "gamma", .title = "gamma 0.8",
+         .severity = 4, .score = 0.3, .f = -1},
+    };
+    static const int order[] = {2, 0, 1}; /* gamma goes furthest, then the lower contrast */
+    static const char *const names[] = {"contrast lower", "contrast higher", "gamma"};
+    static const double ends[][4] = {{1, 0.8, 2, 0.7}, {1, 0.9, 2, 0.95}, {2, 0.6, 4, 0.3}};
+    struct sal_probe_answer a = measured(SAL_LINF);
+    struct sal_probe_plot made;
+    a.n_series = 1; /* the trail, which says nothing here */
+    a.trials = trials;
+    a.n_trials = sizeof(trials) / sizeof(*trials);
+    plot_of(f, &a, SAL_PROBE_SEVERITY, 255, &made);
+    for (int i = 0; i < 3; i++) {
+        const struct sal_plot_curve *curve = &made.plot.curve[i];
+        const int k = order[i];
+        assert_string_equal(curve->name, names[k]);
+        assert_int_equal(curve->n, 2);
+        for (int end = 0; end < 2; end++)
+            assert_true(curve->x[end] == ends[k][2 * end] && curve->y[end] == ends[k][2 * end + 1]);
+    }
+    assert_int_equal(made.plot.curve[3].n, 0);
+    assert_line(&made.plot.level[1], "threshold 0.4", 0.4);
+    sal_probe_plot_release(&made);
+    assert_int_equal(sal_probe_plot_next(&a, SAL_PROBE_TRAIL), SAL_PROBE_PLOTS);
+}
+
+static void of_many_things_those_that_go_furthest_are_drawn(void **state)
+{
+    struct fixture *f = *state;
+    enum { MANY = 9 };
+    struct sal_trial trials[2 * MANY];
+    char names[MANY][8];
+    for (int i = 0; i < 2 * MANY; i++) {
+        snprintf(names[i / 2], sizeof(names[0]), "k%d", i / 2);
+        trials[i] = (struct sal_trial){.name = names[i / 2], .severity = 1 + i % 2, .f = i / 2};
+        snprintf(trials[i].title, sizeof(trials[i].title), "k%d x%d", i / 2, i % 2);
+    }
+    struct sal_probe_answer a = measured(SAL_LINF);
+    struct sal_probe_plot made;
+    a.n_series = 0;
+    a.trials = trials;
+    a.n_trials = 2 * MANY;
+    for (int create = 0; create < 2; create++) {
+        a.goal = create ? SAL_GOAL_CREATE : SAL_GOAL_HIDE;
+        plot_of(f, &a, SAL_PROBE_SEVERITY, 255, &made);
+        for (int i = 0; i < SAL_PLOT_CURVES; i++)
+            assert_string_equal(made.plot.curve[i].name, names[create ? MANY - 1 - i : i]);
+        sal_probe_plot_release(&made);
+    }
+}
+
+static void a_setting_is_an_axis_with_its_unit(void **state)
+{
+    struct fixture *f = *state;
+    struct sal_trial trials[] = {{.name = "rotate", .title = "rotate 5", .unit = "degrees"}};
+    double settings[] = {-10, 0, 10};
+    struct sal_probe_answer a = measured(SAL_LINF);
+    struct sal_probe_plot made;
+    a.series[1] = (struct sal_series){"setting", "", 3, settings, scores};
+    a.n_series = 2;
+    a.trials = trials;
+    a.n_trials = 1;
+    plot_of(f, &a, SAL_PROBE_SETTING, 255, &made);
+    assert_string_equal(made.plot.x.title, "rotate, degrees");
+    assert_ptr_equal(made.plot.curve[0].x, settings);
+    assert_ptr_equal(made.plot.curve[0].y, scores);
+    assert_int_equal(made.plot.curve[1].n, 0);
+    sal_probe_plot_release(&made);
+}
+
 static void an_answer_without_points_has_no_plot(void **state)
 {
     (void)state;
@@ -435,6 +525,9 @@ int main(void)
         GREY(the_flip_that_was_searched_is_marked),
         GREY(in_l2_levels_are_root_mean_squares),
         GREY(a_trail_ends_where_the_search_did),
+        GREY(severities_are_curves_of_their_own),
+        GREY(of_many_things_those_that_go_furthest_are_drawn),
+        GREY(a_setting_is_an_axis_with_its_unit),
         cmocka_unit_test(an_answer_without_points_has_no_plot),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -207,6 +207,8 @@ char *sal_probability_text(double probability, char *dst, size_t capacity);
 /* What can be drawn of an answer, what says most first. */
 enum sal_probe_plot_kind {
     SAL_PROBE_CURVE, /* the score against eps: attack, noise, threshold, the flip that was found */
+    SAL_PROBE_SETTING,  /* the score over what was set, of one corruption */
+    SAL_PROBE_SEVERITY, /* the score over the severity, of what goes furthest */
     SAL_PROBE_TRAIL, /* the best so far over the passes: the smallest flip, or the lowest f */
     SAL_PROBE_PLOTS, /* none of them */
 };
@@ -214,7 +216,7 @@ enum sal_probe_plot_kind {
 /* A plot with what it points to; not to be copied. */
 struct sal_probe_plot {
     struct sal_plot plot;
-    char text[8][128];
+    char text[12][128];
     double *values;
 };
 

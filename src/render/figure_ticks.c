@@ -65,6 +65,30 @@ static void trim(char *text)
         end[-1] = '\0';
 }
 
+static bool ends_in(const struct sal_ticks *ticks, char c)
+{
+    for (int i = 0; i < ticks->n; i++) {
+        size_t size = strlen(ticks->label[i]);
+        if (!strchr(ticks->label[i], '.') || ticks->label[i][size - 1] != c)
+            return false;
+    }
+    return ticks->n > 0;
+}
+
+static void cut_last(struct sal_ticks *ticks)
+{
+    for (int i = 0; i < ticks->n; i++)
+        ticks->label[i][strlen(ticks->label[i]) - 1] = '\0';
+}
+
+void sal_ticks_trim(struct sal_ticks *ticks)
+{
+    while (ends_in(ticks, '0'))
+        cut_last(ticks);
+    if (ends_in(ticks, '.'))
+        cut_last(ticks);
+}
+
 void sal_ticks_number(double value, char *text, size_t size)
 {
     int power = magnitude(fabs(value));

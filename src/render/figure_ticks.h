@@ -17,6 +17,9 @@ struct sal_ticks {
 
 struct sal_ticks sal_ticks_of(struct sal_range range);
 
+/* Cuts decimals that are zeros in all labels. */
+void sal_ticks_trim(struct sal_ticks *ticks);
+
 /* Powers of two within a range of positive numbers, `at` by their logarithm: each, or each
  * second and so on where there are many. Both ends where there are no two. Labels are
  * sal_ticks_number()'s; the exponent is 0. */

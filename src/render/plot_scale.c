@@ -119,6 +119,7 @@ static void set(struct sal_plot_scale *scale, const struct sal_plot_axis *axis,
         scale->range = round_range(scale->range);
     scale->ticks =
         axis->log2 ? sal_ticks_log2(scale->range) : sal_ticks_of(scale->range);
+    sal_ticks_trim(&scale->ticks);
     for (int i = 0; i < scale->ticks.n && axis->second > 0; i++) {
         double low = axis->log2 ? log2(scale->range.low) : scale->range.low;
         double high = axis->log2 ? log2(scale->range.high) : scale->range.high;
