@@ -169,14 +169,15 @@ enum sal_status sal_session_map_on_image(const struct sal_session *session,
 /* Writes the current result (of the last snapshot, once the worker runs) to path,
  * the writer found by extension: .png .pdf .svg a figure, .npy the raw map, .npz
  * everything, .json the record. "-" is the JSON record on standard output. Where the
- * newest result is a probe's, .pdf, .svg and .figure.png are a figure (the image as the
- * network sees it, the altered picture, the change magnified, the plot), .png is the altered
- * picture in 16 bits, .npy the altered input, and .npz both with what they were made from. */
+ * newest result is a probe's, .png is the altered picture in 16 bits, as the network sees
+ * it, .npy the altered input, and .npz both with what they were made from. */
 enum sal_status sal_session_write(struct sal_session *session, const char *path,
                                   const struct sal_view *view, enum sal_at at,
                                   struct sal_error *err);
 
-/* One row per writer; extension NULL ends the table. */
+/* One row per writer; extension NULL ends the table. Of a probe .png is the altered picture, so
+ * its figure (the image as the network sees it, the altered picture, the change magnified, the
+ * plot) is .figure.png, or .pdf and .svg. */
 struct sal_writing; /* private to src/session */
 struct sal_writer {
     const char *extension; /* ".png"; of those that a name ends in, the longest counts */
@@ -185,7 +186,7 @@ struct sal_writer {
     const char *probe_title; /* what it writes of a probe */
     enum sal_status (*encode_probe)(const struct sal_writing *writing,
                                     struct sal_buffer *buffer,
-                                    struct sal_error *err);
+                                    struct sal_error *err); /* NULL: nothing */
     enum sal_status (*encode)(const struct sal_writing *writing,
                               struct sal_buffer *buffer, struct sal_error *err);
 };

@@ -166,14 +166,6 @@ static enum sal_status fill_map(struct sal_sheet *sheet, const struct sal_writin
     return draw(sheet, writing, err);
 }
 
-static enum sal_status fill(struct sal_sheet *sheet, const struct sal_writing *writing,
-                            struct sal_error *err)
-{
-    *sheet = (struct sal_sheet){0};
-    return sal_case_shows_probe(writing->held) ? sal_sheet_fill_probe(sheet, writing, err)
-                                               : fill_map(sheet, writing, err);
-}
-
 /* ---- files -------------------------------------------------------------------------- */
 
 static enum sal_status encode_with_notes(const struct sal_image *image,
@@ -198,10 +190,14 @@ static enum sal_status encode_with_notes(const struct sal_image *image,
     return status;
 }
 
-enum sal_status sal_figure_encode_png(const struct sal_writing *writing,
-                                      struct sal_buffer *buffer, struct sal_error *err)
+/* What fills a zeroed sheet. */
+typedef enum sal_status fill_sheet(struct sal_sheet *sheet, const struct sal_writing *writing,
+                                   struct sal_error *err);
+
+static enum sal_status encode_png(const struct sal_writing *writing, fill_sheet *fill,
+                                  struct sal_buffer *buffer, struct sal_error *err)
 {
-    struct sal_sheet sheet;
+    struct sal_sheet sheet = {0};
     struct sal_image image = {0};
     enum sal_status status = fill(&sheet, writing, err);
     if (!status)
@@ -213,10 +209,10 @@ enum sal_status sal_figure_encode_png(const struct sal_writing *writing,
     return status;
 }
 
-enum sal_status sal_figure_encode_pdf(const struct sal_writing *writing,
-                                      struct sal_buffer *buffer, struct sal_error *err)
+static enum sal_status encode_pdf(const struct sal_writing *writing, fill_sheet *fill,
+                                  struct sal_buffer *buffer, struct sal_error *err)
 {
-    struct sal_sheet sheet;
+    struct sal_sheet sheet = {0};
     enum sal_status status = fill(&sheet, writing, err);
     if (!status)
         status = sal_figure_pdf(&sheet.figure, buffer, err);
@@ -224,13 +220,49 @@ enum sal_status sal_figure_encode_pdf(const struct sal_writing *writing,
     return status;
 }
 
-enum sal_status sal_figure_encode_svg(const struct sal_writing *writing,
-                                      struct sal_buffer *buffer, struct sal_error *err)
+static enum sal_status encode_svg(const struct sal_writing *writing, fill_sheet *fill,
+                                  struct sal_buffer *buffer, struct sal_error *err)
 {
-    struct sal_sheet sheet;
+    struct sal_sheet sheet = {0};
     enum sal_status status = fill(&sheet, writing, err);
     if (!status)
         status = sal_figure_svg(&sheet.figure, buffer, err);
     release(&sheet);
     return status;
+}
+
+enum sal_status sal_figure_encode_png(const struct sal_writing *writing,
+                                      struct sal_buffer *buffer, struct sal_error *err)
+{
+    return encode_png(writing, fill_map, buffer, err);
+}
+
+enum sal_status sal_figure_encode_pdf(const struct sal_writing *writing,
+                                      struct sal_buffer *buffer, struct sal_error *err)
+{
+    return encode_pdf(writing, fill_map, buffer, err);
+}
+
+enum sal_status sal_figure_encode_svg(const struct sal_writing *writing,
+                                      struct sal_buffer *buffer, struct sal_error *err)
+{
+    return encode_svg(writing, fill_map, buffer, err);
+}
+
+enum sal_status sal_probe_figure_png(const struct sal_writing *writing,
+                                     struct sal_buffer *buffer, struct sal_error *err)
+{
+    return encode_png(writing, sal_sheet_fill_probe, buffer, err);
+}
+
+enum sal_status sal_probe_figure_pdf(const struct sal_writing *writing,
+                                     struct sal_buffer *buffer, struct sal_error *err)
+{
+    return encode_pdf(writing, sal_sheet_fill_probe, buffer, err);
+}
+
+enum sal_status sal_probe_figure_svg(const struct sal_writing *writing,
+                                     struct sal_buffer *buffer, struct sal_error *err)
+{
+    return encode_svg(writing, sal_sheet_fill_probe, buffer, err);
 }

@@ -93,12 +93,12 @@ const struct sal_writer sal_writers[] = {
     {".png", "figure: image, overlay, colour bar, caption; 300 dpi", true,
      "the altered picture in 16 bits", sal_probe_encode_png, sal_figure_encode_png},
     {".figure.png", "the same figure", true,
-     "a figure: image, altered picture, change, plot, caption", sal_figure_encode_png,
+     "a figure: image, altered picture, change, plot, caption", sal_probe_figure_png,
      sal_figure_encode_png},
     {".pdf", "the same figure for print", true, "the same figure for print",
-     sal_figure_encode_pdf, sal_figure_encode_pdf},
+     sal_probe_figure_pdf, sal_figure_encode_pdf},
     {".svg", "the same figure for editing", true, "the same figure for editing",
-     sal_figure_encode_svg, sal_figure_encode_svg},
+     sal_probe_figure_svg, sal_figure_encode_svg},
     {".npy", "the map as NumPy float32, at the resolution of --at", true,
      "the altered input", sal_probe_encode_npy, encode_npy},
     {".npz", "the map at all resolutions, scores and prepared input", true,
@@ -182,6 +182,8 @@ enum sal_status sal_session_write(struct sal_session *session, const char *path,
     if (!held->loaded || !held->scored)
         return sal_fail(err, SAL_USAGE, "'%s': there is no result to write yet", path);
     const bool probe = sal_case_shows_probe(held);
+    if (probe && !writer->encode_probe)
+        return sal_fail(err, SAL_USAGE, "'%s': nothing of a probe is written so", path);
     if (writer->needs_map && !held->explained && !probe)
         return sal_fail(err, SAL_USAGE, "'%s': there is no map to write, only scores",
                         path);
