@@ -220,19 +220,6 @@ run 0 classify -q --json -m $model "$dir/adv.png"
 json "not d['scores'][0]['flagged'] and d['image']['bits'] == 16"
 run 0 probe -q -m $model $image -A fgsm -P eps=0.01/255
 out 'no change found'; out 'does not show that there is none'
-for threads in 1 2; do
-    run 0 probe -q --json -m $model $image -P norm=l2 -j $threads --batch $threads
-    json "d['success'] and d['bracket'][0] < d['bracket'][1] == d['distance']['l2']"
-    grep -v '"seconds"\|"threads"\|"command"' "$dir/out" >"$dir/probe-$threads"
-done
-cmp -s "$dir/probe-1" "$dir/probe-2" || fault 'threads or batch change a probe'
-run 0 probe -q --json --redact-paths -m $model $image -P norm=l2
-command=$(sed -n 's/^  "command": "saliscope \(.*\)",$/\1/p' "$dir/out" |
-    sed "s#MODEL#$model#; s#IMAGE#$image#")
-grep '"linf"' "$dir/out" >"$dir/probe-linf"
-eval "run 0 $command -q"
-grep '"linf"' "$dir/out" | cmp -s - "$dir/probe-linf" || fault "command differs"
-
 # A curve is numbers in a file and a plot in a terminal that is wide enough.
 curve="probe -q -m $model $image -A curve -P points=3 -P steps=2 -P samples=2"
 run 0 $curve; out 'score by eps  *0.0157'
@@ -254,6 +241,18 @@ if command -v script >/dev/null; then
 else
     echo "skip: plots in a terminal: no script(1)"
 fi
+for threads in 1 2; do
+    run 0 probe -q --json -m $model $image -P norm=l2 -j $threads --batch $threads
+    json "d['success'] and d['bracket'][0] < d['bracket'][1] == d['distance']['l2']"
+    grep -v '"seconds"\|"threads"\|"command"' "$dir/out" >"$dir/probe-$threads"
+done
+cmp -s "$dir/probe-1" "$dir/probe-2" || fault 'threads or batch change a probe'
+run 0 probe -q --json --redact-paths -m $model $image -P norm=l2
+command=$(sed -n 's/^  "command": "saliscope \(.*\)",$/\1/p' "$dir/out" |
+    sed "s#MODEL#$model#; s#IMAGE#$image#")
+grep '"linf"' "$dir/out" >"$dir/probe-linf"
+eval "run 0 $command -q"
+grep '"linf"' "$dir/out" | cmp -s - "$dir/probe-linf" || fault "command differs"
 
 # ---- what is wrong with a file --------------------------------------------------------
 

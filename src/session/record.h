@@ -34,7 +34,7 @@ void sal_record_class(struct sal_json *json, const struct sal_model *model, int 
 void sal_record_probed(struct sal_json *json, const struct sal_session *session,
                        const struct sal_probed *probed);
 
-/* "k=v, k=v unit" of a method's or probe's parameters that count; "" where it has none. */
+/* "k=v, k=v unit" of a method's parameters that count; "" where it has none. */
 char *sal_record_params_text(const struct sal_session_ask *ask, char *dst,
                              size_t capacity);
 
