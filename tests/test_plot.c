@@ -287,7 +287,7 @@ static void axes_end_at_round_numbers(void **state)
     static const struct {
         double low, high;
         const char *expected; /* first and last number */
-    } cases[] = {{0.1, 0.93, "0.00 1.00"}, {-3.2, 7.9, "−4 12"}, {1, 162, "0 200"},
+    } cases[] = {{0.1, 0.93, "0.00 1.00"}, {-3.2, 7.9, "−4 8"}, {1, 162, "0 175"},
                  {2, 2, "1.0 3.0"},      {0, 0, "−0.50 0.50"},      {103, 104, "103.00 104.00"},
                  {2, 103, "0 120"}};
     for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {

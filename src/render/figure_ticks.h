@@ -9,13 +9,16 @@
 enum { SAL_TICKS = 5, SAL_TICKS_MAX = 10 };
 
 struct sal_ticks {
-    int n;                     /* SAL_TICKS; 1 in a blank range; at powers of two any */
+    int n;                     /* SAL_TICKS unless asked otherwise; 1 in a blank range */
     double at[SAL_TICKS_MAX];  /* 0 lowest end of the bar .. 1 highest */
     char label[SAL_TICKS_MAX][48]; /* all with the same decimals, the same everywhere */
     int exponent;              /* labels times 10^exponent are the values; mostly 0 */
 };
 
 struct sal_ticks sal_ticks_of(struct sal_range range);
+
+/* n of them, 2 to SAL_TICKS_MAX, at even steps. */
+struct sal_ticks sal_ticks_even(struct sal_range range, int n);
 
 /* Cuts decimals that are zeros in all labels. */
 void sal_ticks_trim(struct sal_ticks *ticks);

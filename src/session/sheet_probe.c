@@ -227,12 +227,15 @@ static enum sal_status draw_plot(struct sal_sheet *sheet, const struct sal_writi
     const struct sal_probed *probed = writing->held->probed;
     enum sal_probe_plot_kind kind =
         sal_probe_plot_next(&probed->answer, (enum sal_probe_plot_kind)0);
-    if (kind == SAL_PROBE_PLOTS)
+    struct sal_figure *figure = &sheet->figure;
+    if (kind == SAL_PROBE_PLOTS) {
+        if (figure->n_panels == 1) /* a letter would ask for another */
+            figure->panel[IMAGE].label = NULL;
         return SAL_OK;
+    }
     enum sal_status status =
         sal_probe_plot_of(&probed->answer, kind, writing->session->model,
                           probed->ask.class_index, white, &sheet->plot, err);
-    struct sal_figure *figure = &sheet->figure;
     if (status)
         return status;
     figure->panel[figure->n_panels] =
