@@ -180,10 +180,12 @@ enum sal_status sal_session_write(struct sal_session *session, const char *path,
                                   const struct sal_view *view, enum sal_at at,
                                   struct sal_error *err);
 
-/* One row per writer; extension NULL ends the table. */
+/* One row per writer; extension NULL ends the table. Of a probe .png is the altered picture, so
+ * its figure (the image as the network sees it, the altered picture, the change magnified, the
+ * plot) is .figure.png, or .pdf and .svg. */
 struct sal_writing; /* private to src/session */
 struct sal_writer {
-    const char *extension; /* ".png" */
+    const char *extension; /* ".png"; of those that a name ends in, the longest counts */
     const char *title;
     bool needs_map;
     const char *probe_title; /* what it writes of a probe */
@@ -231,6 +233,8 @@ void sal_probe_tell(const struct sal_snapshot *snapshot, const struct sal_model 
 /* What can be drawn of an answer, what says most first. */
 enum sal_probe_plot_kind {
     SAL_PROBE_CURVE, /* the score against eps: attack, noise, threshold, the flip that was found */
+    SAL_PROBE_SETTING,  /* the score over what was set, of one corruption */
+    SAL_PROBE_SEVERITY, /* the score over the severity, of what goes furthest */
     SAL_PROBE_TRAIL, /* the best so far over the passes: the smallest flip, or the lowest f */
     SAL_PROBE_PLOTS, /* none of them */
 };
@@ -238,7 +242,7 @@ enum sal_probe_plot_kind {
 /* A plot with what it points to; not to be copied. */
 struct sal_probe_plot {
     struct sal_plot plot;
-    char text[8][128];
+    char text[12][128];
     double *values;
 };
 

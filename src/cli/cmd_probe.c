@@ -9,6 +9,12 @@ static void line(struct cli_table *table, const char *name)
     cli_table_add(table, "%s", name);
 }
 
+/* A terminal of so many columns gets a picture of what elsewhere is numbers. */
+static bool shows_plots(void)
+{
+    return cli_columns() >= 50;
+}
+
 /* ---- scores -------------------------------------------------------------------------------- */
 
 static void add_side(struct cli_table *table, const char *name, const struct sal_model *model,
@@ -132,7 +138,7 @@ static void add_curve(struct cli_table *table, const struct sal_probe_answer *a,
 {
     const struct sal_series *attack = sal_probe_series(a, "attack");
     const struct sal_series *noise = sal_probe_series(a, "noise");
-    for (int i = 0; attack && i < attack->n; i++) {
+    for (int i = 0; attack && i < attack->n && !shows_plots(); i++) {
         line(table, i ? "" : "score by eps");
         if (noise)
             cli_table_add(table, "%-8.3g (%6.3g levels)  %.4g, with noise %.4g", attack->x[i],
@@ -157,15 +163,9 @@ static void add_trials(struct cli_table *table, const struct sal_probe_answer *a
     }
 }
 
-/* ---- plots ----------------------------------------------------------------------------------- */
+/* ---- plots ---------------------------------------------------------------------------------- */
 
-enum { PLOT_COLUMNS_MIN = 50, PLOT_COLUMNS_MAX = 84, PLOT_ROWS = 18 };
-
-/* A terminal gets a picture of what elsewhere is numbers. */
-static bool shows_plots(void)
-{
-    return cli_columns() >= PLOT_COLUMNS_MIN;
-}
+enum { PLOT_COLUMNS_MAX = 84, PLOT_ROWS = 18 };
 
 /* What cannot be drawn is in the record all the same. */
 static void show_plot(const struct cli *cli, const struct sal_snapshot *snapshot)
@@ -222,8 +222,7 @@ static void show(struct cli *cli, const struct sal_snapshot *snapshot)
     }
     add_search(&table, a, white);
     add_noise(&table, a, white);
-    if (!shows_plots())
-        add_curve(&table, a, white);
+    add_curve(&table, a, white);
     add_trials(&table, a);
     for (int i = 0; i < a->n_lights; i++) {
         line(&table, a->lights[i].alarm ? "ALARM" : "fine");

@@ -15,11 +15,12 @@ enum {
     STIPPLE = 0x05, /* stippled(), in a cell */
 };
 
-enum rank { NOTHING, BAND, LINE, CURVE };
+/* In the order in which they are drawn, each over the one before. */
+enum part { NOTHING, BAND, LINE, CURVE };
 enum { LEVEL = 1, MARK = 2 }; /* bits of a LINE */
 
 struct spot {
-    enum rank rank;
+    enum part part;
     uint8_t bits;
     const struct sal_plot_style *style;
 };
@@ -102,7 +103,7 @@ static int width_of_text(const char *text)
 /* ---- dots ---------------------------------------------------------------------------------- */
 
 /* Where a dash leaves a dot out the cell is taken all the same. */
-static void dot(const struct drawing *d, int x, int y, enum rank rank, bool drawn,
+static void dot(const struct drawing *d, int x, int y, enum part part, bool drawn,
                 const struct sal_plot_style *style)
 {
     static const uint8_t bit[4][2] = {{0x01, 0x08}, {0x02, 0x10}, {0x04, 0x20}, {0x40, 0x80}};
@@ -110,10 +111,8 @@ static void dot(const struct drawing *d, int x, int y, enum rank rank, bool draw
         return;
     struct spot *spot =
         &d->spot[y / d->cell_up * d->columns + x / d->cell_across];
-    if (rank < spot->rank)
-        return;
-    if (rank > spot->rank || !spot->bits)
-        *spot = (struct spot){rank, 0, style};
+    if (part != spot->part || !spot->bits)
+        *spot = (struct spot){part, 0, style};
     if (drawn)
         spot->bits |= bit[y % d->cell_up][x % d->cell_across];
 }
@@ -129,6 +128,14 @@ static int row_of(const struct drawing *d, double place)
     return dot_of(1 - place, d->up);
 }
 
+/* How far along from one place to another a column of dots is, 0..1; end: where both are one. */
+static double part_at(const struct drawing *d, int x, const double px[2], double end)
+{
+    if (!(px[1] > px[0]))
+        return end;
+    return fmin(fmax(((double)x / (d->across - 1) - px[0]) / (px[1] - px[0]), 0), 1);
+}
+
 /* The part of a way between two corners, drawn column by column, dashes by its length. */
 static void draw_stretch(const struct drawing *d, const double px[2], const double py[2],
                          const struct sal_plot_style *style, int *phase)
@@ -136,7 +143,7 @@ static void draw_stretch(const struct drawing *d, const double px[2], const doub
     int from = dot_of(px[0], d->across), to = dot_of(px[1], d->across);
     int last = row_of(d, py[0]);
     for (int x = from; x <= to; x++) {
-        double part = to > from ? (double)(x - from) / (to - from) : 1;
+        double part = x == to ? 1 : part_at(d, x, px, 1);
         int y = row_of(d, py[0] + part * (py[1] - py[0])), step = y < last ? -1 : 1;
         for (int at = y == last || x == from ? last : last + step;; at += step) {
             bool drawn = d->cell_up == 1 || style->dots >> (*phase)++ % 8 & 1;
@@ -184,7 +191,7 @@ static void draw_band(const struct drawing *d, const struct sal_plot_band *band)
             continue;
         int from = dot_of(x[0], d->across), to = dot_of(x[1], d->across);
         for (int c = from; c <= to; c++) {
-            double part = to > from ? (double)(c - from) / (to - from) : 0;
+            double part = part_at(d, c, x, 0);
             int top = row_of(d, high[0] + part * (high[1] - high[0]));
             int bottom = row_of(d, low[0] + part * (low[1] - low[0]));
             for (int r = top; r <= bottom; r++)
@@ -199,9 +206,7 @@ static void draw_band(const struct drawing *d, const struct sal_plot_band *band)
 static void line_spot(const struct drawing *d, int row, int column, int bit)
 {
     struct spot *spot = &d->spot[row * d->columns + column];
-    if (spot->rank > LINE)
-        return;
-    if (spot->rank < LINE)
+    if (spot->part != LINE)
         *spot = (struct spot){LINE, 0, &sal_plot_line_style};
     spot->bits |= (uint8_t)bit;
 }
@@ -235,7 +240,7 @@ static void put_area(const struct drawing *d)
             const struct spot *spot = &d->spot[r * d->columns + c];
             if (!spot->bits)
                 continue;
-            uint32_t glyph = spot->rank == LINE ? line_glyph(d, spot->bits)
+            uint32_t glyph = spot->part == LINE ? line_glyph(d, spot->bits)
                              : d->unicode       ? (uint32_t)BRAILLE + spot->bits
                                                 : (uint32_t)spot->style->letter;
             put(d, d->top + r, d->left + c, glyph, spot->style);
@@ -283,21 +288,15 @@ static int tick_column(const struct drawing *d, int i)
     return d->left + dot_of(d->x.ticks.at[i], d->across) / d->cell_across;
 }
 
-/* Each how many-th tick gets numbers so that none touch. */
 static int tick_step(const struct drawing *d, bool second)
 {
-    int n = d->x.ticks.n, step = 1;
-    for (bool fits = false; !fits && step < n; step += !fits) {
-        int end = -1;
-        fits = true;
-        for (int i = 0; i < n; i += step) {
-            int width = label_width(&d->x, i, second);
-            int start = label_column(d, tick_column(d, i), width);
-            fits &= start > end;
-            end = start + width;
-        }
+    double start[SAL_TICKS_MAX], end[SAL_TICKS_MAX];
+    for (int i = 0; i < d->x.ticks.n; i++) {
+        int width = label_width(&d->x, i, second);
+        start[i] = label_column(d, tick_column(d, i), width);
+        end[i] = start[i] + width;
     }
-    return step;
+    return sal_plot_step(start, end, d->x.ticks.n);
 }
 
 static void put_x_axis(const struct drawing *d, int row, bool second)

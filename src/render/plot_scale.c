@@ -73,7 +73,9 @@ static void hold_lines(const struct sal_plot_axis *axis, const struct sal_plot_l
             widen(range, line[i].at);
 }
 
-/* 1, 2, 2.5 or 5 times a power of ten, at least size. */
+enum { STEPS_MIN = 4, STEPS_MAX = 8 };
+
+/* A short number times a power of ten, at least size. */
 static double round_step(double size)
 {
     static const double steps[] = {1, 2, 2.5, 5};
@@ -84,18 +86,24 @@ static double round_step(double size)
     return 10 * unit;
 }
 
-/* The least range of SAL_TICKS - 1 round steps that holds it. */
-static struct sal_range round_range(struct sal_range range)
+/* The least range of a few round steps that holds it; of several as small the one of the
+ * fewest. Returns how many steps it has. */
+static int round_range(struct sal_range *range)
 {
-    const int steps = SAL_TICKS - 1;
-    double step = round_step((range.high - range.low) / steps);
-    for (int i = 0; i < 4; i++) {
-        double low = floor(range.low / step + 1e-9) * step;
-        if (low + steps * step >= range.high - 1e-9 * step)
-            return (struct sal_range){low, low + steps * step};
-        step = round_step(step * 1.01);
+    struct sal_range best = {0, INFINITY}, given = *range;
+    int steps = STEPS_MIN;
+    for (int n = STEPS_MIN; n <= STEPS_MAX; n++) {
+        double step = round_step((given.high - given.low) / n);
+        double low = floor(given.low / step + 1e-9) * step;
+        int most = (int)ceil((given.high - low) / step - 1e-9);
+        most = most < STEPS_MIN ? STEPS_MIN : most;
+        if (most > STEPS_MAX || most * step >= (best.high - best.low) * (1 - 1e-9))
+            continue;
+        best = (struct sal_range){low, low + most * step};
+        steps = most;
     }
-    return range;
+    *range = isfinite(best.high) ? best : given;
+    return steps;
 }
 
 static struct sal_range apart(struct sal_range range, bool log2)
@@ -113,12 +121,14 @@ static void set(struct sal_plot_scale *scale, const struct sal_plot_axis *axis,
                 struct sal_range fitted)
 {
     bool given = axis->range.low < axis->range.high && shows(axis, axis->range.low);
+    int steps = SAL_TICKS - 1;
     *scale = (struct sal_plot_scale){.range = given ? axis->range : apart(fitted, axis->log2),
                                      .log2 = axis->log2};
     if (!given && !axis->log2)
-        scale->range = round_range(scale->range);
-    scale->ticks =
-        axis->log2 ? sal_ticks_log2(scale->range) : sal_ticks_of(scale->range);
+        steps = round_range(&scale->range);
+    scale->ticks = axis->log2 ? sal_ticks_log2(scale->range)
+                              : sal_ticks_even(scale->range, steps + 1);
+    sal_ticks_trim(&scale->ticks);
     for (int i = 0; i < scale->ticks.n && axis->second > 0; i++) {
         double low = axis->log2 ? log2(scale->range.low) : scale->range.low;
         double high = axis->log2 ? log2(scale->range.high) : scale->range.high;
@@ -154,6 +164,17 @@ double sal_plot_place(const struct sal_plot_scale *scale, double value)
     if (scale->log2)
         return log2(value / range.low) / log2(range.high / range.low);
     return (value - range.low) / (range.high - range.low);
+}
+
+int sal_plot_step(const double *start, const double *end, int n)
+{
+    int step = 1;
+    for (bool fits = false; !fits && step < n; step += !fits) {
+        fits = true;
+        for (int i = step; i < n; i += step)
+            fits &= start[i] > end[i - step];
+    }
+    return step;
 }
 
 int sal_plot_way(const struct sal_plot_curve *curve, const struct sal_plot_scale *x,

@@ -47,6 +47,10 @@ enum { SAL_PLOT_ENTRIES = SAL_PLOT_CURVES + 1 + SAL_PLOT_LEVELS + SAL_PLOT_MARKS
 
 int sal_plot_legend(const struct sal_plot *plot, struct sal_plot_entry entries[SAL_PLOT_ENTRIES]);
 
+/* Labels that would stand from start to end: each how many-th can be shown so that none
+ * touches the one before it. */
+int sal_plot_step(const double *start, const double *end, int n);
+
 /* The way from point i of a curve to the next, as places on both axes: how many corners it
  * has, 2, or 3 in steps; 0 where either end is missing. */
 int sal_plot_way(const struct sal_plot_curve *curve, const struct sal_plot_scale *x,
