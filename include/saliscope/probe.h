@@ -39,6 +39,10 @@ extern const char *const sal_goal_names[]; /* "auto" "hide" "create", NULL */
 enum sal_norm { SAL_LINF, SAL_L2 };
 extern const char *const sal_norm_names[]; /* "linf" "l2", NULL */
 
+/* Where a picture may be altered, of a region. */
+enum sal_where { SAL_EVERYWHERE, SAL_INSIDE, SAL_OUTSIDE };
+extern const char *const sal_where_names[]; /* "everywhere" "inside" "outside", NULL */
+
 /* What is asked. */
 struct sal_probe_question {
     const struct sal_model *model;
@@ -49,6 +53,9 @@ struct sal_probe_question {
                             gray3 */
     const uint8_t *mask; /* [height][width] of the input: where the picture may be
                             altered; NULL: everywhere */
+    const uint8_t *roi;  /* [height][width] of the input, 1 inside: the region that is asked
+                            about; NULL: none */
+    enum sal_where where; /* of roi, and of mask */
     const struct sal_params *params;
     int batch;     /* inputs per pass where several are at hand; 0: up to 8 */
     uint64_t seed; /* of what is drawn */
@@ -168,6 +175,7 @@ enum sal_probe_needs {
     SAL_PROBE_GRADIENT = 1, /* of the model at its input */
     SAL_PROBE_ATTACK = 2,   /* it looks for a flip: listed as an attack */
     SAL_PROBE_DRAWS = 4,    /* random numbers: the seed counts */
+    SAL_PROBE_REGION = 16,  /* it goes inside and outside of the region by itself */
 };
 
 struct sal_search; /* private to src/probe */
@@ -187,7 +195,8 @@ extern const struct sal_probe *const sal_probe_list[];
 const struct sal_probe *sal_probe_find(const char *name);
 
 /* Checks the question, runs the probe, and looks at what it found once more, by a forward
- * as classify makes it: flipped and after are that one's. Nothing found is SAL_OK with
+ * as classify makes it: flipped and after are that one's. Of a region that is asked about
+ * facts tell the share of the area, and of the change's energy (sum of squares) inside. Nothing found is SAL_OK with
  * flipped false. Cancelled work is SAL_OK and partial once the image itself was seen, else
  * SAL_CANCELLED. An operator without gradient on the way is SAL_UNSUPPORTED, by name, of
  * probes that need one. */

@@ -78,6 +78,10 @@ struct sal_session_ask {
     int layer;       /* value id; -1: automatic */
     const struct sal_like *like; /* what becomes of the map, as in a library that has the
                                     method too; params are set by it already. NULL: nothing */
+    const char *const *roi; /* [n_roi] parts of the region that a probe asks about, see roi.h;
+                               text that outlives the session */
+    int n_roi;              /* 0: none */
+    enum sal_where where;   /* a probe may alter the picture there only */
 };
 
 /* Sets method and its params: the defaults, or where a library is given its own, which

@@ -8,6 +8,7 @@
 static const char *const at_names[] = {"input", "layer", "image", NULL};
 static const char *const channels_names[] = {"sum", "keep", NULL};
 static const char *const precision_names[] = {"f32", "bf16", NULL};
+static const char *const where_names[] = {"everywhere", "inside", "outside", NULL};
 static const char *const color_names[] = {"auto", "always", "never", NULL};
 
 enum {
@@ -32,6 +33,11 @@ const struct option option_table[OPT_N] = {
                     .help = "saliency method; see 'list methods'"},
     [OPT_PROBE] = {"probe", 'A', OPTION_TEXT, "PROBE", .commands = CMD_PROBE,
                    .help = "what is done to the image; see 'list probes'"},
+    [OPT_ROI] = {"roi", 0, OPTION_TEXT, "FILE|X,Y,W,H", .many = true, .commands = CMD_PROBE,
+                 .help = "a region of the image: a mask, or a rectangle; several are a union"},
+    [OPT_WHERE] = {"where", 0, OPTION_CHOICE, "everywhere|inside|outside",
+                   .choices = where_names, .commands = CMD_PROBE,
+                   .help = "of the region, that a probe may alter (default: everywhere)"},
     [OPT_LIKE] = {"like", 0, OPTION_TEXT, "LIBRARY", .commands = DRAWS,
                   .help = "its conventions for the method; see 'list libraries'"},
     [OPT_PARAM] = {"param", 'P', OPTION_TEXT, "KEY=VALUE", .many = true,

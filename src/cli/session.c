@@ -202,6 +202,18 @@ static enum sal_status set_params(const struct options *given, const char *owner
     return status;
 }
 
+static enum sal_status set_roi(const struct options *given, struct sal_session_ask *ask,
+                               struct sal_error *err)
+{
+    ask->roi = given->value[OPT_ROI].text;
+    ask->n_roi = given->value[OPT_ROI].count;
+    ask->where = (enum sal_where)option_number(given, OPT_WHERE, SAL_EVERYWHERE);
+    if (ask->where != SAL_EVERYWHERE && !ask->n_roi)
+        return sal_fail(err, SAL_USAGE, "--where %s needs a region: --roi",
+                        sal_where_names[ask->where]);
+    return SAL_OK;
+}
+
 enum sal_status cli_ask_probe(struct cli *cli, struct sal_session_ask *ask,
                               struct sal_error *err)
 {
@@ -217,6 +229,8 @@ enum sal_status cli_ask_probe(struct cli *cli, struct sal_session_ask *ask,
                         nearest.best ? " is near" : "");
     sal_params_init(&ask->params, ask->probe->params);
     enum sal_status status = set_params(given, name, ask->probe->params, &ask->params, err);
+    if (!status)
+        status = set_roi(given, ask, err);
     return status ? status : one_class(cli, "probe", &ask->class_index, err);
 }
 

@@ -156,6 +156,30 @@ static void describe(struct sal_search *s, const float *p)
                  "there is none");
 }
 
+/* Where of the region the change lies, beside how large that is. */
+static void tell_region(struct sal_search *s)
+{
+    const struct sal_probe_question *q = s->question;
+    const struct sal_probe_answer *a = s->answer;
+    double inside = 0, all = 0;
+    int64_t area = 0, shown = 0;
+    for (int64_t i = 0; q->roi && i < s->space.n; i++) {
+        double change = (double)a->change[i];
+        bool in = sal_space_is(q, SAL_INSIDE, i % s->space.pixels);
+        inside += in ? change * change : 0;
+        all += change * change;
+        area += in;
+        shown += sal_space_is(q, SAL_EVERYWHERE, i % s->space.pixels);
+    }
+    if (!q->roi)
+        return;
+    sal_search_fact(s, "area_share", "share of the area inside", (double)area / (double)shown,
+                    "");
+    if (all > 0)
+        sal_search_fact(s, "energy_share", "share of the change's energy inside", inside / all,
+                        "");
+}
+
 /* Noise of the norm that was found or allowed, where the probe has made none itself. */
 static enum sal_status compare_noise(struct sal_search *s, struct sal_error *err)
 {
@@ -177,12 +201,28 @@ static enum sal_status finish(struct sal_search *s, struct sal_error *err)
         status = settle(s, p, err);
     if (!status && !a->flipped)
         status = nothing_found(s, p);
-    if (!status)
+    if (!status) {
         describe(s, p);
+        tell_region(s);
+    }
     free(p);
     if (!status && a->flipped && !a->already)
         status = sal_save_answer(s, err);
     return status;
+}
+
+static enum sal_status check(const struct sal_probe *probe,
+                             const struct sal_probe_question *q, struct sal_error *err)
+{
+    if (q->where == SAL_EVERYWHERE)
+        return SAL_OK;
+    if (!q->roi)
+        return sal_fail(err, SAL_USAGE, "to alter a picture %s there must be a region",
+                        sal_where_names[q->where]);
+    if (probe->needs & SAL_PROBE_REGION)
+        return sal_fail(err, SAL_USAGE, "the probe %s goes inside and outside of the region by "
+                        "itself: leave '%s' out", probe->name, sal_where_names[q->where]);
+    return SAL_OK;
 }
 
 /* ---- running -------------------------------------------------------------------------------------- */
@@ -230,7 +270,10 @@ enum sal_status sal_probe_run(const struct sal_probe *probe,
         resolved.params = &fallback;
     }
     answer->params = *resolved.params;
-    enum sal_status status = sal_search_init(&search, probe, &resolved, answer, err);
+    enum sal_status status = check(probe, question, err);
+    if (status)
+        return status;
+    status = sal_search_init(&search, probe, &resolved, answer, err);
     if (!status)
         status = run(&search, err);
     sal_search_release(&search);

@@ -5,6 +5,7 @@
 #include <string.h>
 
 const char *const sal_norm_names[] = {"linf", "l2", NULL};
+const char *const sal_where_names[] = {"everywhere", "inside", "outside", NULL};
 
 /* ---- opening ------------------------------------------------------------------------------ */
 
@@ -18,18 +19,33 @@ static float picture_of(const struct sal_preprocessing *spec, int c, double x)
     return (float)(p > 1 && p < 1 + slack ? 1 : p);
 }
 
-static void fill(struct sal_space *space, const struct sal_probe_question *question)
+static void fill(struct sal_space *space, const struct sal_model *model)
 {
-    const struct sal_preprocessing *spec = sal_model_preprocessing(question->model);
+    const struct sal_preprocessing *spec = sal_model_preprocessing(model);
     for (int k = 0; k < space->planes; k++)
         for (int64_t i = 0; i < space->pixels; i++) {
             int64_t at = k * space->pixels + i;
-            float p = picture_of(spec, k, (double)space->x0[sal_input_place(space->input, k, i)]);
-            bool fixed = question->mask && !question->mask[i];
-            space->p0[at] = p;
-            space->low[at] = fixed || p < 0 ? p : 0;
-            space->high[at] = fixed || p > 1 ? p : 1;
+            double x = (double)space->x0[sal_input_place(space->input, k, i)];
+            space->p0[at] = picture_of(spec, k, x);
         }
+}
+
+bool sal_space_is(const struct sal_probe_question *question, enum sal_where where, int64_t i)
+{
+    if (question->mask && !question->mask[i])
+        return false;
+    return where == SAL_EVERYWHERE || (question->roi[i] != 0) == (where == SAL_INSIDE);
+}
+
+void sal_space_allow(struct sal_space *space, const struct sal_probe_question *question,
+                     enum sal_where where)
+{
+    for (int64_t at = 0; at < space->n; at++) {
+        float p = space->p0[at];
+        bool fixed = !sal_space_is(question, where, at % space->pixels);
+        space->low[at] = fixed || p < 0 ? p : 0;
+        space->high[at] = fixed || p > 1 ? p : 1;
+    }
 }
 
 enum sal_status sal_space_init(struct sal_space *space,
@@ -57,7 +73,8 @@ enum sal_status sal_space_init(struct sal_space *space,
                         input->height);
     space->low = space->p0 + space->n;
     space->high = space->low + space->n;
-    fill(space, question);
+    fill(space, question->model);
+    sal_space_allow(space, question, question->where);
     return SAL_OK;
 }
 

@@ -28,6 +28,14 @@ enum sal_status sal_space_init(struct sal_space *space,
                                struct sal_error *err);
 void sal_space_release(struct sal_space *space);
 
+/* Sets the box anew: what may be altered, of the question's mask and region. */
+void sal_space_allow(struct sal_space *space, const struct sal_probe_question *question,
+                     enum sal_where where);
+
+/* Whether pixel i shows something of the image, and is inside the region that is asked
+ * about, or outside; SAL_EVERYWHERE: the first alone. */
+bool sal_space_is(const struct sal_probe_question *question, enum sal_where where, int64_t i);
+
 /* The input of a picture, in the model's layout. */
 void sal_space_input(const struct sal_space *space, const float *p, sal_real *x);
 

@@ -178,27 +178,31 @@ static void release_probed(struct sal_part *part)
 {
     struct sal_probed *probed = (struct sal_probed *)part;
     sal_probe_answer_release(&probed->answer);
+    sal_roi_release(&probed->roi);
     free(probed);
 }
 
 enum sal_status sal_probed_make(struct sal_probed **out,
                                 const struct sal_probe_question *question,
-                                const struct sal_probe *probe, struct sal_error *err)
+                                const struct sal_session_ask *ask, struct sal_error *err)
 {
     struct sal_probed *probed = calloc(1, sizeof(*probed));
     if (!probed)
         return sal_fail(err, SAL_LIMIT, "no memory for an answer");
     double begin = sal_seconds();
-    enum sal_status status = sal_probe_run(probe, question, &probed->answer, err);
+    enum sal_status status = sal_probe_run(ask->probe, question, &probed->answer, err);
     if (status) {
         free(probed);
         return status;
     }
     probed->seconds = sal_seconds() - begin;
-    probed->ask = (struct sal_session_ask){.probe = probe,
+    probed->ask = (struct sal_session_ask){.probe = ask->probe,
                                            .params = probed->answer.params,
                                            .class_index = question->class_index,
-                                           .layer = -1};
+                                           .layer = -1,
+                                           .roi = ask->roi,
+                                           .n_roi = ask->n_roi,
+                                           .where = ask->where};
     probed->part.release = release_probed;
     retain(&probed->part);
     *out = probed;

@@ -9,6 +9,7 @@
 
 #include <stdatomic.h>
 
+#include "saliscope/roi.h"
 #include "saliscope/session.h"
 
 struct sal_part {
@@ -40,6 +41,7 @@ struct sal_probed {
     struct sal_part part;
     struct sal_session_ask ask; /* class and parameters resolved */
     struct sal_probe_answer answer;
+    struct sal_roi roi; /* inside NULL: none was asked about */
     double seconds;
     unsigned serial; /* counted with those of maps */
 };
@@ -68,9 +70,10 @@ enum sal_status sal_explained_make(struct sal_explained **explained,
                                    const struct sal_method *method,
                                    struct sal_error *err);
 
+/* ask: its probe and region. */
 enum sal_status sal_probed_make(struct sal_probed **probed,
                                 const struct sal_probe_question *question,
-                                const struct sal_probe *probe, struct sal_error *err);
+                                const struct sal_session_ask *ask, struct sal_error *err);
 
 /* The newest result is a probe's. */
 bool sal_case_shows_probe(const struct sal_case *held);

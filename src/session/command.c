@@ -32,7 +32,7 @@ static void put_option(struct sal_buffer *line, const char *option, const char *
 }
 
 static void put_question(struct sal_buffer *line, const struct sal_session *session,
-                         const struct sal_session_ask *ask)
+                         const struct sal_session_ask *ask, bool redact)
 {
     const struct sal_param *list = ask->probe ? ask->probe->params : ask->method->params;
     if (ask->probe)
@@ -50,11 +50,16 @@ static void put_question(struct sal_buffer *line, const struct sal_session *sess
     char class_text[16];
     snprintf(class_text, sizeof(class_text), "%d", ask->class_index);
     put_option(line, "-c", class_text);
+    for (int i = 0; i < ask->n_roi; i++)
+        put_option(line, "--roi", redact && !sal_roi_is_rectangle(ask->roi[i]) ? "MASK"
+                                                                             : ask->roi[i]);
+    if (ask->where != SAL_EVERYWHERE)
+        put_option(line, "--where", sal_where_names[ask->where]);
     if (ask->layer >= 0)
         put_option(line, "-l", sal_model_value(session->model, ask->layer).name);
 }
 
-/* redact: MODEL, IMAGE and SIDECAR stand for the files. */
+/* redact: MODEL, IMAGE, SIDECAR and MASK stand for the files. */
 static void put_command(struct sal_buffer *line, const struct sal_session *session,
                         bool redact)
 {
@@ -72,7 +77,7 @@ static void put_command(struct sal_buffer *line, const struct sal_session *sessi
     if (held->loaded)
         sal_quote_word(line, redact ? "IMAGE" : held->loaded->path);
     if (result)
-        put_question(line, session, probe ? &held->probed->ask : &held->explained->ask);
+        put_question(line, session, probe ? &held->probed->ask : &held->explained->ask, redact);
     put_option(line, "--score", own->score);
     if (own->force_opset)
         sal_quote_word(line, "--force-opset");

@@ -265,7 +265,7 @@ static void write_case(struct sal_session *session, struct sal_json *json,
     if (!sal_case_serial(held))
         return;
     if (sal_case_shows_probe(held))
-        sal_record_probed(json, session, held->probed);
+        sal_record_probed(json, session, held->probed, redact);
     else
         write_explained(json, session, held->explained);
     write_outputs(json, outputs ? outputs : sal_session_outputs(session), redact);

@@ -197,8 +197,27 @@ static void write_search(struct sal_json *json, const struct sal_probe_answer *a
     write_saved(json, "sixteen_bits", &a->deep);
 }
 
+/* area_share is of the image; on the network's grid it is among the facts. */
+static void write_roi(struct sal_json *json, const struct sal_probed *probed, bool redact)
+{
+    const struct sal_session_ask *ask = &probed->ask;
+    const struct sal_roi *roi = &probed->roi;
+    if (!roi->inside)
+        return;
+    sal_json_object(json, "roi");
+    sal_json_array(json, "source");
+    for (int i = 0; i < ask->n_roi; i++)
+        sal_json_text(json, NULL, redact && !sal_roi_is_rectangle(ask->roi[i]) ? "MASK"
+                                                                              : ask->roi[i]);
+    sal_json_end(json);
+    sal_json_real(json, "area_share", (double)roi->area / roi->width / roi->height);
+    sal_json_text(json, "sha256", roi->sha256);
+    sal_json_text(json, "where", sal_where_names[ask->where]);
+    sal_json_end(json);
+}
+
 void sal_record_probed(struct sal_json *json, const struct sal_session *session,
-                       const struct sal_probed *probed)
+                       const struct sal_probed *probed, bool redact)
 {
     const struct sal_probe_answer *a = &probed->answer;
     const struct sal_probe *probe = probed->ask.probe;
@@ -206,6 +225,7 @@ void sal_record_probed(struct sal_json *json, const struct sal_session *session,
     sal_json_text(json, "probe", probe->name);
     sal_json_text(json, "paper", probe->paper);
     sal_record_params(json, probe->params, &probed->ask.params);
+    write_roi(json, probed, redact);
     sal_record_class(json, session->model, probed->ask.class_index);
     sal_json_text(json, "goal", sal_goal_names[a->goal]);
     sal_json_bool(json, "success", a->flipped);

@@ -317,6 +317,34 @@ static uint8_t *shown_mask(const struct sal_session *session, const struct sal_i
     return mask;
 }
 
+/* The region that is asked about, and the same on the network's grid, free() it; NULL where
+ * none is. */
+static enum sal_status read_roi(const struct sal_session *session,
+                                const struct sal_session_ask *ask,
+                                const struct sal_image *image, struct sal_roi *roi,
+                                uint8_t **placed, struct sal_error *err)
+{
+    struct sal_preprocessing spec = *sal_model_preprocessing(session->model);
+    *roi = (struct sal_roi){0};
+    *placed = NULL;
+    if (!ask->n_roi)
+        return SAL_OK;
+    enum sal_status status = sal_roi_read(roi, ask->roi, ask->n_roi, image->width,
+                                          image->height, session->options.sandbox, err);
+    if (status)
+        return status;
+    spec.width = sal_model_input(session->model)->width;
+    spec.height = sal_model_input(session->model)->height;
+    *placed = calloc((size_t)spec.width * (size_t)spec.height, 1);
+    status = *placed ? sal_roi_place(roi, &spec, *placed, err)
+                     : sal_fail(err, SAL_LIMIT, "no memory for a region");
+    if (status) {
+        sal_roi_release(roi);
+        free(*placed);
+    }
+    return status;
+}
+
 enum sal_status sal_step_probe(struct sal_session *session,
                                const struct sal_session_ask *ask, struct sal_case *held,
                                struct sal_error *err)
@@ -326,6 +354,11 @@ enum sal_status sal_step_probe(struct sal_session *session,
     if (status)
         return status;
     const struct sal_image *image = &held->loaded->image;
+    struct sal_roi roi;
+    uint8_t *placed;
+    status = read_roi(session, ask, image, &roi, &placed, err);
+    if (status)
+        return status;
     uint8_t *mask = shown_mask(session, image);
     struct sal_probe_question question = {
         .model = session->model,
@@ -334,6 +367,8 @@ enum sal_status sal_step_probe(struct sal_session *session,
         .white = image->max,
         .grey = image->channels <= 2,
         .mask = mask,
+        .roi = placed,
+        .where = ask->where,
         .params = &ask->params,
         .batch = session->options.batch,
         .seed = session->options.seed,
@@ -342,10 +377,14 @@ enum sal_status sal_step_probe(struct sal_session *session,
         .job = &session->job,
     };
     struct sal_probed *probed;
-    status = sal_probed_make(&probed, &question, ask->probe, err);
+    status = sal_probed_make(&probed, &question, ask, err);
     free(mask);
-    if (status)
+    free(placed);
+    if (status) {
+        sal_roi_release(&roi);
         return status;
+    }
+    probed->roi = roi;
     struct sal_case before = {.probed = held->probed};
     sal_case_release(&before);
     held->probed = probed;
