@@ -18,7 +18,9 @@
     X(fmn)            \
     X(square)         \
     X(noise)          \
-    X(curve)
+    X(curve)          \
+    X(shortcut)       \
+    X(region)
 
 #define X(name) extern const struct sal_probe sal_probe_##name;
 SAL_PROBES(X)
@@ -86,7 +88,8 @@ SAL_PROBES(X)
 
 /* Streams of random numbers under the question's seed, of each attack its own. */
 enum sal_stream { SAL_STREAM_PGD = 1, SAL_STREAM_APGD, SAL_STREAM_DDN, SAL_STREAM_SQUARE,
-                  SAL_STREAM_NOISE, SAL_STREAM_CURVE };
+                  SAL_STREAM_NOISE, SAL_STREAM_CURVE,
+                  SAL_STREAM_REGION = 96, SAL_STREAM_FILL };
 uint64_t sal_stream_key(const struct sal_search *search, enum sal_stream stream, uint64_t i);
 
 /* p becomes p0 plus random numbers, in box and ball. Uniform: in the cube, or the surface of
@@ -158,6 +161,11 @@ enum sal_status sal_estimate(struct sal_search *search, float *out, struct sal_e
  * what is found; then (bisect) bisection along the ray, whose ends go to answer->bracket. */
 enum sal_status sal_polish(struct sal_search *search, const float *last, int rounds,
                            bool bisect, struct sal_error *err);
+
+/* The nearest flip in search->ball.norm by several attacks, polished: what mineps does, without
+ * what tells whether to believe it. effort: of sal_effort_names. */
+extern const char *const sal_effort_names[]; /* "quick" "standard" "thorough", NULL */
+enum sal_status sal_nearest(struct sal_search *search, int effort, struct sal_error *err);
 
 /* Noise of the ball's norm. */
 enum sal_status sal_noise(struct sal_search *search, struct sal_ball ball, int samples,

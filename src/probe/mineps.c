@@ -10,7 +10,7 @@
 
 enum attack { AUTO, FGSM, PGD, APGD, SQUARE };
 static const char *const attack_names[] = {"auto", "fgsm", "pgd", "apgd", "square", NULL};
-static const char *const effort_names[] = {"quick", "standard", "thorough", NULL};
+const char *const sal_effort_names[] = {"quick", "standard", "thorough", NULL};
 
 /* What an effort allows; passes: forward and backward, all together, about. */
 struct effort {
@@ -184,8 +184,8 @@ static enum sal_status draw_curve(struct sal_search *s, const struct effort *e,
     return status;
 }
 
-static enum sal_status search_all(struct sal_search *s, const struct effort *e, float *last,
-                                  struct sal_error *err)
+static enum sal_status find_nearest(struct sal_search *s, const struct effort *e, float *last,
+                                    struct sal_error *err)
 {
     enum sal_status status = attack_all(s, e, last, err);
     if (!status)
@@ -194,6 +194,23 @@ static enum sal_status search_all(struct sal_search *s, const struct effort *e, 
         status = descend(s, e, last, err);
     if (!status)
         status = sal_polish(s, NULL, e->descents ? e->polish : 1, true, err);
+    return status;
+}
+
+enum sal_status sal_nearest(struct sal_search *s, int effort, struct sal_error *err)
+{
+    enum sal_status status = SAL_OK;
+    float *last = sal_search_vector(s, &status, err);
+    if (!status)
+        status = find_nearest(s, &efforts[effort], last, err);
+    free(last);
+    return status;
+}
+
+static enum sal_status search_all(struct sal_search *s, const struct effort *e, float *last,
+                                  struct sal_error *err)
+{
+    enum sal_status status = find_nearest(s, e, last, err);
     if (!status)
         status = compare_square(s, e, err);
     if (!status)
@@ -295,7 +312,7 @@ static const struct sal_param params[] = {
      .type = SAL_PARAM_CHOICE,
      .fallback = 0,
      .unit = "",
-     .choices = effort_names,
+     .choices = sal_effort_names,
      .help = "about 150 passes, FMN alone; or 1000 or 5000, all attacks, curve, all lights"},
     SAL_PARAM_GOAL,
     SAL_PARAM_CONTROL,

@@ -99,33 +99,6 @@ static enum sal_status look_before(struct sal_search *s, struct sal_error *err)
 
 /* ---- after ---------------------------------------------------------------------------------- */
 
-/* Looks at the point by itself; true in *reached where it is decided as wanted. */
-static enum sal_status confirm(struct sal_search *s, const float *p, bool *reached,
-                               struct sal_error *err)
-{
-    struct sal_probe_answer *a = s->answer;
-    sal_space_input(&s->space, p, a->x);
-    enum sal_status status = sal_search_classify(s, a->x, a->after, NULL, err);
-    *reached = !status && sal_decision_reached(&s->decision, a->after);
-    return status;
-}
-
-/* What was found with a gradient may be off by rounding: a hair further, then. */
-static enum sal_status settle(struct sal_search *s, float *p, struct sal_error *err)
-{
-    static const double ways[] = {1, 1 + 1e-6, 1 + 1e-5, 1 + 1e-4, 1 + 1e-3};
-    struct sal_probe_answer *a = s->answer;
-    bool bounded = isfinite(s->ball.eps);
-    const float *found = bounded ? s->deepest : s->closest;
-    enum sal_status status = SAL_OK;
-    for (size_t i = 0; i < (bounded ? 1 : sizeof(ways) / sizeof(*ways)); i++) {
-        sal_space_ray(&s->space, found, ways[i], p);
-        if ((status = confirm(s, p, &a->flipped, err)) || a->flipped)
-            break;
-    }
-    return status;
-}
-
 static enum sal_status nothing_found(struct sal_search *s, float *p)
 {
     struct sal_probe_answer *a = s->answer;
@@ -198,7 +171,7 @@ static enum sal_status finish(struct sal_search *s, struct sal_error *err)
     enum sal_status status = SAL_OK;
     float *p = sal_search_vector(s, &status, err);
     if (!status && !a->already && sal_search_found(s))
-        status = settle(s, p, err);
+        status = sal_search_settle(s, p, &a->flipped, err);
     if (!status && !a->flipped)
         status = nothing_found(s, p);
     if (!status) {
@@ -214,6 +187,14 @@ static enum sal_status finish(struct sal_search *s, struct sal_error *err)
 static enum sal_status check(const struct sal_probe *probe,
                              const struct sal_probe_question *q, struct sal_error *err)
 {
+    const struct sal_model_input *input = sal_model_input(q->model);
+    int64_t sides[2] = {0};
+    for (int64_t i = 0; q->roi && i < (int64_t)input->height * input->width; i++)
+        for (int side = 0; side < 2; side++)
+            sides[side] += sal_space_is(q, side ? SAL_OUTSIDE : SAL_INSIDE, i);
+    if (q->roi && !(sides[0] && sides[1]))
+        return sal_fail(err, SAL_USAGE, "a region of %s that the network sees of the image",
+                        sides[0] ? "all" : "nothing");
     if (q->where == SAL_EVERYWHERE)
         return SAL_OK;
     if (!q->roi)

@@ -62,6 +62,13 @@ void sal_search_aim(struct sal_search *s, struct sal_ball ball)
     memcpy(s->deepest, s->space.p0, bytes);
 }
 
+void sal_search_confine(struct sal_search *s, enum sal_where where)
+{
+    sal_space_allow(&s->space, s->question, where);
+    s->nearest = INFINITY;
+    sal_search_aim(s, s->ball);
+}
+
 void sal_search_expect(struct sal_search *s, long passes)
 {
     sal_job_begin(s->question->job, (unsigned)(passes > 0 ? passes : 0));
@@ -178,11 +185,13 @@ static void put_curve(struct sal_search *s, double distance, double margin,
 static void note(struct sal_search *s, struct sal_look *look, const sal_real *logits)
 {
     size_t bytes = (size_t)s->space.n * sizeof(float);
-    double distance = sal_space_norm(&s->space, s->ball.norm, look->p);
     look->margin = sal_decision_margin(&s->decision, logits);
     look->reached = sal_decision_reached(&s->decision, logits);
     if (look->logits)
         memcpy(look->logits, logits, (size_t)s->decision.n * sizeof(*logits));
+    if (look->aside)
+        return;
+    double distance = sal_space_norm(&s->space, s->ball.norm, look->p);
     s->best = look->margin < s->best ? look->margin : s->best;
     if (look->reached && distance < s->nearest) {
         s->nearest = distance;
@@ -311,6 +320,34 @@ enum sal_status sal_search_classify(struct sal_search *s, const sal_real *x,
     return SAL_OK;
 }
 
+/* Looks at the point by itself. */
+static enum sal_status confirm(struct sal_search *s, const float *p, bool *reached,
+                               struct sal_error *err)
+{
+    struct sal_probe_answer *a = s->answer;
+    sal_space_input(&s->space, p, a->x);
+    enum sal_status status = sal_search_classify(s, a->x, a->after, NULL, err);
+    *reached = !status && sal_decision_reached(&s->decision, a->after);
+    return status;
+}
+
+/* What was found with a gradient may be off by rounding: a hair further, then. */
+enum sal_status sal_search_settle(struct sal_search *s, float *p, bool *reached,
+                                  struct sal_error *err)
+{
+    static const double ways[] = {1, 1 + 1e-6, 1 + 1e-5, 1 + 1e-4, 1 + 1e-3};
+    bool bounded = isfinite(s->ball.eps);
+    const float *found = bounded ? s->deepest : s->closest;
+    enum sal_status status = SAL_OK;
+    *reached = false;
+    for (size_t i = 0; i < (bounded ? 1 : sizeof(ways) / sizeof(*ways)); i++) {
+        sal_space_ray(&s->space, found, ways[i], p);
+        if ((status = confirm(s, p, reached, err)) || *reached)
+            break;
+    }
+    return status;
+}
+
 bool sal_search_found(const struct sal_search *s)
 {
     return isfinite(s->ball.eps) ? s->depth < 0 : isfinite(s->nearest);
@@ -379,8 +416,12 @@ void sal_search_light(struct sal_search *s, const char *name, const char *title,
                       double value, const char *format, ...)
 {
     struct sal_probe_answer *a = s->answer;
-    assert(a->n_lights < SAL_LIGHTS_MAX);
-    struct sal_light *light = &a->lights[a->n_lights++];
+    int at = 0;
+    while (at < a->n_lights && strcmp(a->lights[at].name, name) != 0)
+        at++;
+    assert(at < SAL_LIGHTS_MAX);
+    a->n_lights = at < a->n_lights ? a->n_lights : at + 1;
+    struct sal_light *light = &a->lights[at];
     *light = (struct sal_light){.name = name, .title = title, .alarm = alarm, .value = value};
     va_list args;
     va_start(args, format);

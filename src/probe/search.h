@@ -23,6 +23,7 @@ struct sal_look {
     enum sal_loss loss;    /* of the gradient and of `value` */
     const sal_real *slope; /* for a gradient of sum slope * logits instead; NULL: of loss */
     sal_real *logits;      /* [classes], where they go; NULL: not wanted */
+    bool aside;            /* it is only measured: it counts for nothing */
     double margin, value;  /* f towards the goal, and the loss: both to be made small */
     bool reached;
 };
@@ -64,6 +65,15 @@ void sal_search_release(struct sal_search *search);
 /* Searches that ball from now on; the deepest point is forgotten, the closest is not while
  * the norm stays the same. */
 void sal_search_aim(struct sal_search *search, struct sal_ball ball);
+
+/* Alters only there from now on; what was found elsewhere is forgotten. */
+void sal_search_confine(struct sal_search *search, enum sal_where where);
+
+/* What was found (the closest point, in a ball the deepest) as classify decides it, or a
+ * point a hair further: into p [n], its input and logits into the answer's x and after.
+ * *reached: it is decided as wanted. */
+enum sal_status sal_search_settle(struct sal_search *search, float *p, bool *reached,
+                                  struct sal_error *err);
 
 /* Passes that the work ahead will take, for those who wait. */
 void sal_search_expect(struct sal_search *search, long passes);
@@ -113,7 +123,7 @@ enum sal_status sal_search_trial(struct sal_search *search, const struct sal_tri
 void sal_search_fact(struct sal_search *search, const char *name, const char *title,
                      double value, const char *unit);
 
-/* Adds a light. */
+/* Adds a light, or replaces the one of that name. */
 void sal_search_light(struct sal_search *search, const char *name, const char *title,
                       bool alarm, double value, const char *format, ...)
     __attribute__((format(printf, 6, 7)));
