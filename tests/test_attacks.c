@@ -506,9 +506,10 @@ static void what_no_change_reaches_is_told_so(void **state)
     (void)state;
     struct half h = make_half(0.2, 100); /* more than the whole range can take off */
     struct sal_model *model = model_of(&h);
+    uint8_t roi[SIZE] = {[7] = 1, [8] = 1};
     for (int i = 0; sal_probe_list[i]; i++) {
         struct sal_probe_answer a =
-            probe_of(model, h.x, sal_probe_list[i]->name, (struct probing){0});
+            probe_of(model, h.x, sal_probe_list[i]->name, (struct probing){.roi = roi});
         assert_false(a.flipped);
         assert_answer_is_honest(model, h.x, 0, &a);
         if (sal_probe_list[i]->needs & SAL_PROBE_ATTACK)

@@ -44,7 +44,7 @@ struct scene {
     int draws, below; /* random regions, and how many of them have less effect */
 };
 
-/* ---- pictures ----------------------------------------------------------------------------- */
+/* ---- pictures ------------------------------------------------------------------------------ */
 
 static int part_of(double percent, int side)
 {
@@ -161,7 +161,7 @@ static enum sal_status look_at(const struct scene *v, struct act *acts, int n, b
     return SAL_OK;
 }
 
-/* ---- what is tried ---------------------------------------------------------------------------- */
+/* ---- what is tried ------------------------------------------------------------------------- */
 
 static struct act *add(struct scene *v, enum verb verb, enum shape shape, double percent,
                        const char *name, const char *title)
@@ -245,7 +245,7 @@ static void add_rest(struct scene *v)
     add(v, REMOVE, NOT_CENTRE, centre, "centre", title);
 }
 
-/* ---- the control --------------------------------------------------------------------------------- */
+/* ---- the control --------------------------------------------------------------------------- */
 
 /* One trial of all draws, and how the region's effect stands among theirs. */
 static enum sal_status tell_random(struct scene *v, const struct act *draws, int n,
@@ -302,7 +302,7 @@ static enum sal_status look_elsewhere(struct scene *v, struct sal_error *err)
     return status;
 }
 
-/* ---- the probe ------------------------------------------------------------------------------------- */
+/* ---- the probe ----------------------------------------------------------------------------- */
 
 static void frame(struct scene *v)
 {

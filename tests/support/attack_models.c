@@ -106,6 +106,8 @@ enum sal_status probe_ask(const struct sal_model *model, const float *x, const c
                                           .white = how.white,
                                           .grey = how.grey,
                                           .mask = how.mask,
+                                          .roi = how.roi,
+                                          .where = how.where,
                                           .params = &params,
                                           .batch = how.batch,
                                           .seed = how.seed,

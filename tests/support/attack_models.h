@@ -27,7 +27,8 @@ struct probing {
     int c; /* class */
     int batch, threads;
     uint64_t seed;
-    const uint8_t *mask;
+    const uint8_t *mask, *roi;
+    enum sal_where where;
     bool grey;
     unsigned white;
     struct sal_job *job;
