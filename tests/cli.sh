@@ -227,6 +227,34 @@ grep '"linf"' "$dir/out" >"$dir/probe-linf"
 eval "run 0 $command -q"
 grep '"linf"' "$dir/out" | cmp -s - "$dir/probe-linf" || fault "command differs"
 
+# A region of interest, and what hangs on it: a letter, with the model that learnt it.
+marked=samples/images/normal-marker.png
+marker=samples/masks/normal-marker.marker.png
+shortcut=samples/models/phantom-shortcut.onnx
+for region in 1,2,3 1,2,0,4 250,0,20,20 0,0,256,256 0,0,1,1; do
+    run 2 probe -m $model $image --roi $region; one_line; err 'region'
+done
+run 3 probe -m $model $image --roi "$dir/adv.png"; one_line; err 'mask is 128 x 128'
+run 3 probe -m $model $image --roi "$dir/none.png"; one_line; err 'none.png'
+run 2 probe -m $model $image --where inside; one_line; err '--roi'
+run 2 probe -m $model $image -A shortcut; one_line; err '--roi'
+run 0 probe -q -m $shortcut $marked -c nodule -A region
+out 'top left corner of 20 % removed *[0-9.]*, flips'
+for m in $model $shortcut; do
+    run 0 probe -q --json --redact-paths -m $m $marked -c nodule -A region --roi $marker
+    json "d['roi']['source'] == ['MASK'] and 0.01 < d['roi']['area_share'] < 0.013"
+    json "d['success'] == ('$m' == '$shortcut')"
+    json "(d['trials'][0]['flips'] == 1) == ('$m' == '$shortcut')"
+    json "({f['name']: f['value'] for f in d['facts']}['percentile'] == 100) == ('$m' == '$shortcut')"
+done
+command=$(sed -n 's/^  "command": "saliscope \(.*\)",$/\1/p' "$dir/out" |
+    sed "s#MODEL#$shortcut#; s#IMAGE#$marked#; s#MASK#$marker#")
+grep '"f"' "$dir/out" >"$dir/region"
+eval "run 0 $command -q"
+grep '"f"' "$dir/out" | cmp -s - "$dir/region" || fault "command differs"
+run 0 probe -q --json -m $shortcut $marked -c nodule -P norm=l2 --roi 0,0,64,64 --where inside
+json "d['success'] and {f['name']: f['value'] for f in d['facts']}['energy_share'] == 1"
+
 # ---- what is wrong with a file --------------------------------------------------------
 
 head -c 1000 $image >"$dir/cut.png"

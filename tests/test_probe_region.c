@@ -10,6 +10,7 @@
 
 #include <cmocka.h>
 
+#include "places.h"
 #include "region_model.h"
 #include "small_network.h"
 
@@ -303,6 +304,26 @@ static void what_alone_counts_is_above_all_others(void **state)
     }
 }
 
+/* Of eight places three are drawn, each as often as the others. */
+static void places_are_drawn_evenly(void **state)
+{
+    (void)state;
+    enum { KEYS = 4000, PLACES = 8, DRAWN = 3 };
+    static const uint8_t shape[PLACES + 1] = {[4] = 1};
+    int counts[PLACES + 1] = {0};
+    for (uint64_t key = 0; key < KEYS; key++) {
+        struct sal_places places;
+        must(sal_places_draw(&places, shape, NULL, PLACES + 1, 1, DRAWN, key, err));
+        assert_true(places.n == DRAWN && places.beside);
+        for (int i = 0; i < DRAWN; i++)
+            counts[4 + places.shift[i][1]]++;
+        sal_places_release(&places);
+    }
+    const double share = (double)DRAWN / PLACES, sd = sqrt(KEYS * share * (1 - share));
+    for (int i = 0; i <= PLACES; i++)
+        assert_true(fabs(counts[i] - (i == 4 ? 0 : KEYS * share)) <= 4.5 * sd);
+}
+
 static void a_large_region_has_little_to_be_compared_with(void **state)
 {
     (void)state;
@@ -390,6 +411,7 @@ int main(void)
         cmocka_unit_test(a_blur_goes_on_from_what_is_around),
         cmocka_unit_test(the_percentile_is_that_of_all_places),
         cmocka_unit_test(what_alone_counts_is_above_all_others),
+        cmocka_unit_test(places_are_drawn_evenly),
         cmocka_unit_test(a_large_region_has_little_to_be_compared_with),
         cmocka_unit_test(another_seed_draws_other_places),
         cmocka_unit_test(what_cannot_be_asked_is_refused),

@@ -175,6 +175,26 @@ static void the_other_side_is_left_as_it_is(void **state)
     }
 }
 
+static void anywhere_is_no_harder_than_either_side(void **state)
+{
+    (void)state;
+    struct sal_model *model = make_network(RELU, NULL);
+    for (uint64_t seed = 0; seed < 12; seed++) {
+        struct sal_probe_answer a =
+            probe_of(model, noisy_input(model, seed), "shortcut",
+                     (struct probing){.settings = seed % 2 ? "norm=l2" : "", .c = 1,
+                                      .roi = holey_region()});
+        double least = fact_of(&a, "eps_everywhere");
+        assert_true(a.flipped && least <= (a.norm == SAL_LINF ? a.distance.linf : a.distance.l2));
+        for (int side = 0; side < 2; side++) {
+            double eps = fact_of(&a, side ? "eps_outside" : "eps_inside");
+            assert_true(isnan(eps) || least <= eps);
+        }
+        sal_probe_answer_release(&a);
+    }
+    sal_model_close(model);
+}
+
 static void threads_and_batches_change_nothing(void **state)
 {
     (void)state;
@@ -219,6 +239,7 @@ int main(void)
         cmocka_unit_test(an_even_gradient_has_the_even_ratio),
         cmocka_unit_test(a_side_that_cannot_flip_is_told_so),
         cmocka_unit_test(the_other_side_is_left_as_it_is),
+        cmocka_unit_test(anywhere_is_no_harder_than_either_side),
         cmocka_unit_test(threads_and_batches_change_nothing),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

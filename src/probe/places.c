@@ -62,8 +62,6 @@ static void shift_of(const struct plot *plot, int number, int shift[2])
 static bool fits(const struct plot *plot, const int shift[2], int64_t overlap)
 {
     int64_t step = (int64_t)shift[0] * plot->width + shift[1], over = 0;
-    if (step == 0)
-        return false;
     for (int64_t i = 0; i < plot->n; i++) {
         int64_t at = plot->pixels[i] + step;
         over += plot->shape[at];
