@@ -253,11 +253,12 @@ VALGRIND := valgrind -q --error-exitcode=99 --leak-check=full \
             --errors-for-leak-kinds=definite --suppressions=tests/valgrind.supp
 
 # Sanitizers, valgrind, and a sign flipped in every backward. Real models take hours
-# under valgrind and are left out there.
+# under valgrind and are left out there, and a tenth of the random cases is enough.
 test-all: test
 	@SLOW=1 $(MAKE) --no-print-directory TESTS=tests/test_gradient_models.c SCRIPTS= check
 	@$(MAKE) --no-print-directory SAN=address check
-	@SHARED_DATA=none $(MAKE) --no-print-directory RUNNER="$(VALGRIND)" SCRIPTS= check
+	@SHARED_DATA=none TEST_SHARE=0.1 $(MAKE) --no-print-directory RUNNER="$(VALGRIND)" \
+	    SCRIPTS= check
 	@RUNNER="$(VALGRIND)" $(MAKE) --no-print-directory conformance
 	@tests/mutation/backwards
 	@tests/mutation/attacks

@@ -189,6 +189,15 @@ static void check_map(const struct sal_method *method, const struct sal_map *map
         fail_msg("%s: a blank map says nothing", method->name);
 }
 
+/* Enough for a map that is finite. */
+static const struct {
+    const char *name, *param;
+} fewer[] = {
+    {"guidedig", "steps=10"},     {"blurig", "steps=10"},    {"ig", "steps=10"},
+    {"smoothgrad", "samples=5"},  {"vargrad", "samples=5"},  {"gradientshap", "samples=5"},
+    {"rise", "masks=100"},        {"kernelshap", "samples=100"}, {"lime", "samples=100"},
+};
+
 static void explain_as(const struct sal_method *method, struct sal_question *question,
                        const char *param)
 {
@@ -202,8 +211,9 @@ static void explain_as(const struct sal_method *method, struct sal_question *que
     }
     sal_params_init(&params, method->params);
     question->params = &params;
-    if (strcmp(method->name, "guidedig") == 0) /* one pass after another */
-        set(&params, method, "steps=10");
+    for (size_t i = 0; i < COUNT(fewer); i++)
+        if (strcmp(method->name, fewer[i].name) == 0)
+            set(&params, method, fewer[i].param);
     if (param)
         set(&params, method, param);
     explain(method, question, &map);

@@ -15,6 +15,10 @@
 #include "gradient.h"
 #include "twin.h"
 
+/* A ReLU that rounding puts on the other side of zero moves single pixels: how far the float
+ * gradient may be off, of its length. */
+#define APART 2e-2
+
 enum { DIRECTIONS = 16, TRIES_MAX = 2 * DIRECTIONS };
 
 struct look {
@@ -125,8 +129,7 @@ static void check_float(const struct look *l)
         far += pow(single.dx[0][i] - l->exact.dx[0][i], 2);
     double apart = sqrt(far) / l->length;
     print_message("; float is off by %.1e of |gradient|\n", apart);
-    /* A ReLU that rounding puts on the other side of zero moves single pixels. */
-    if (!(apart <= 2e-2))
+    if (!(apart <= APART))
         fail_msg("%s: the float gradient is off by %g", l->name, apart);
     twin_result_release(&single);
 }
@@ -138,7 +141,7 @@ static void check_model(const char *name, const char *path)
     struct look l = {.name = name, .dice = 11};
     if (sal_file_map(&file, path, (size_t)1 << 30, &err))
         fail_msg("%s", err.text);
-    l.twin = (struct twin_case){.model = file.bytes, .threads = 2};
+    l.twin = (struct twin_case){.model = file.bytes, .threads = 2, .apart = APART};
     int64_t most = 3 * 512 * 512;
     l.x = calloc((size_t)most, sizeof(*l.x));
     l.moved = calloc((size_t)most, sizeof(*l.moved));

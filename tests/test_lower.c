@@ -291,7 +291,8 @@ static void take_table(uint64_t number)
 
 static void each_graph(void (*check)(struct scene *s))
 {
-    uint64_t from = setting("LOWER_FROM", 0), many = setting("LOWER_MANY", MANY);
+    uint64_t from = setting("LOWER_FROM", 0);
+    uint64_t many = setting("LOWER_MANY", (uint64_t)test_some(MANY));
     for (uint64_t i = from; i < from + many; i++) {
         struct scene s = {.number = i};
         take_table(i);

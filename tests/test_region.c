@@ -242,7 +242,8 @@ static uint64_t setting(const char *name, uint64_t otherwise)
 static int each_graph(void (*check)(struct scene *s, struct sal_region *region), bool exact)
 {
     enum { BY_HAND = 12 }; /* with other images each */
-    uint64_t from = setting("REGION_FROM", 0), many = setting("REGION_MANY", MANY);
+    uint64_t from = setting("REGION_FROM", 0);
+    uint64_t many = setting("REGION_MANY", (uint64_t)test_some(MANY));
     int boxed = 0;
     for (uint64_t i = from; i < from + many + BY_HAND; i++) {
         struct scene s;
@@ -294,7 +295,7 @@ static void compare_bits(struct scene *s, struct sal_region *region)
 static void boxes_give_the_bits_of_whole_forwards(void **state)
 {
     (void)state;
-    assert_true(each_graph(compare_bits, true) >= MANY / 2 || getenv("REGION_MANY"));
+    assert_true(each_graph(compare_bits, true) >= test_some(MANY) / 2 || getenv("REGION_MANY"));
 }
 
 static void compare_roughly(struct scene *s, struct sal_region *region)
@@ -380,7 +381,7 @@ static void a_box_one_row_too_small_is_noticed(void **state)
     tried = noticed = 0;
     each_graph(forget_a_row, true);
     print_message("%d of %d graphs with a row left out differ\n", noticed, tried);
-    assert_true(tried >= MANY / 6 || getenv("REGION_MANY"));
+    assert_true(tried >= test_some(MANY) / 6 || getenv("REGION_MANY"));
     assert_true(noticed >= tried / 2); /* not where all was in the box, or nothing reads it */
 }
 

@@ -232,7 +232,7 @@ static void random_shapes(void *unused)
 {
     (void)unused;
     worst = 0;
-    for (int i = 0; i < 2000;) {
+    for (int i = 0; i < test_some(2000);) {
         struct sal_winograd g = shape();
         if (dear(&g))
             continue;

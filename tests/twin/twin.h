@@ -23,6 +23,9 @@ struct twin_case {
     const double *input[TWIN_INPUTS];  /* one per graph input, in order */
     const double *dy; /* gradient arriving at output 0; NULL: forward only */
     int threads;      /* 0: no pool */
+    double apart;     /* of whole networks, whose kinks rounding may cross: how far the two
+                         ways may be apart in float, as a share of the length of all elements;
+                         0: each element by itself */
 };
 
 struct twin_result {
