@@ -98,6 +98,11 @@ void sal_step_random(const struct sal_search *search, struct sal_ball ball, bool
 /* p -= size times the sign of g, or g over its length; nothing where g is zero. */
 void sal_step_down(enum sal_norm norm, const float *g, double size, float *p, int64_t n);
 
+/* The step down of linf and the projection that follows it, in one: into bounds of
+ * sal_space_bounds. */
+void sal_step_within(const float *g, double size, const float *low, const float *high, float *p,
+                     int64_t n);
+
 /* From first to last over steps, like a half-wave. */
 double sal_step_cosine(double first, double last, int step, int steps);
 

@@ -62,6 +62,17 @@ void sal_step_down(enum sal_norm norm, const float *g, double size, float *p, in
     }
 }
 
+void sal_step_within(const float *g, double size, const float *low, const float *high, float *p,
+                     int64_t n)
+{
+    for (int64_t i = 0; i < n; i++) {
+        int sign = (g[i] > 0) - (g[i] < 0);
+        float v = (float)((double)p[i] - size * sign);
+        v = v < low[i] ? low[i] : v;
+        p[i] = v > high[i] ? high[i] : v;
+    }
+}
+
 double sal_step_cosine(double first, double last, int step, int steps)
 {
     const double half_turn = 3.14159265358979323846;
