@@ -17,6 +17,7 @@
 #                      (NAMES="resnet50 ..." BATCH="1 8" THREADS=2 QUICK=1
 #                      TABLES="main start threads batch size" ARGS=)
 #   make bench-maps    how fast maps are made, beside Captum (NAMES= TASKS= QUICK=1 ARGS=)
+#   make bench-probes  how fast PGD is, beside the same loop in PyTorch (NAMES= ARGS=)
 #   make samples       remake samples/ (Python; ARGS=--keep-weights spares the models)
 #   make SAN=address   a variant in build/address (also SAN=thread, DEBUG=1)
 #   make install       DESTDIR= PREFIX=
@@ -85,7 +86,7 @@ ALL_CFLAGS = $(CPPFLAGS) $(WARN) $(FLAGS) $(OPT) $(CFLAGS)
 ALL_LDFLAGS = $(LINK_FLAGS) $(OPT) $(LDFLAGS)
 
 .PHONY: all show-flags deps demo test check test-all samples conformance conformance-accept clean \
-        install uninstall peers peers-models bench bench-maps parity parity-attacks \
+        install uninstall peers peers-models bench bench-maps bench-probes parity parity-attacks \
         check-architectures parity-architectures
 .DELETE_ON_ERROR:
 
@@ -122,7 +123,7 @@ $B/%.o: %.c
 	$(CC) $(ALL_CFLAGS) -MMD -MP -c -o $@ $<
 
 # Kernels earn the optimiser's patience.
-$B/src/engine/%.o: OPT += $(if $(SAN)$(DEBUG),,-O3)
+$B/src/engine/%.o $B/src/probe/%.o: OPT += $(if $(SAN)$(DEBUG),,-O3)
 
 # Vectors of another width than the caller's are never passed: -Wno-psabi.
 FUSED       := -ffp-contract=fast -Wno-psabi
@@ -172,7 +173,7 @@ $B/tests/peers/compare: $B/tests/peers/compare.o $B/tests/peers/measure.o \
     $B/peers_double.o $B/libsaliscope.a
 	$(CC) $(ALL_LDFLAGS) -o $@ $^ $(PKG_LIBS)
 
-$(addprefix $B/tests/bench/,convolutions passes maps): %: %.o $B/libsaliscope.a
+$(addprefix $B/tests/bench/,convolutions passes maps probes): %: %.o $B/libsaliscope.a
 	$(CC) $(ALL_LDFLAGS) -o $@ $^ $(PKG_LIBS)
 
 # ---- tests ------------------------------------------------------------------------
@@ -313,6 +314,12 @@ bench-maps: $B/tests/bench/maps $(if $(filter build/peers/%,$(PEERS)),build/peer
 	$(PYTHON) tests/bench/explanations.py $B/tests/bench/maps $(PEERS) $(BENCH) \
 	    --threads $(THREADS) $(if $(NAMES),--names $(NAMES)) $(if $(TASKS),--tasks $(TASKS)) \
 	    $(if $(QUICK),--quick) $(ARGS)
+
+# The same for PGD, beside its loop in PyTorch.
+bench-probes: $B/tests/bench/probes $(if $(filter build/peers/%,$(PEERS)),build/peers.made)
+	$(PEERS) tests/bench/export.py $(BENCH) $(or $(NAMES),resnet50)
+	$(PYTHON) tests/bench/probes.py $< $(PEERS) $(BENCH) --threads $(THREADS) \
+	    $(if $(NAMES),--names $(NAMES)) $(ARGS)
 
 # Remakes samples/ in a Python of its own and says what came out the same.
 VENV := build/samples/venv

@@ -30,6 +30,7 @@ static const struct {
     {"apgd", "steps=20 restarts=2", SAL_LINF, true},
     {"apgd", "steps=12 norm=l2 loss=ce", SAL_L2, true},
     {"square", "queries=30", SAL_LINF, true},
+    {"square", "queries=30 norm=l2", SAL_L2, true},
     {"noise", "samples=11", SAL_LINF, true},
     {"noise", "samples=11 norm=l2", SAL_L2, true},
     {"deepfool", "norm=l2 steps=5", SAL_L2, false},
@@ -40,6 +41,7 @@ static const struct {
     {"mineps", "", SAL_LINF, false},
     {"mineps", "norm=l2 effort=standard", SAL_L2, false},
     {"mineps", "attack=apgd", SAL_LINF, false},
+    {"mineps", "attack=square norm=l2", SAL_L2, false},
     {"curve", "points=3 steps=3 samples=3", SAL_LINF, false},
 };
 enum { ASKS = sizeof(asks) / sizeof(*asks) };

@@ -101,6 +101,14 @@ void sal_step_random(const struct sal_search *search, struct sal_ball ball, bool
 /* p -= size times the sign of g, or g over its length; nothing where g is zero. */
 void sal_step_down(enum sal_norm norm, const float *g, double size, float *p, int64_t n);
 
+/* The step down of linf and the projection that follows it, in one: into bounds of
+ * sal_space_bounds. */
+void sal_step_within(const float *g, double size, const float *low, const float *high, float *p,
+                     int64_t n);
+
+/* The change from p0 as long as radius, in L2, and then in the box; nothing where it is 0. */
+void sal_step_onto_sphere(const struct sal_space *space, double radius, float *p);
+
 /* From first to last over steps, like a half-wave. */
 double sal_step_cosine(double first, double last, int step, int steps);
 
@@ -146,9 +154,22 @@ enum sal_status sal_ddn(struct sal_search *search, int steps, double gamma, floa
 enum sal_status sal_fmn(struct sal_search *search, int steps, double alpha, double gamma,
                         float *last, struct sal_error *err);
 
-/* Gradient-free; in Linf. */
+/* Gradient-free. */
 enum sal_status sal_square(struct sal_search *search, int queries, double share, bool stop,
                            struct sal_error *err);
+
+/* A bump over a dent, [side][side] of values; side 0: not made yet. */
+struct sal_eta {
+    int side;
+    float *values; /* as many as the picture has pixels */
+};
+void sal_eta_init(struct sal_eta *eta, int side);
+
+/* What Square tries in L2: first, from p0 in p; and instead of p at query i. Both end within
+ * search->ball. */
+void sal_square_l2_begin(const struct sal_search *search, struct sal_eta *eta, float *p);
+void sal_square_l2_change(const struct sal_search *search, struct sal_eta *eta, int64_t i,
+                          double share, float *p);
 
 /* ---- minimum norms --------------------------------------------------------------------------------- */
 

@@ -127,18 +127,19 @@ static enum sal_status descend(struct sal_search *s, const struct effort *e, flo
 static enum sal_status compare_square(struct sal_search *s, const struct effort *e,
                                       struct sal_error *err)
 {
+    const enum sal_norm norm = s->ball.norm;
     struct sal_pgd how = {.steps = e->steps, .starts = 1};
-    double eps = isfinite(s->nearest) ? 0.95 * s->nearest : 8.0 / 255;
-    if (!e->square || s->ball.norm != SAL_LINF)
+    double eps = isfinite(s->nearest) ? 0.95 * s->nearest : half_range(s) / 16;
+    if (!e->square)
         return SAL_OK;
-    sal_search_aim(s, (struct sal_ball){SAL_LINF, eps});
+    sal_search_aim(s, (struct sal_ball){norm, eps});
     enum sal_status status = sal_pgd(s, &how, err);
     double by_gradient = s->depth;
     sal_search_aim(s, s->ball);
     if (!status)
         status = sal_square(s, e->square, 0.8, true, err);
     double without = s->depth, slack = 0.01 * fabs(s->margin0);
-    sal_search_aim(s, (struct sal_ball){SAL_LINF, INFINITY});
+    sal_search_aim(s, (struct sal_ball){norm, INFINITY});
     if (!status)
         sal_search_light(s, "square_beats_pgd", "better without gradients",
                          without < by_gradient - slack, by_gradient - without,
@@ -287,8 +288,6 @@ static enum sal_status run(struct sal_search *s, struct sal_error *err)
     enum attack attack = (enum attack)sal_search_param(s, "attack");
     const struct effort *e = &efforts[(int)sal_search_param(s, "effort")];
     enum sal_norm norm = (enum sal_norm)sal_search_param(s, "norm");
-    if (attack == SQUARE && norm != SAL_LINF)
-        return sal_fail(err, SAL_USAGE, "the Square attack is in linf; leave norm=l2 out");
     float *last = sal_search_vector(s, &status, err);
     sal_search_aim(s, (struct sal_ball){norm, INFINITY});
     sal_search_expect(s, e->passes);

@@ -4,7 +4,7 @@
  * where the mask forbids), and within a ball around the picture as it was given.
  *
  * An input is x0 + (p - p0) scale, so that a picture that was not altered is the question's
- * input bit for bit. Norms and products are summed in double, in the order of elements.
+ * input bit for bit. Norms and products are summed in double, always in the same order.
  */
 #ifndef SALISCOPE_PROBE_SPACE_H
 #define SALISCOPE_PROBE_SPACE_H
@@ -51,6 +51,9 @@ struct sal_ball {
 
 /* The nearest point (in L2) in box and ball; p itself where it is there. */
 void sal_space_project(const struct sal_space *space, struct sal_ball ball, float *p);
+
+/* What a ball of linf leaves of the box, [n] each: to clamp to it is to project. */
+void sal_space_bounds(const struct sal_space *space, double eps, float *low, float *high);
 
 /* ||p - p0||. */
 double sal_space_norm(const struct sal_space *space, enum sal_norm norm, const float *p);
