@@ -65,7 +65,7 @@ struct sal_series {
     double *x, *y; /* [n] */
 };
 
-enum { SAL_SERIES_MAX = 8, SAL_LIGHTS_MAX = 8 };
+enum { SAL_SERIES_MAX = 8, SAL_LIGHTS_MAX = 8, SAL_FACTS_MAX = 16 };
 
 /* What tells a gradient or an attack that cannot be trusted. */
 struct sal_light {
@@ -116,6 +116,14 @@ struct sal_trial {
     struct sal_distance distance; /* of the last draw */
 };
 
+/* A figure that this probe alone has. */
+struct sal_fact {
+    const char *name;  /* JSON key, static text: "area_share" */
+    const char *title; /* for people, static text: "share of the area" */
+    double value;      /* NAN: there is none */
+    const char *unit;  /* static text; "" where it has none */
+};
+
 struct sal_probe_answer {
     enum sal_goal goal;     /* hide or create */
     bool flipped;           /* the goal is reached by `x`, as a forward of its own says */
@@ -150,6 +158,8 @@ struct sal_probe_answer {
     int n_lights;
     struct sal_trial *trials; /* [n_trials], in the order of the probe */
     int n_trials;
+    struct sal_fact facts[SAL_FACTS_MAX];
+    int n_facts;
     struct sal_params params; /* as used */
     char note[256];           /* in words what the figures do not say; "" */
 };

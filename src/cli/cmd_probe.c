@@ -143,6 +143,18 @@ static void add_curve(struct cli_table *table, const struct sal_probe_answer *a,
     }
 }
 
+static void add_facts(struct cli_table *table, const struct sal_probe_answer *a)
+{
+    for (int i = 0; i < a->n_facts; i++) {
+        const struct sal_fact *fact = &a->facts[i];
+        line(table, fact->title);
+        if (isnan(fact->value))
+            cli_table_add(table, "none");
+        else
+            cli_table_add(table, "%.4g%s%s", fact->value, *fact->unit ? " " : "", fact->unit);
+    }
+}
+
 static void add_trials(struct cli_table *table, const struct sal_probe_answer *a)
 {
     for (int i = 0; i < a->n_trials; i++) {
@@ -191,6 +203,7 @@ static void show(struct cli *cli, const struct sal_snapshot *snapshot)
     add_search(&table, a, white);
     add_noise(&table, a, white);
     add_curve(&table, a, white);
+    add_facts(&table, a);
     add_trials(&table, a);
     for (int i = 0; i < a->n_lights; i++) {
         line(&table, a->lights[i].alarm ? "ALARM" : "fine");

@@ -367,6 +367,14 @@ enum sal_status sal_search_trial(struct sal_search *s, const struct sal_trial *t
     return SAL_OK;
 }
 
+void sal_search_fact(struct sal_search *s, const char *name, const char *title, double value,
+                     const char *unit)
+{
+    struct sal_probe_answer *a = s->answer;
+    assert(a->n_facts < SAL_FACTS_MAX);
+    a->facts[a->n_facts++] = (struct sal_fact){name, title, value, unit};
+}
+
 void sal_search_light(struct sal_search *s, const char *name, const char *title, bool alarm,
                       double value, const char *format, ...)
 {

@@ -109,6 +109,10 @@ enum sal_status sal_search_series(struct sal_search *search, const char *name,
 enum sal_status sal_search_trial(struct sal_search *search, const struct sal_trial *trial,
                                  struct sal_error *err);
 
+/* Adds a figure of the probe's own. */
+void sal_search_fact(struct sal_search *search, const char *name, const char *title,
+                     double value, const char *unit);
+
 /* Adds a light. */
 void sal_search_light(struct sal_search *search, const char *name, const char *title,
                       bool alarm, double value, const char *format, ...)

@@ -163,6 +163,22 @@ static void write_trials(struct sal_json *json, const struct sal_probe_answer *a
     sal_json_end(json);
 }
 
+static void write_facts(struct sal_json *json, const struct sal_probe_answer *a)
+{
+    if (!a->n_facts)
+        return;
+    sal_json_array(json, "facts");
+    for (int i = 0; i < a->n_facts; i++) {
+        sal_json_object(json, NULL);
+        sal_json_text(json, "name", a->facts[i].name);
+        sal_json_text(json, "title", a->facts[i].title);
+        sal_json_real(json, "value", a->facts[i].value);
+        sal_json_text(json, "unit", a->facts[i].unit);
+        sal_json_end(json);
+    }
+    sal_json_end(json);
+}
+
 /* ---- all of it ------------------------------------------------------------------------------------ */
 
 static void write_search(struct sal_json *json, const struct sal_probe_answer *a,
@@ -199,6 +215,7 @@ void sal_record_probed(struct sal_json *json, const struct sal_session *session,
     write_search(json, a, white);
     write_noise(json, &a->noise);
     write_curve(json, a, white);
+    write_facts(json, a);
     write_trials(json, a, white);
     write_lights(json, a);
     sal_json_text(json, "note", *a->note ? a->note : NULL);
