@@ -106,6 +106,7 @@ struct sal_control {
 struct sal_trial {
     const char *name;  /* JSON key of what was done, static text: "gamma" */
     char title[80];    /* for people: "gamma 1.4" */
+    const char *way;   /* static text, of a setting that goes several: "darker"; NULL or "": none */
     int severity;      /* 1..5, of scales that have them; 0: none */
     double setting;    /* what was set, in `unit`; NAN: nothing */
     const char *unit;  /* static text; "" where it has none */

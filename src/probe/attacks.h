@@ -18,7 +18,9 @@
     X(fmn)            \
     X(square)         \
     X(noise)          \
-    X(curve)
+    X(curve)          \
+    X(tta)            \
+    X(corruptions)
 
 #define X(name) extern const struct sal_probe sal_probe_##name;
 SAL_PROBES(X)
@@ -70,6 +72,16 @@ SAL_PROBES(X)
      .help = "margin: the logit less its threshold or the highest other; ce: "           \
              "cross-entropy, which saturates; dlr: margin over the spread of the logits"}
 
+/* How much work: of about 150, 1000 or 6000 passes where a probe can make use of them. */
+extern const char *const sal_effort_names[]; /* "quick" "standard" "thorough", NULL */
+
+#define SAL_PARAM_EFFORT                                                                 \
+    {.name = "effort",                                                                   \
+     .type = SAL_PARAM_CHOICE,                                                           \
+     .unit = "",                                                                         \
+     .choices = sal_effort_names,                                                        \
+     .help = "how often random numbers are drawn and the least setting is bisected"}
+
 /* Run behind any attack; sal_probe_run reads it. */
 #define SAL_PARAM_CONTROL                                                                \
     SAL_PARAM_COUNT("control", 20, 0, 100000, "draws of noise of the same norm, to compare")
@@ -86,7 +98,8 @@ SAL_PROBES(X)
 
 /* Streams of random numbers under the question's seed, of each attack its own. */
 enum sal_stream { SAL_STREAM_PGD = 1, SAL_STREAM_APGD, SAL_STREAM_DDN, SAL_STREAM_SQUARE,
-                  SAL_STREAM_NOISE, SAL_STREAM_CURVE };
+                  SAL_STREAM_NOISE, SAL_STREAM_CURVE, /* and more behind it */
+                  SAL_STREAM_CORRUPTION = 64, SAL_STREAM_TTA };
 uint64_t sal_stream_key(const struct sal_search *search, enum sal_stream stream, uint64_t i);
 
 /* p becomes p0 plus random numbers, in box and ball. Uniform: in the cube, or the surface of

@@ -323,6 +323,15 @@ double sal_search_param(const struct sal_search *s, const char *name)
     return sal_params_get(s->params, s->probe->params, name);
 }
 
+double sal_search_param_or(const struct sal_search *s, const char *name, double fallback)
+{
+    const struct sal_param *list = s->probe->params;
+    for (int i = 0; list && list[i].name; i++)
+        if (strcmp(list[i].name, name) == 0)
+            return s->params->value[i];
+    return fallback;
+}
+
 float *sal_search_vector(const struct sal_search *s, enum sal_status *status,
                          struct sal_error *err)
 {
