@@ -18,7 +18,7 @@
 #include "saliscope/random.h"
 #include "small_network.h"
 
-/* ---- pictures ------------------------------------------------------------------------------ */
+/* ---- pictures -------------------------------------------------------------------- */
 
 enum { ROWS = 10, COLUMNS = 13, AREA = ROWS * COLUMNS, ALL = 3 * AREA };
 
@@ -31,7 +31,7 @@ static void fill(int planes, float *p)
 {
     for (int i = 0; i < planes * AREA; i++) {
         int k = i / AREA, y = i / COLUMNS % ROWS, x = i % COLUMNS;
-        p[i] = (float)((37 * x + 61 * y + 91 * k + 3 * x * y) % 256 / 255.0);
+        p[i] = (float)((37 * x + 61 * y + 91 * k + 3 * x * y) % 256 / (k + 1) / 255.0);
     }
 }
 
@@ -81,6 +81,21 @@ static void pictures_are_those_of_other_libraries(void **state)
         if (!(worst <= r->tolerance))
             fail_msg("%s %g: off by %g, %g is allowed", r->name, r->setting, worst, r->tolerance);
     }
+}
+
+/* JPEG begins with levels of 8 bits, the nearest. */
+static void jpeg_rounds_to_eight_bits(void **state)
+{
+    (void)state;
+    float from[AREA], to[AREA];
+    for (int level = 0; level < 256; level += 51)
+        for (int side = -1; side <= 1; side++) {
+            for (int i = 0; i < AREA; i++)
+                from[i] = (float)((level + 0.4 * side) / 255);
+            alter(named("jpeg"), 1, 100, 0, 0, from, to);
+            for (int i = 0; i < AREA; i++)
+                assert_true(fabs((double)to[i] - level / 255.0) <= 1e-7);
+        }
 }
 
 /* Blue, green and red are mixed as red, green and blue are. */
@@ -137,13 +152,66 @@ static void severities_grow(void **state)
                 assert_true(table || s[0] != 0);
                 for (int k = 0; k < SAL_SEVERITIES && s[SAL_SEVERITIES - 1] != 0; k++) {
                     assert_true(s[k] >= setting->min && s[k] <= setting->max);
-                    assert_true(k == 0 || fabs(s[k] - kind->gentle) > fabs(s[k - 1] - kind->gentle));
+                    double off = fabs(s[k] - kind->gentle);
+                    assert_true(k == 0 || off > fabs(s[k - 1] - kind->gentle));
                 }
             }
     }
 }
 
-/* ---- noise ------------------------------------------------------------------------------------ */
+/* Black beyond the circle, as it was within, but for the pixel on its edge. */
+static void corners_are_those_of_a_circle(void **state)
+{
+    (void)state;
+    enum { SIZE = 41 };
+    const struct sal_canvas canvas = {.planes = 1, .height = SIZE, .width = SIZE, .weight = {1}};
+    struct sal_alteration how = {.setting = 0.9};
+    float from[SIZE * SIZE], to[SIZE * SIZE];
+    for (int i = 0; i < SIZE * SIZE; i++)
+        from[i] = 0.75F;
+    must(named("black-corner")->alter(&canvas, &how, from, to, err));
+    for (int i = 0; i < SIZE * SIZE; i++) {
+        double off = hypot(i / SIZE - 20, i % SIZE - 20), radius = 0.9 * SIZE / 2.0;
+        if (off < radius - 0.51)
+            assert_true(to[i] == 0.75F);
+        else if (off > radius + 0.51)
+            assert_true(to[i] == 0);
+    }
+}
+
+/* A letter in its corner: white, as high as was asked, its strokes and nothing else. */
+static void markers_stand_in_their_corners(void **state)
+{
+    (void)state;
+    enum { SIZE = 100 };
+    static const int on_r[][2] = {{15, 5}, {5, 8}}, on_l[][2] = {{15, 83}, {24, 90}};
+    const struct sal_canvas canvas = {.planes = 1, .height = SIZE, .width = SIZE, .weight = {1}};
+    static float from[SIZE * SIZE], to[SIZE * SIZE];
+    for (int right = 0; right < 2; right++) {
+        struct sal_alteration how = {.setting = 0.2, .axis = right};
+        int top = SIZE, bottom = 0, left = SIZE, beyond = 0, ink = 0;
+        must(named("marker")->alter(&canvas, &how, from, to, err));
+        for (int i = 0; i < SIZE * SIZE; i++) {
+            if (to[i] < 0.5F)
+                continue;
+            top = i / SIZE < top ? i / SIZE : top;
+            bottom = i / SIZE >= bottom ? i / SIZE + 1 : bottom;
+            left = i % SIZE < left ? i % SIZE : left;
+            beyond = i % SIZE >= beyond ? i % SIZE + 1 : beyond;
+            ink++;
+        }
+        /* 20 pixels and half a stroke of 2.8 on either side */
+        assert_true(abs(top - 4) <= 1 && abs(bottom - 26) <= 1);
+        assert_true(right ? left > 75 && beyond <= 97 : left >= 3 && beyond < 25);
+        assert_true(ink > 60 && ink < 220);
+        for (int k = 0; k < 2; k++) {
+            const int *at = right ? on_l[k] : on_r[k];
+            assert_true(to[at[0] * SIZE + at[1]] == 1);
+        }
+    }
+}
+
+/* ---- noise ----------------------------------------------------------------------- */
 
 enum { MANY = 100, NOISY = MANY * MANY };
 
@@ -186,6 +254,24 @@ static void noise_has_its_mean_and_deviation(void **state)
     assert_moments("impulse-noise", 0.17, 0.5F, 0.5, sqrt(0.17 / 4), 1 / 0.17 - 1);
 }
 
+/* Neighbours know nothing of each other. */
+static void pixels_are_drawn_one_by_one(void **state)
+{
+    (void)state;
+    static const char *const names[] = {"gaussian-noise", "speckle-noise", "shot-noise"};
+    static float p[NOISY];
+    for (int i = 0; i < 3; i++)
+        for (int step = 1; step <= MANY; step += MANY - 1) {
+            double together = 0, squares = 0;
+            noise_of(names[i], i == 2 ? 20 : 0.1, 5, 0.5F, p);
+            for (int k = 0; k + step < NOISY; k++) {
+                together += ((double)p[k] - 0.5) * ((double)p[k + step] - 0.5);
+                squares += pow((double)p[k] - 0.5, 2);
+            }
+            assert_true(fabs(together / squares) <= 5 / sqrt(NOISY));
+        }
+}
+
 /* Counts of photons are whole, and zero as often as they should be. */
 static void shots_are_counted(void **state)
 {
@@ -219,7 +305,7 @@ static void a_draw_is_the_same_at_each_severity(void **state)
     assert_memory_not_equal(a, b, sizeof(a));
 }
 
-/* ---- probes ---------------------------------------------------------------------------------- */
+/* ---- probes ---------------------------------------------------------------------- */
 
 static uint64_t draws = 11;
 
@@ -293,6 +379,8 @@ static void flips_where_it_must(void **state)
             struct sal_probe_answer a = probe_of(
                 model, x, names[kind], (struct probing){.settings = "effort=thorough"});
             assert_answer_is_honest(model, x, 0, &a);
+            for (int k = 0; k < a.n_trials; k++) /* f, whichever the goal */
+                assert_true(a.trials[k].flips == ((a.trials[k].f >= 0) != (a.f_before >= 0)));
             double told = fact_of(&a, "flips_at_severity"), least = fact_of(&a, "least_setting");
             if (severity > 0) {
                 if (!(told == severity && fabs(least - s) <= 1e-4))
@@ -306,6 +394,42 @@ static void flips_where_it_must(void **state)
             sal_probe_answer_release(&a);
             sal_model_close(model);
         }
+}
+
+/* Ways that go where this one does, it included. */
+static int ways_beside(const struct sal_corruption *kind, int way)
+{
+    int n = 0;
+    bool up = kind->ways[way].settings[0][0] > kind->neutral;
+    for (int i = 0; i < kind->n_ways; i++)
+        n += (kind->ways[i].settings[0][0] > kind->neutral) == up;
+    return n;
+}
+
+/* Far from both ends of the range, along one draw, f is straight in the deviation; another draw
+ * goes elsewhere. */
+static void scores_follow_the_draw(void **state)
+{
+    (void)state;
+    float w[SQUARE], x[SQUARE], b;
+    double f[4], all = make_half(w, x);
+    b = (float)(0.3 - all);
+    struct sal_model *model = linear_model(1, SIDE, SIDE, 1, w, &b, "Sigmoid", NULL);
+    for (int n = 1; n <= 3; n++) {
+        char text[64];
+        snprintf(text, sizeof(text), "table=pneumonia draws=%d", n);
+        struct sal_probe_answer a =
+            probe_of(model, x, "gaussian-noise", (struct probing){.settings = text});
+        f[n] = trial_at(&a, "", 1)->f - a.f_before;
+        for (int k = 1; k <= 5; k++) { /* .04 .05 .06 .07 .08 */
+            const struct sal_trial *t = trial_at(&a, "", k);
+            assert_int_equal(t->draws, n);
+            assert_true(fabs((t->f - a.f_before) - f[n] * (3 + k) / 4) <= 1e-4);
+        }
+        sal_probe_answer_release(&a);
+    }
+    assert_true(fabs(f[1] - f[2]) > 1e-3 && fabs(f[2] - f[3]) > 1e-3);
+    sal_model_close(model);
 }
 
 /* What is told of one severity is what that setting gives; the nearest flip is the answer. */
@@ -337,6 +461,7 @@ static void trials_say_what_was_seen(void **state)
                     found |= one.trials[k].way == t->way && one.trials[k].f == t->f &&
                              one.trials[k].flips == t->flips && one.trials[k].score == t->score;
                 assert_true(found);
+                assert_int_equal(one.n_trials, ways_beside(kind, way));
                 sal_probe_answer_release(&one);
             }
         if (!random)
@@ -361,6 +486,12 @@ static void assert_same(const struct sal_probe_answer *a, const struct sal_probe
     }
     for (int i = 0; i < a->n_facts; i++)
         assert_memory_equal(&a->facts[i].value, &b->facts[i].value, sizeof(double));
+    for (int i = 0; i < a->n_series; i++) {
+        size_t size = (size_t)a->series[i].n * sizeof(double);
+        assert_int_equal(a->series[i].n, b->series[i].n);
+        assert_memory_equal(a->series[i].x, b->series[i].x, size);
+        assert_memory_equal(a->series[i].y, b->series[i].y, size);
+    }
     assert_string_equal(a->note, b->note);
 }
 
@@ -491,7 +622,7 @@ static void what_is_stopped_tells_what_it_saw(void **state)
     sal_model_close(model);
 }
 
-/* ---- agreement ---------------------------------------------------------------------------------- */
+/* ---- agreement ------------------------------------------------------------------- */
 
 /* Of the mean level's decision: the figures are those of its trials. */
 static void agreement_is_that_of_the_trials(void **state)
@@ -535,23 +666,44 @@ static void agreement_is_that_of_the_trials(void **state)
     sal_model_close(model);
 }
 
+/* Scores that are no probabilities have no entropy. */
+static void logits_have_no_entropy(void **state)
+{
+    (void)state;
+    float w[2 * SQUARE] = {0}, x[SQUARE] = {0}, b[2] = {1, 0};
+    struct sal_model *model = linear_model(1, SIDE, SIDE, 2, w, b, "Identity", NULL);
+    struct sal_probe_answer a = probe_of(model, x, "tta", (struct probing){0});
+    assert_true(fact_of(&a, "agreement") == 100 && fact_of(&a, "sd") == 0);
+    assert_int_equal(a.n_trials, 13); /* nothing is mirrored unasked */
+    for (int i = 0; i < a.n_facts; i++)
+        assert_true(strcmp(a.facts[i].name, "entropy") && isfinite(a.facts[i].value));
+    sal_probe_answer_release(&a);
+    sal_model_close(model);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(pictures_are_those_of_other_libraries),
+        cmocka_unit_test(jpeg_rounds_to_eight_bits),
         cmocka_unit_test(the_order_of_colours_does_not_matter),
         cmocka_unit_test(the_neutral_setting_changes_nothing),
         cmocka_unit_test(severities_grow),
+        cmocka_unit_test(corners_are_those_of_a_circle),
+        cmocka_unit_test(markers_stand_in_their_corners),
         cmocka_unit_test(noise_has_its_mean_and_deviation),
+        cmocka_unit_test(pixels_are_drawn_one_by_one),
         cmocka_unit_test(shots_are_counted),
         cmocka_unit_test(a_draw_is_the_same_at_each_severity),
         cmocka_unit_test(flips_where_it_must),
+        cmocka_unit_test(scores_follow_the_draw),
         cmocka_unit_test(trials_say_what_was_seen),
         cmocka_unit_test(threads_and_batch_change_nothing),
         cmocka_unit_test(masks_range_and_grey_are_kept),
         cmocka_unit_test(nothing_odd_makes_what_is_not_finite),
         cmocka_unit_test(what_is_stopped_tells_what_it_saw),
         cmocka_unit_test(agreement_is_that_of_the_trials),
+        cmocka_unit_test(logits_have_no_entropy),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -79,6 +79,7 @@ static void put_note(const struct sal_corruption_scan *scan,
 {
     struct sal_probe_answer *a = scan->search->answer;
     int severity = scan->n_paths ? scan->paths->first : 0;
+    char draws[32];
     bool all = scan->n_paths && scan->paths->n == SAL_SEVERITIES;
     if (!first && all)
         snprintf(a->note, sizeof(a->note),
@@ -88,10 +89,9 @@ static void put_note(const struct sal_corruption_scan *scan,
         snprintf(a->note, sizeof(a->note), "holds at %s; that shows nothing of others",
                  severity ? "this severity" : "this setting");
     else if (severity)
-        snprintf(a->note, sizeof(a->note), "flips %sat severity %d%s%s (%d of %d draws)",
-                 all ? "first " : "", first->first + first->flipped,
-                 *first->way->name ? ", " : "", first->way->name, sal_corruption_flips(first),
-                 first->draws);
+        snprintf(a->note, sizeof(a->note), "flips %sat severity %d%s%s%s", all ? "first " : "",
+                 first->first + first->flipped, *first->way->name ? ", " : "", first->way->name,
+                 sal_corruption_draws_text(first, draws, sizeof(draws)));
 }
 
 enum sal_status sal_corruption_run(struct sal_search *s, struct sal_error *err)

@@ -321,8 +321,13 @@ int sal_corruption_flips_at(const struct sal_corruption_scan *scan,
     return least;
 }
 
-int sal_corruption_flips(const struct sal_corruption_path *path)
+const char *sal_corruption_draws_text(const struct sal_corruption_path *path, char *dst,
+                                      size_t capacity)
 {
     int first;
-    return path->flipped < 0 ? 0 : flips_of(path, path->flipped, &first);
+    *dst = '\0';
+    if (path->draws > 1 && path->flipped >= 0)
+        snprintf(dst, capacity, " (%d of %d)", flips_of(path, path->flipped, &first),
+                 path->draws);
+    return dst;
 }

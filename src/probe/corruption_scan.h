@@ -49,7 +49,9 @@ int sal_corruption_flips_at(const struct sal_corruption_scan *scan,
 /* Of its setting. */
 const char *sal_corruption_unit(const struct sal_corruption *kind);
 
-/* Of the draws at the setting where the path flips. */
-int sal_corruption_flips(const struct sal_corruption_path *path);
+/* " (1 of 40)", of the draws at the setting where the path flips; "" where nothing is drawn.
+ * dst is returned. */
+const char *sal_corruption_draws_text(const struct sal_corruption_path *path, char *dst,
+                                      size_t capacity);
 
 #endif

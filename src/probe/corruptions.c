@@ -19,11 +19,9 @@ static int count(void)
 static void say_one(const struct sal_corruption_path *path, int severity, char *dst,
                     size_t capacity)
 {
-    char draws[32] = "";
-    if (path->draws > 1)
-        snprintf(draws, sizeof(draws), " (%d of %d)", sal_corruption_flips(path), path->draws);
+    char draws[32];
     snprintf(dst, capacity, "%s%s%s %d%s", path->kind->probe.name, *path->way->name ? " " : "",
-             path->way->name, severity, draws);
+             path->way->name, severity, sal_corruption_draws_text(path, draws, sizeof(draws)));
 }
 
 /* Those that flip, the soonest first; as many as there is room for. */

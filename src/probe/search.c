@@ -252,7 +252,6 @@ static enum sal_status go_back(struct sal_search *s, struct sal_run *run, int ba
     const sal_real *dx = sal_run_gradient(run, value);
     for (int i = 0; i < n; i++)
         sal_space_gradient(&s->space, dx + i * sal_input_elements(model), looks[i].gradient);
-    s->answer->backwards += n;
     return SAL_OK;
 }
 
@@ -266,10 +265,11 @@ static enum sal_status look_at(struct sal_search *s, struct sal_run *run, int ba
     enum sal_status status = sal_run_forward(run, s->x, s->question->job, err);
     if (status)
         return status;
-    s->answer->forwards += n;
-    for (int i = 0; i < n; i++) {
+    for (int i = 0; i < n; i++) { /* counted one by one, so that no batch shows in the trail */
+        s->answer->forwards++;
         note(s, &looks[i], logits_of(s, run, i));
         looks[i].value = looks[i].margin;
+        s->answer->backwards += looks[i].gradient != NULL;
     }
     if (looks[0].gradient)
         status = go_back(s, run, batch, looks, n, err);

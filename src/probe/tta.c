@@ -149,10 +149,11 @@ static enum sal_status put_trials(const struct augmentation *t, int seen, struct
 
 static double plogp(double p)
 {
-    return p > 0 ? -p * log(p) : 0;
+    return p <= 0 ? 0 : -p * log(p);
 }
 
-/* In nats: of a label whether it is there, else of all classes. */
+/* In nats: of a label whether it is there, else of all classes; NAN where a score is no
+ * probability. */
 static double entropy(const struct sal_search *s, const double *p)
 {
     const int c = s->decision.c;

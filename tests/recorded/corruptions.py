@@ -24,7 +24,7 @@ H, W = 10, 13
 def picture(planes):
     """Levels of 8 bits, so that libraries of whole levels see the same."""
     k, y, x = np.meshgrid(np.arange(planes), np.arange(H), np.arange(W), indexing="ij")
-    return (37 * x + 61 * y + 91 * k + 3 * x * y) % 256 / 255.0
+    return (37 * x + 61 * y + 91 * k + 3 * x * y) % 256 // (k + 1) / 255.0
 
 
 def levels(p):
@@ -107,8 +107,8 @@ def cases():
 def main():
     here = os.path.dirname(os.path.abspath(__file__))
     with open(os.path.join(here, "corruptions_data.h"), "w") as out:
-        out.write("/* Made by corruptions.py with NumPy %s, SciPy %s, Pillow %s, scikit-image %s, OpenCV "
-                  "%s,\n * torchvision %s. */\n" % (
+        out.write("/* Made by corruptions.py with NumPy %s, SciPy %s, Pillow %s,\n"
+                  " * scikit-image %s, OpenCV %s, torchvision %s. */\n" % (
                       np.__version__, scipy.__version__, PIL.__version__, skimage.__version__,
                       cv2.__version__, torchvision.__version__.split("+")[0]))
         for name, axis, setting, planes, result, tolerance in cases():
