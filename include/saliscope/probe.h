@@ -187,6 +187,15 @@ struct sal_probe {
 extern const struct sal_probe *const sal_probe_list[];
 const struct sal_probe *sal_probe_find(const char *name);
 
+/* Of a corruption: the settings of severities 1..5 along its way number `way`, as that table has
+ * them, and the way's name ("darker"; "" where there is one only). false: not a corruption,
+ * or no such way; a table without numbers of its own has those of the first. The tables' names:
+ * sal_severity_table_names[], ends with NULL. */
+enum { SAL_SEVERITIES = 5 };
+extern const char *const sal_severity_table_names[]; /* "chest" "pneumonia" "imagenet" */
+bool sal_probe_severities(const struct sal_probe *probe, int table, int way, const char **name,
+                          double settings[SAL_SEVERITIES]);
+
 /* Checks the question, runs the probe, and looks at what it found once more, by a forward
  * as classify makes it: flipped and after are that one's. Nothing found is SAL_OK with
  * flipped false. Cancelled work is SAL_OK and partial once the image itself was seen, else

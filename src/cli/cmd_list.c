@@ -142,6 +142,25 @@ static void list_methods(struct listing *listing)
     }
 }
 
+/* What severities 1 to 5 set, by way and table. */
+static void put_severities(struct sal_json *json, const struct sal_probe *probe)
+{
+    const char *name;
+    double settings[SAL_SEVERITIES];
+    if (!sal_probe_severities(probe, 0, 0, &name, settings))
+        return;
+    sal_json_array(json, "severities");
+    for (int way = 0; sal_probe_severities(probe, 0, way, &name, settings); way++) {
+        sal_json_object(json, NULL);
+        sal_json_text(json, "way", *name ? name : NULL);
+        for (int table = 0; sal_severity_table_names[table]; table++)
+            if (sal_probe_severities(probe, table, way, &name, settings))
+                sal_json_reals(json, sal_severity_table_names[table], settings, SAL_SEVERITIES);
+        sal_json_end(json);
+    }
+    sal_json_end(json);
+}
+
 static void list_some_probes(struct listing *listing, unsigned needs)
 {
     const struct sal_param *above = NULL;
@@ -157,6 +176,7 @@ static void list_some_probes(struct listing *listing, unsigned needs)
             sal_json_bool(listing->json, "attack", probe->needs & SAL_PROBE_ATTACK);
             sal_json_bool(listing->json, "random", probe->needs & SAL_PROBE_DRAWS);
             put_params(listing, probe->params);
+            put_severities(listing->json, probe);
         } else {
             put_short(listing, probe->params, above);
         }

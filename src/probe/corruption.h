@@ -37,7 +37,7 @@
 /* Whose severities. Where MedMNIST-C or ImageNet-C have no numbers they are ours. */
 enum sal_severity_table { SAL_TABLE_CHEST, SAL_TABLE_PNEUMONIA, SAL_TABLE_IMAGENET, SAL_TABLES };
 
-enum { SAL_SEVERITIES = 5, SAL_WAYS_MAX = 4 };
+enum { SAL_WAYS_MAX = 4 };
 
 /* A picture's form; weight[k]: of plane k in its brightness, summing to 1. */
 struct sal_canvas {
@@ -84,9 +84,10 @@ SAL_CORRUPTIONS(X)
 /* All of them; ends with NULL. */
 extern const struct sal_corruption *const sal_corruption_list[];
 
-/* ---- parameters ------------------------------------------------------------------ */
+/* The settings of severities 1..5. */
+const double *sal_corruption_settings(const struct sal_corruption_way *way, int table);
 
-extern const char *const sal_severity_table_names[]; /* "chest" "pneumonia" "imagenet", NULL */
+/* ---- parameters ------------------------------------------------------------------ */
 
 #define SAL_PARAM_TABLE                                                                  \
     {.name = "table",                                                                    \

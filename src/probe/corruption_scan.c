@@ -21,9 +21,7 @@ static double setting_of(const struct sal_search *s, const struct sal_corruption
                          const struct sal_corruption_way *way, int severity)
 {
     const struct sal_model_input *input = s->space.input;
-    const double *settings = way->settings[(int)sal_search_param(s, "table")];
-    if (settings[SAL_SEVERITIES - 1] == 0)
-        settings = way->settings[0];
+    const double *settings = sal_corruption_settings(way, (int)sal_search_param(s, "table"));
     double shorter = input->height < input->width ? input->height : input->width;
     return settings[severity - 1] * (kind->lengths ? shorter / PICTURE : 1);
 }

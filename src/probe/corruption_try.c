@@ -1,6 +1,7 @@
 /* Spoilt pictures, several at a time: made side by side, passed together. */
 #include <math.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "corruption.h"
 
@@ -9,6 +10,26 @@ const struct sal_corruption *const sal_corruption_list[] = {SAL_CORRUPTIONS(X) N
 #undef X
 
 const char *const sal_severity_table_names[] = {"chest", "pneumonia", "imagenet", NULL};
+
+const double *sal_corruption_settings(const struct sal_corruption_way *way, int table)
+{
+    const double *settings = way->settings[table];
+    return settings[SAL_SEVERITIES - 1] == 0 ? way->settings[0] : settings;
+}
+
+bool sal_probe_severities(const struct sal_probe *probe, int table, int way, const char **name,
+                          double settings[SAL_SEVERITIES])
+{
+    const struct sal_corruption *const *kind = sal_corruption_list;
+    while (*kind && &(*kind)->probe != probe)
+        kind++;
+    if (!*kind || way >= (*kind)->n_ways || table >= SAL_TABLES)
+        return false;
+    *name = (*kind)->ways[way].name;
+    memcpy(settings, sal_corruption_settings(&(*kind)->ways[way], table),
+           SAL_SEVERITIES * sizeof(*settings));
+    return true;
+}
 
 enum { TOGETHER = 8 };
 
