@@ -226,6 +226,20 @@ command=$(sed -n 's/^  "command": "saliscope \(.*\)",$/\1/p' "$dir/out" |
 grep '"linf"' "$dir/out" >"$dir/probe-linf"
 eval "run 0 $command -q"
 grep '"linf"' "$dir/out" | cmp -s - "$dir/probe-linf" || fault "command differs"
+for threads in 1 2; do
+    run 0 probe -q --json -m $model $image -A corruptions -j $threads --batch $threads
+    json "len([t for t in d['trials'] if 'severity' in t]) == 145 and d['facts'][0]['value'] == 18"
+    grep -v '"seconds"\|"threads"\|"command"' "$dir/out" >"$dir/probe-$threads"
+done
+cmp -s "$dir/probe-1" "$dir/probe-2" || fault 'threads or batch change corruptions'
+run 0 probe -q -m $model $image -A corruptions; out 'flips first at: gaussian-noise 4'
+run 0 probe -q -m $model $image -A gamma -P severity=3; out 'gamma darker 1.3, severity 3'
+run 0 probe -q -m $model $image -A gaussian-noise -P setting=0.4 -o "$dir/noisy.png"
+out 'the decision changes'
+run 0 classify -q --json -m $model "$dir/noisy.png"
+json "not d['scores'][0]['flagged']"
+run 2 probe -m $model $image -A gamma -P setting=99; one_line; err 'setting must be'
+run 0 probe -q -m $model $image -A tta; out 'mutual information'
 
 # A region of interest, and what hangs on it: a letter, with the model that learnt it.
 marked=samples/images/normal-marker.png

@@ -113,6 +113,7 @@ struct sal_control {
 struct sal_trial {
     const char *name;  /* JSON key of what was done, static text: "gamma" */
     char title[80];    /* for people: "gamma 1.4" */
+    const char *way;   /* static text, of a setting that goes several: "darker"; NULL or "": none */
     int severity;      /* 1..5, of scales that have them; 0: none */
     double setting;    /* what was set, in `unit`; NAN: nothing */
     const char *unit;  /* static text; "" where it has none */
@@ -193,6 +194,15 @@ struct sal_probe {
 /* All probes; ends with NULL. The first is the default. */
 extern const struct sal_probe *const sal_probe_list[];
 const struct sal_probe *sal_probe_find(const char *name);
+
+/* Of a corruption: the settings of severities 1..5 along its way number `way`, as that table has
+ * them, and the way's name ("darker"; "" where there is one only). false: not a corruption,
+ * or no such way; a table without numbers of its own has those of the first. The tables' names:
+ * sal_severity_table_names[], ends with NULL. */
+enum { SAL_SEVERITIES = 5 };
+extern const char *const sal_severity_table_names[]; /* "chest" "pneumonia" "imagenet" */
+bool sal_probe_severities(const struct sal_probe *probe, int table, int way, const char **name,
+                          double settings[SAL_SEVERITIES]);
 
 /* Checks the question, runs the probe, and looks at what it found once more, by a forward
  * as classify makes it: flipped and after are that one's. Of a region that is asked about

@@ -82,6 +82,34 @@ static void param_text(struct cli_table *table, const struct sal_param *param)
     cli_table_add(table, "%s", param->help);
 }
 
+/* In a listing for people, parameters that the row above has too are named in one line. */
+static const struct sal_param *same_above(const struct sal_param *param,
+                                          const struct sal_param *above)
+{
+    for (; above && above->name; above++)
+        if (strcmp(above->name, param->name) == 0 && above->help == param->help &&
+            above->fallback == param->fallback)
+            return above;
+    return NULL;
+}
+
+static void put_short(struct listing *listing, const struct sal_param *list,
+                      const struct sal_param *above)
+{
+    char names[160] = "";
+    for (int k = 0; list && list[k].name; k++) {
+        size_t used = strlen(names);
+        if (!same_above(&list[k], above))
+            param_text(&listing->table, &list[k]);
+        else if (used < sizeof(names))
+            snprintf(names + used, sizeof(names) - used, "%s%s", used ? ", " : "", list[k].name);
+    }
+    if (!*names)
+        return;
+    cli_table_add(&listing->table, "  %s", names);
+    cli_table_add(&listing->table, "as above");
+}
+
 static void put_params(struct listing *listing, const struct sal_param *list)
 {
     if (listing->json)
@@ -114,8 +142,28 @@ static void list_methods(struct listing *listing)
     }
 }
 
+/* What severities 1 to 5 set, by way and table. */
+static void put_severities(struct sal_json *json, const struct sal_probe *probe)
+{
+    const char *name;
+    double settings[SAL_SEVERITIES];
+    if (!sal_probe_severities(probe, 0, 0, &name, settings))
+        return;
+    sal_json_array(json, "severities");
+    for (int way = 0; sal_probe_severities(probe, 0, way, &name, settings); way++) {
+        sal_json_object(json, NULL);
+        sal_json_text(json, "way", *name ? name : NULL);
+        for (int table = 0; sal_severity_table_names[table]; table++)
+            if (sal_probe_severities(probe, table, way, &name, settings))
+                sal_json_reals(json, sal_severity_table_names[table], settings, SAL_SEVERITIES);
+        sal_json_end(json);
+    }
+    sal_json_end(json);
+}
+
 static void list_some_probes(struct listing *listing, unsigned needs)
 {
+    const struct sal_param *above = NULL;
     for (int i = 0; sal_probe_list[i]; i++) {
         const struct sal_probe *probe = sal_probe_list[i];
         if ((probe->needs & needs) != needs)
@@ -127,8 +175,12 @@ static void list_some_probes(struct listing *listing, unsigned needs)
             sal_json_bool(listing->json, "gradient", probe->needs & SAL_PROBE_GRADIENT);
             sal_json_bool(listing->json, "attack", probe->needs & SAL_PROBE_ATTACK);
             sal_json_bool(listing->json, "random", probe->needs & SAL_PROBE_DRAWS);
+            put_params(listing, probe->params);
+            put_severities(listing->json, probe);
+        } else {
+            put_short(listing, probe->params, above);
         }
-        put_params(listing, probe->params);
+        above = probe->params;
         end(listing);
     }
 }

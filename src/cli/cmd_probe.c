@@ -155,16 +155,55 @@ static void add_facts(struct cli_table *table, const struct sal_probe_answer *a)
     }
 }
 
+/* Trials i.. of one kind and way, by severity, in one row; which is the next after them. */
+static int add_row(struct cli_table *table, const struct sal_probe_answer *a, int i)
+{
+    const struct sal_trial *first = &a->trials[i];
+    char text[128];
+    char title[64];
+    snprintf(title, sizeof(title), "%s %s", first->name, first->way ? first->way : "");
+    size_t used = (size_t)snprintf(text, sizeof(text), "%-20.40s", title);
+    for (; i < a->n_trials && used < sizeof(text) - 32; i++) {
+        const struct sal_trial *trial = &a->trials[i];
+        if (trial->name != first->name || trial->way != first->way)
+            break;
+        if (!trial->severity)
+            used += (size_t)snprintf(text + used, sizeof(text) - used, "  from %.3g",
+                                     trial->setting);
+        else
+            used += (size_t)snprintf(text + used, sizeof(text) - used, "%8.3g%c", trial->f,
+                                     trial->flips ? '*' : ' ');
+    }
+    cli_table_add(table, "%s", text);
+    return i;
+}
+
+/* Where they are many, a row for what is done, and f of each severity. */
+static void add_rows(struct cli_table *table, const struct sal_probe_answer *a)
+{
+    line(table, "f by severity");
+    cli_table_add(table, "%-20s%8d %8d %8d %8d %8d", "(* flips, in a draw)", 1, 2, 3, 4, 5);
+    for (int i = 0; i < a->n_trials;) {
+        line(table, "");
+        i = add_row(table, a, i);
+    }
+}
+
 static void add_trials(struct cli_table *table, const struct sal_probe_answer *a)
 {
+    enum { MANY = 24 };
+    if (a->n_trials > MANY && a->trials[0].severity) {
+        add_rows(table, a);
+        return;
+    }
     for (int i = 0; i < a->n_trials; i++) {
         const struct sal_trial *trial = &a->trials[i];
         line(table, i ? "" : "tried");
         if (trial->draws > 1)
-            cli_table_add(table, "%-36s  %.4g, %d of %d flip", trial->title, trial->score,
-                          trial->flips, trial->draws);
+            cli_table_add(table, "%-36s  %.4g (f %.3g), %d of %d flip", trial->title, trial->score,
+                          trial->f, trial->flips, trial->draws);
         else
-            cli_table_add(table, "%-36s  %.4g%s", trial->title, trial->score,
+            cli_table_add(table, "%-36s  %.4g (f %.3g)%s", trial->title, trial->score, trial->f,
                           trial->flips ? ", flips" : "");
     }
 }

@@ -20,7 +20,9 @@
     X(noise)          \
     X(curve)          \
     X(shortcut)       \
-    X(region)
+    X(region)         \
+    X(tta)            \
+    X(corruptions)
 
 #define X(name) extern const struct sal_probe sal_probe_##name;
 SAL_PROBES(X)
@@ -72,6 +74,16 @@ SAL_PROBES(X)
      .help = "margin: the logit less its threshold or the highest other; ce: "           \
              "cross-entropy, which saturates; dlr: margin over the spread of the logits"}
 
+/* How much work: of about 150, 1000 or 6000 passes where a probe can make use of them. */
+extern const char *const sal_effort_names[]; /* "quick" "standard" "thorough", NULL */
+
+#define SAL_PARAM_EFFORT(text)                                                           \
+    {.name = "effort",                                                                   \
+     .type = SAL_PARAM_CHOICE,                                                           \
+     .unit = "",                                                                         \
+     .choices = sal_effort_names,                                                        \
+     .help = text}
+
 /* Run behind any attack; sal_probe_run reads it. */
 #define SAL_PARAM_CONTROL                                                                \
     SAL_PARAM_COUNT("control", 20, 0, 100000, "draws of noise of the same norm, to compare")
@@ -89,6 +101,7 @@ SAL_PROBES(X)
 /* Streams of random numbers under the question's seed, of each attack its own. */
 enum sal_stream { SAL_STREAM_PGD = 1, SAL_STREAM_APGD, SAL_STREAM_DDN, SAL_STREAM_SQUARE,
                   SAL_STREAM_NOISE, SAL_STREAM_CURVE,
+                  SAL_STREAM_CORRUPTION = 64, SAL_STREAM_TTA,
                   SAL_STREAM_REGION = 96, SAL_STREAM_FILL };
 uint64_t sal_stream_key(const struct sal_search *search, enum sal_stream stream, uint64_t i);
 
@@ -185,7 +198,6 @@ enum sal_status sal_polish(struct sal_search *search, const float *last, int rou
 
 /* The nearest flip in search->ball.norm by several attacks, polished: what mineps does, without
  * what tells whether to believe it. effort: of sal_effort_names. */
-extern const char *const sal_effort_names[]; /* "quick" "standard" "thorough", NULL */
 enum sal_status sal_nearest(struct sal_search *search, int effort, struct sal_error *err);
 
 /* Noise of the ball's norm. */

@@ -10,7 +10,6 @@
 
 enum attack { AUTO, FGSM, PGD, APGD, SQUARE };
 static const char *const attack_names[] = {"auto", "fgsm", "pgd", "apgd", "square", NULL};
-const char *const sal_effort_names[] = {"quick", "standard", "thorough", NULL};
 
 /* What an effort allows; passes: forward and backward, all together, about. */
 struct effort {
@@ -307,12 +306,7 @@ static const struct sal_param params[] = {
      .choices = attack_names,
      .help = "auto: FMN, with more effort DeepFool, DDN (l2), PGD; else bisection over one"},
     SAL_PARAM_NORM,
-    {.name = "effort",
-     .type = SAL_PARAM_CHOICE,
-     .fallback = 0,
-     .unit = "",
-     .choices = sal_effort_names,
-     .help = "about 150 passes, FMN alone; or 1000 or 5000, all attacks, curve, all lights"},
+    SAL_PARAM_EFFORT("about 150 passes, FMN alone; or 1000 or 5000, all attacks, curve, all lights"),
     SAL_PARAM_GOAL,
     SAL_PARAM_CONTROL,
     {0}};

@@ -7,10 +7,13 @@
 #include <string.h>
 
 #include "attacks.h"
+#include "corruption.h"
 
 #define X(name) &sal_probe_##name,
-const struct sal_probe *const sal_probe_list[] = {SAL_PROBES(X) NULL};
+#define Y(name) &sal_corruption_##name.probe,
+const struct sal_probe *const sal_probe_list[] = {SAL_PROBES(X) SAL_CORRUPTIONS(Y) NULL};
 #undef X
+#undef Y
 
 const struct sal_probe *sal_probe_find(const char *name)
 {
@@ -41,16 +44,6 @@ const struct sal_series *sal_probe_series(const struct sal_probe_answer *a, cons
         if (strcmp(a->series[i].name, name) == 0)
             return &a->series[i];
     return NULL;
-}
-
-/* The value of a parameter that not every probe has. */
-static double param_or(const struct sal_search *s, const char *name, double fallback)
-{
-    const struct sal_param *list = s->probe->params;
-    for (int i = 0; list && list[i].name; i++)
-        if (strcmp(list[i].name, name) == 0)
-            return s->params->value[i];
-    return fallback;
 }
 
 /* ---- before ------------------------------------------------------------------------------- */
@@ -84,7 +77,7 @@ static enum sal_status look_before(struct sal_search *s, struct sal_error *err)
     if (status)
         return status;
     bool called = sal_decision_called(d, a->before);
-    enum sal_goal goal = (enum sal_goal)param_or(s, "goal", SAL_GOAL_AUTO);
+    enum sal_goal goal = (enum sal_goal)sal_search_param_or(s, "goal", SAL_GOAL_AUTO);
     d->create = goal == SAL_GOAL_AUTO ? !called : goal == SAL_GOAL_CREATE;
     a->goal = d->create ? SAL_GOAL_CREATE : SAL_GOAL_HIDE;
     a->already = called == d->create;
@@ -156,7 +149,7 @@ static void tell_region(struct sal_search *s)
 /* Noise of the norm that was found or allowed, where the probe has made none itself. */
 static enum sal_status compare_noise(struct sal_search *s, struct sal_error *err)
 {
-    int samples = (int)param_or(s, "control", 0);
+    int samples = (int)sal_search_param_or(s, "control", 0);
     struct sal_ball ball = s->ball;
     if (!isfinite(ball.eps))
         ball.eps = s->nearest;

@@ -261,7 +261,6 @@ static enum sal_status go_back(struct sal_search *s, struct sal_run *run, int ba
     const sal_real *dx = sal_run_gradient(run, value);
     for (int i = 0; i < n; i++)
         sal_space_gradient(&s->space, dx + i * sal_input_elements(model), looks[i].gradient);
-    s->answer->backwards += n;
     return SAL_OK;
 }
 
@@ -275,10 +274,11 @@ static enum sal_status look_at(struct sal_search *s, struct sal_run *run, int ba
     enum sal_status status = sal_run_forward(run, s->x, s->question->job, err);
     if (status)
         return status;
-    s->answer->forwards += n;
-    for (int i = 0; i < n; i++) {
+    for (int i = 0; i < n; i++) { /* counted one by one, so that no batch shows in the trail */
+        s->answer->forwards++;
         note(s, &looks[i], logits_of(s, run, i));
         looks[i].value = looks[i].margin;
+        s->answer->backwards += looks[i].gradient != NULL;
     }
     if (looks[0].gradient)
         status = go_back(s, run, batch, looks, n, err);
@@ -358,6 +358,15 @@ bool sal_search_found(const struct sal_search *s)
 double sal_search_param(const struct sal_search *s, const char *name)
 {
     return sal_params_get(s->params, s->probe->params, name);
+}
+
+double sal_search_param_or(const struct sal_search *s, const char *name, double fallback)
+{
+    const struct sal_param *list = s->probe->params;
+    for (int i = 0; list && list[i].name; i++)
+        if (strcmp(list[i].name, name) == 0)
+            return s->params->value[i];
+    return fallback;
 }
 
 float *sal_search_vector(const struct sal_search *s, enum sal_status *status,

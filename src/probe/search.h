@@ -105,6 +105,9 @@ enum sal_status sal_save_answer(struct sal_search *search, struct sal_error *err
 /* The value of a parameter, of the probe that runs. */
 double sal_search_param(const struct sal_search *search, const char *name);
 
+/* The same of one that not every probe has. */
+double sal_search_param_or(const struct sal_search *search, const char *name, double fallback);
+
 /* A vector of the space's size, zeros; NULL and *status where there is no memory, or
  * *status was no success before. free() it. */
 float *sal_search_vector(const struct sal_search *search, enum sal_status *status,

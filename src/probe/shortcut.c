@@ -124,12 +124,7 @@ static enum sal_status run(struct sal_search *s, struct sal_error *err)
 
 static const struct sal_param params[] = {
     SAL_PARAM_NORM,
-    {.name = "effort",
-     .type = SAL_PARAM_CHOICE,
-     .fallback = 0,
-     .unit = "",
-     .choices = sal_effort_names,
-     .help = "of each of the three searches, as in mineps"},
+    SAL_PARAM_EFFORT("of each of the three searches, as in mineps"),
     SAL_PARAM_GOAL,
     SAL_PARAM_CONTROL,
     {0}};

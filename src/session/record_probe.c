@@ -149,6 +149,8 @@ static void write_trials(struct sal_json *json, const struct sal_probe_answer *a
         sal_json_object(json, NULL);
         sal_json_text(json, "name", trial->name);
         sal_json_text(json, "title", trial->title);
+        if (trial->way && *trial->way)
+            sal_json_text(json, "way", trial->way);
         if (trial->severity)
             sal_json_int(json, "severity", trial->severity);
         sal_json_real(json, "setting", trial->setting);
