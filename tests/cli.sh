@@ -206,14 +206,41 @@ grep '"sha256"' "$dir/out" | sort | cmp -s - "$dir/hashes-1" || fault "command d
 run 2 probe -m $model; one_line
 run 2 probe -m $model $image -A squre; err 'square is near'; one_line
 run 2 probe -m $model $image -A pgd -P eps=-1; one_line; err 'eps must be'
-run 2 probe -m $model $image -o "$dir/f.pdf"; one_line
 run 2 probe -m $model $image --score prob; one_line
 run 0 probe -q -m $model $image -A pgd -P eps=8/255 -o "$dir/adv.png" -o "$dir/adv.npy"
 out 'the decision changes'
+run 0 probe -q -m $model $image -A fgsm -P eps=8/255 -o "$dir/p.pdf" -o "$dir/p.svg" \
+    -o "$dir/p.figure.png"
+head -c 5 "$dir/p.pdf" | grep -q '%PDF-' || fault 'no figure of a probe as PDF'
+grep -q '<svg' "$dir/p.svg" || fault 'no figure of a probe as SVG'
+grep -aq '"probe": "fgsm"' "$dir/p.figure.png" || fault 'no record in a figure of a probe'
+[ "$(head -c 25 "$dir/p.figure.png" | tail -c 1 | od -An -tu1 | tr -d ' ')" = 8 ] ||
+    fault 'a figure of a probe that has not 8 bits'
 run 0 classify -q --json -m $model "$dir/adv.png"
 json "not d['scores'][0]['flagged'] and d['image']['bits'] == 16"
 run 0 probe -q -m $model $image -A fgsm -P eps=0.01/255
 out 'no change found'; out 'does not show that there is none'
+# A curve is numbers in a file and a plot in a terminal that is wide enough.
+curve="probe -q -m $model $image -A curve -P points=3 -P steps=2 -P samples=2"
+run 0 $curve; out 'score by eps  *0.0157'
+! grep -q 'noise, mean' "$dir/out" || fault 'a plot in a file'
+if command -v script >/dev/null; then
+    shown() { # columns environment...
+        columns=$1 said="$* $curve"
+        shift
+        script -qec "stty cols $columns rows 50; env TERM=xterm-256color $* '$SALISCOPE' $curve" \
+            /dev/null </dev/null >"$dir/out" 2>"$dir/err"
+    }
+    absent() { ! grep -q -e "$1" "$dir/out" || fault "$said: '$1' on standard output"; }
+    shown 80 LC_ALL=C.UTF-8
+    out '⠒⠒⠒⠒.*attack'; out '38;5;'; out 'levels of 255 / unit intensity'; absent 'score by eps'
+    shown 80 LC_ALL=C NO_COLOR=1
+    out '\*\* attack  oo noise, mean'; absent '38;5;'; absent '⠒'
+    shown 45 LC_ALL=C.UTF-8
+    out 'score by eps'; absent 'noise, mean'
+else
+    echo "skip: plots in a terminal: no script(1)"
+fi
 for threads in 1 2; do
     run 0 probe -q --json -m $model $image -P norm=l2 -j $threads --batch $threads
     json "d['success'] and d['bracket'][0] < d['bracket'][1] == d['distance']['l2']"

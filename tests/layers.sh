@@ -15,7 +15,7 @@ check() {
         own("io", 1, "image npy sidecar resample roi onnx")
         own("engine", 2, "tensor model run recorded region propagation")
         own("explain", 3, "explain like"); own("probe", 3, "probe")
-        own("render", 3, "colormap overlay cells figure")
+        own("render", 3, "colormap overlay cells figure plot")
         own("metric", 4, ""); own("cohort", 5, "")
         own("session", 6, "session json bench"); own("tui", 7, "tui"); own("cli", 8, "")
         only["ncurses.h"] = only["curses.h"] = only["term.h"] = "tui"

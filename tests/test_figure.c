@@ -33,11 +33,13 @@ static int open_fixture(void **state)
     for (int i = 0; i < WIDTH * HEIGHT; i++)
         f->overlay.rgb[3 * i] = 200;
     f->figure = (struct sal_figure){
-        .image = &f->image,
-        .overlay = &f->overlay,
-        .colormap = sal_colormap_default(false),
-        .range = {0, 2.5},
-        .unit = "logit",
+        .panel = {{.picture = &f->image, .label = "image"},
+                  {.picture = &f->overlay,
+                   .label = "explanation",
+                   .colormap = sal_colormap_default(false),
+                   .range = {0, 2.5},
+                   .unit = "logit"}},
+        .n_panels = 2,
         .title = "A title",
         .caption = {"First line.", "Second line."},
     };
@@ -130,7 +132,7 @@ static void panels_show_their_pictures(void **state)
     struct measured m = measure(&f->figure);
     for (int i = 0; i < 9; i++) {
         double u = 0.02 + i % 3 * 0.48, v = 0.02 + i / 3 * 0.48;
-        struct sal_box a = m.layout.panel[0], b = m.layout.panel[1];
+        struct sal_box a = m.layout.panel[0].box, b = m.layout.panel[1].box;
         assert_near(pixel(&image, a.x + u * a.width, a.y + v * a.height), 90, 90, 90, 0);
         assert_near(pixel(&image, b.x + u * b.width, b.y + v * b.height), 200, 0, 0, 0);
     }
@@ -145,9 +147,10 @@ static void panels_keep_the_shape_of_the_image(void **state)
     static const int size[][2] = {{48, 32}, {32, 48}, {4, 384}, {384, 4}, {1, 1}};
     for (size_t i = 0; i < sizeof(size) / sizeof(*size); i++) {
         struct sal_picture shaped = {size[i][0], size[i][1], f->image.rgb};
-        f->figure.image = f->figure.overlay = &shaped;
+        f->figure.panel[0].picture = f->figure.panel[1].picture = &shaped;
         struct measured m = measure(&f->figure);
-        struct sal_box a = m.layout.panel[0], b = m.layout.panel[1], bar = m.layout.bar;
+        struct sal_box a = m.layout.panel[0].box, b = m.layout.panel[1].box;
+        struct sal_box bar = m.layout.panel[1].bar;
         assert_true(fabs(a.width * shaped.height - a.height * shaped.width) < 1e-6);
         assert_true(a.x >= 0 && a.x + a.width < b.x && b.x + b.width < bar.x);
         assert_true(bar.height >= 60 && m.layout.caption_y > bar.y + bar.height);
@@ -162,10 +165,10 @@ static void tiny_images_have_sharp_pixels(void **state)
     struct fixture *f = *state;
     uint8_t rgb[2 * 2 * 3] = {0, 0, 0, 255, 255, 255, 255, 255, 255, 0, 0, 0};
     struct sal_picture tiny = {2, 2, rgb};
-    f->figure.image = f->figure.overlay = &tiny;
+    f->figure.panel[0].picture = f->figure.panel[1].picture = &tiny;
     struct sal_image image = png_of(&f->figure);
     struct measured m = measure(&f->figure);
-    struct sal_box a = m.layout.panel[0];
+    struct sal_box a = m.layout.panel[0].box;
     double middle = a.x + a.width / 2, y = a.y + a.height / 4;
     assert_near(pixel(&image, middle - 0.5, y), 0, 0, 0, 0);
     assert_near(pixel(&image, middle + 0.5, y), 255, 255, 255, 0);
@@ -181,10 +184,10 @@ static void small_images_are_not_blurred(void **state)
     for (int i = 0; i < 90 * 60; i++)
         memset(rgb + 3 * i, (i % 90 + i / 90) % 2 ? 255 : 0, 3);
     struct sal_picture board = {90, 60, rgb};
-    f->figure.image = f->figure.overlay = &board;
+    f->figure.panel[0].picture = f->figure.panel[1].picture = &board;
     struct sal_image image = png_of(&f->figure);
     struct measured m = measure(&f->figure);
-    struct sal_box a = m.layout.panel[0];
+    struct sal_box a = m.layout.panel[0].box;
     for (double x = a.x + 1; x < a.x + a.width - 1; x += 0.24) {
         int v = pixel(&image, x, a.y + a.height / 3)[0];
         assert_true(v == 0 || v == 255);
@@ -199,10 +202,10 @@ static void large_images_do_not_fade_at_their_edges(void **state)
     static uint8_t rgb[160 * 120 * 3];
     memset(rgb, 90, sizeof(rgb));
     struct sal_picture flat = {160, 120, rgb};
-    f->figure.image = f->figure.overlay = &flat;
+    f->figure.panel[0].picture = f->figure.panel[1].picture = &flat;
     struct sal_image image = png_of(&f->figure);
     struct measured m = measure(&f->figure);
-    struct sal_box a = m.layout.panel[0];
+    struct sal_box a = m.layout.panel[0].box;
     for (double d = 0.5; d < 2; d += 0.24) {
         assert_near(pixel(&image, a.x + d, a.y + a.height / 2), 90, 90, 90, 0);
         assert_near(pixel(&image, a.x + a.width / 2, a.y + a.height - d), 90, 90, 90, 0);
@@ -216,10 +219,10 @@ static void bar_runs_from_low_to_high(void **state)
     struct fixture *f = *state;
     struct sal_image image = png_of(&f->figure);
     struct measured m = measure(&f->figure);
-    struct sal_box bar = m.layout.bar;
+    struct sal_box bar = m.layout.panel[1].bar;
     for (int i = 2; i <= 98; i++) {
         uint8_t rgb[3];
-        sal_colormap_at(f->figure.colormap, i / 100.0, rgb);
+        sal_colormap_at(f->figure.panel[1].colormap, i / 100.0, rgb);
         double y = bar.y + bar.height * (1 - i / 100.0);
         assert_near(pixel(&image, bar.x + bar.width / 2, y), rgb[0], rgb[1], rgb[2], 6);
     }
@@ -230,11 +233,11 @@ static void bar_runs_from_low_to_high(void **state)
 static void signed_bar_has_zero_in_the_middle_colour(void **state)
 {
     struct fixture *f = *state;
-    f->figure.colormap = sal_colormap_default(true);
-    f->figure.range = (struct sal_range){-1, 3};
+    f->figure.panel[1].colormap = sal_colormap_default(true);
+    f->figure.panel[1].range = (struct sal_range){-1, 3};
     struct sal_image image = png_of(&f->figure);
     struct measured m = measure(&f->figure);
-    struct sal_box bar = m.layout.bar;
+    struct sal_box bar = m.layout.panel[1].bar;
     assert_near(pixel(&image, bar.x + 4, bar.y + bar.height * 0.75), 247, 246, 246, 4);
     assert_near(pixel(&image, bar.x + 4, bar.y + 1), 0x67, 0, 0x1f, 6);
     forget(&m);
@@ -274,7 +277,7 @@ static void extreme_ranges_are_drawn(void **state)
         {-3e38, 3e38}, {0, 1e-45}, {0, 0}, {5, -5}, {1, 1.0000000001}};
     f->figure.dpi = 72;
     for (size_t i = 0; i < sizeof(ranges) / sizeof(*ranges); i++) {
-        f->figure.range = ranges[i];
+        f->figure.panel[1].range = ranges[i];
         struct sal_image image = png_of(&f->figure);
         sal_image_release(&image);
     }
@@ -295,7 +298,7 @@ static void captions_wrap_inside_the_page(void **state)
     f->figure.caption[0] = longest;
     f->figure.caption[1] = unbroken;
     f->figure.title = longest;
-    f->figure.unit = longest;
+    f->figure.panel[1].unit = longest;
     struct measured m = measure(&f->figure);
     assert_int_equal(m.layout.n_captions, 2 * SAL_FIGURE_WRAP_MAX);
     for (int i = 0; i < m.layout.n_captions; i++) {
@@ -305,7 +308,8 @@ static void captions_wrap_inside_the_page(void **state)
     }
     assert_non_null(strstr(m.layout.caption[SAL_FIGURE_WRAP_MAX - 1], "…"));
     assert_non_null(strstr(m.layout.title, "…"));
-    assert_true(sal_figure_text_width(m.cr, m.layout.unit) <= m.layout.bar.height);
+    const struct sal_panel_layout *panel = &m.layout.panel[1];
+    assert_true(sal_figure_text_width(m.cr, panel->unit) <= panel->bar.height);
     assert_true(m.layout.caption_y + m.layout.n_captions * m.layout.line <
                 m.layout.height);
     forget(&m);
@@ -335,7 +339,7 @@ static void hostile_text_is_cleaned(void **state)
 {
     struct fixture *f = *state;
     f->figure.title = "\x1b[31mred\xff\xfe \xe2\x80\xae""evil <&\">";
-    f->figure.unit = "\n\t\x07";
+    f->figure.panel[1].unit = "\n\t\x07";
     f->figure.caption[0] = "</svg><script>alert(1)</script> %s%n \xf0\x9f\x98";
     f->figure.caption[1] = "";
     struct measured m = measure(&f->figure);
@@ -506,14 +510,144 @@ static void without_font_configuration_nothing_is_printed(void **state)
 static void one_panel_without_an_overlay(void **state)
 {
     struct fixture *f = *state;
-    f->figure = (struct sal_figure){.image = &f->image};
+    f->figure = (struct sal_figure){.panel = {{.picture = &f->image}}, .n_panels = 1};
     struct measured m = measure(&f->figure);
-    assert_true(m.layout.bar.width == 0 && m.layout.panel[1].width == 0);
-    assert_true(m.layout.panel[0].width > 0.9 * m.layout.width);
+    assert_true(m.layout.panel[0].bar.width == 0 && m.layout.panel[1].box.width == 0);
+    assert_true(m.layout.panel[0].box.width > 0.9 * m.layout.width);
     struct sal_image image = png_of(&f->figure);
     assert_near(pixel(&image, m.layout.width / 2, m.layout.height / 2), 90, 90, 90, 0);
     sal_image_release(&image);
     forget(&m);
+}
+
+/* ---- plots --------------------------------------------------------------------------------- */
+
+/* Two curves and a band, all flat, so that what is drawn where is known. */
+static const double across[] = {1, 2, 4}, upper[] = {0.8, 0.8, 0.8}, lower[] = {0.3, 0.3, 0.3},
+                    band_low[] = {0.5, 0.5, 0.5}, band_high[] = {0.6, 0.6, 0.6};
+
+static const struct sal_plot flat = {
+    .title = "flat",
+    .x = {.title = "x", .log2 = true, .second = 0.5, .second_title = "half"},
+    .y = {.title = "y", .range = {0, 1}},
+    .curve = {{"upper", 3, across, upper, false}, {"lower", 3, across, lower, false}},
+    .band = {"band", 3, across, band_low, band_high},
+    .level = {{"level", 0.1}},
+    .mark = {{"mark", 3}},
+};
+
+/* A row of three pictures, and below a plot. */
+static void make_four_panels(struct fixture *f)
+{
+    f->figure.panel[2] = f->figure.panel[1];
+    f->figure.panel[1] = (struct sal_figure_panel){.picture = &f->image, .label = "second"};
+    f->figure.panel[3] =
+        (struct sal_figure_panel){.plot = &flat, .label = "plot", .new_row = true};
+    f->figure.n_panels = 4;
+}
+
+/* Whether some dot around the place, upright, is of that colour. */
+static bool is_drawn(const struct sal_image *image, double x, double y, const uint8_t rgb[3])
+{
+    for (double d = -0.6; d <= 0.6; d += 0.2) {
+        const uint16_t *p = pixel(image, x, y + d);
+        if (abs(p[0] - rgb[0]) + abs(p[1] - rgb[1]) + abs(p[2] - rgb[2]) <= 12)
+            return true;
+    }
+    return false;
+}
+
+static void a_plot_draws_each_part_where_it_belongs(void **state)
+{
+    struct fixture *f = *state;
+    make_four_panels(f);
+    struct sal_image image = png_of(&f->figure);
+    struct measured m = measure(&f->figure);
+    struct sal_box area = m.layout.panel[3].plot.area;
+    const uint8_t *first = sal_plot_styles[0].rgb, *second = sal_plot_styles[1].rgb;
+    const uint8_t *line = sal_plot_line_style.rgb, band[] = {223, 223, 223};
+    int dashes = 0, gaps = 0, levels = 0;
+    for (int i = 2; i < 98; i++) {
+        double x = area.x + area.width * i / 100;
+        assert_true(is_drawn(&image, x, area.y + area.height * 0.2, first));
+        assert_false(is_drawn(&image, x, area.y + area.height * 0.7, first));
+        assert_false(is_drawn(&image, x, area.y + area.height * 0.2, second));
+        bool dash = is_drawn(&image, x, area.y + area.height * 0.7, second);
+        dashes += dash;
+        gaps += !dash;
+        levels += is_drawn(&image, x, area.y + area.height * 0.9, line);
+        assert_true(is_drawn(&image, x, area.y + area.height * 0.45, band) ||
+                    fabs(x - area.x - area.width * log2(3) / 2) < 3);
+    }
+    assert_true(dashes > 40 && gaps > 10);
+    assert_true(levels > 20 && levels < 80);
+    int marks = 0;
+    for (int i = 2; i < 98; i++)
+        marks += pixel(&image, area.x + area.width * log2(3) / 2,
+                       area.y + area.height * i / 100)[0] < 150;
+    assert_true(marks > 20);
+    forget(&m);
+    sal_image_release(&image);
+}
+
+static void rows_of_panels_lie_below_each_other(void **state)
+{
+    struct fixture *f = *state;
+    make_four_panels(f);
+    struct measured m = measure(&f->figure);
+    const struct sal_panel_layout *p = m.layout.panel;
+    assert_true(p[0].box.x + p[0].box.width < p[1].box.x);
+    assert_true(p[1].box.x + p[1].box.width < p[2].box.x);
+    assert_true(p[2].box.x + p[2].box.width < p[2].bar.x && p[1].bar.width == 0);
+    assert_true(p[0].box.y == p[1].box.y && p[1].box.y == p[2].box.y);
+    assert_true(p[3].box.y > p[0].box.y + p[0].box.height + m.layout.line);
+    assert_true(m.layout.caption_y > p[3].box.y + p[3].box.height);
+    assert_true(p[3].box.width > 0.9 * m.layout.width);
+    static const char *const labels[] = {"a  image", "b  second", "c  explanation", "d  plot"};
+    for (int i = 0; i < 4; i++)
+        assert_string_equal(p[i].label, labels[i]);
+    struct sal_box area = p[3].plot.area, box = p[3].box;
+    assert_true(area.x > box.x + 20 && area.x + area.width < box.x + box.width);
+    assert_true(area.y >= box.y && area.y + area.height < box.y + box.height - 30);
+    assert_int_equal(p[3].plot.n_legend, 5);
+    assert_string_equal(p[3].plot.x_title, "x / half");
+    forget(&m);
+}
+
+static void a_plot_beside_a_picture_has_its_height(void **state)
+{
+    struct fixture *f = *state;
+    f->figure.panel[1] = (struct sal_figure_panel){.plot = &flat, .label = "plot"};
+    struct measured m = measure(&f->figure);
+    assert_true(m.layout.panel[0].box.height == m.layout.panel[1].box.height);
+    assert_true(m.layout.panel[0].box.width == m.layout.panel[1].box.width);
+    forget(&m);
+}
+
+/* However little room there is, and whatever the text. */
+static void plots_of_any_size_are_drawn(void **state)
+{
+    struct fixture *f = *state;
+    struct sal_plot plot = flat;
+    char longest[900];
+    memset(longest, 'W', sizeof(longest) - 1);
+    longest[sizeof(longest) - 1] = '\0';
+    plot.curve[0].name = plot.x.title = plot.y.title = longest;
+    plot.curve[1].name = "\x1b[31m\xff";
+    f->figure.dpi = 72;
+    f->figure.n_panels = 6;
+    for (int i = 1; i < 6; i++)
+        f->figure.panel[i] = (struct sal_figure_panel){.plot = &plot, .label = longest};
+    for (double width = 40; width < 400; width *= 1.5) {
+        f->figure.width_mm = width;
+        struct sal_image image = png_of(&f->figure);
+        sal_image_release(&image);
+    }
+    struct sal_buffer svg = {0};
+    assert_int_equal(sal_figure_svg(&f->figure, &svg, NULL), SAL_OK);
+    assert_well_formed(&svg);
+    assert_null(memmem(svg.data, svg.size, "opacity=\"0.", 11));
+    sal_buffer_release(&svg);
 }
 
 static void assert_refused(const struct sal_figure *figure, enum sal_status status,
@@ -546,13 +680,22 @@ static void impossible_figures_are_refused(void **state)
     figure.dpi = 2400;
     assert_refused(&figure, SAL_LIMIT, "pixels");
     figure = f->figure;
-    figure.range.high = HUGE_VAL;
+    figure.panel[1].range.high = HUGE_VAL;
     assert_refused(&figure, SAL_USAGE, "finite");
     figure = f->figure;
     struct sal_picture other = {1, 1, f->image.rgb};
-    figure.overlay = &other;
+    figure.panel[1].picture = &other;
     assert_refused(&figure, SAL_USAGE, "1 x 1");
-    assert_refused(&(struct sal_figure){0}, SAL_USAGE, "image");
+    figure.panel[1].new_row = true; /* below it may be of any size */
+    struct sal_image image = png_of(&figure);
+    sal_image_release(&image);
+    figure.panel[1].plot = &flat;
+    assert_refused(&figure, SAL_USAGE, "an image or a plot");
+    struct sal_plot empty = {.title = "no curve"};
+    figure.panel[1] = (struct sal_figure_panel){.plot = &empty};
+    assert_refused(&figure, SAL_USAGE, "no point");
+    assert_refused(&(struct sal_figure){0}, SAL_USAGE, "0 panels");
+    assert_refused(&(struct sal_figure){.n_panels = 1}, SAL_USAGE, "an image or a plot");
 }
 
 #define WITH(test) cmocka_unit_test_setup_teardown(test, open_fixture, close_fixture)
@@ -579,6 +722,10 @@ static const struct CMUnitTest all_tests[] = {
     WITH(source_date_epoch_dates_the_pdf),
     WITH(without_font_configuration_nothing_is_printed),
     WITH(one_panel_without_an_overlay),
+    WITH(a_plot_draws_each_part_where_it_belongs),
+    WITH(rows_of_panels_lie_below_each_other),
+    WITH(a_plot_beside_a_picture_has_its_height),
+    WITH(plots_of_any_size_are_drawn),
     WITH(impossible_figures_are_refused),
 };
 

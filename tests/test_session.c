@@ -373,7 +373,7 @@ static void every_writer_writes_and_the_record_lists_it(void **state)
         assert_int_equal(err.status, SAL_OK);
     }
     json_t *root = record(f->session);
-    assert_int_equal(json_array_size(json_object_get(root, "outputs")), 6);
+    assert_int_equal(json_array_size(json_object_get(root, "outputs")), 7);
     json_decref(root);
     explain_here(f, 2); /* another map: the list starts anew */
     assert_null(sal_session_outputs(f->session)[0]);

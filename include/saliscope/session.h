@@ -20,6 +20,7 @@
 #include "saliscope/like.h"
 #include "saliscope/model.h"
 #include "saliscope/overlay.h"
+#include "saliscope/plot.h"
 #include "saliscope/probe.h"
 
 struct sal_session;
@@ -178,10 +179,12 @@ enum sal_status sal_session_write(struct sal_session *session, const char *path,
                                   const struct sal_view *view, enum sal_at at,
                                   struct sal_error *err);
 
-/* One row per writer; extension NULL ends the table. */
+/* One row per writer; extension NULL ends the table. Of a probe .png is the altered picture, so
+ * its figure (the image as the network sees it, the altered picture, the change magnified, the
+ * plot) is .figure.png, or .pdf and .svg. */
 struct sal_writing; /* private to src/session */
 struct sal_writer {
-    const char *extension; /* ".png" */
+    const char *extension; /* ".png"; of those that a name ends in, the longest counts */
     const char *title;
     bool needs_map;
     const char *probe_title; /* what it writes of a probe */
@@ -203,6 +206,37 @@ const char *const *sal_session_outputs(const struct sal_session *session);
 /* "97.31 %"; never rounded to a certainty: "> 99.99 %", "< 0.01 %". "" for NAN.
  * dst is terminated and returned. */
 char *sal_probability_text(double probability, char *dst, size_t capacity);
+
+/* ---- plots of a probe's answer -------------------------------------------------- */
+
+/* What can be drawn of an answer, what says most first. */
+enum sal_probe_plot_kind {
+    SAL_PROBE_CURVE, /* the score against eps: attack, noise, threshold, the flip that was found */
+    SAL_PROBE_SETTING,  /* the score over what was set, of one corruption */
+    SAL_PROBE_SEVERITY, /* the score over the severity, of what goes furthest */
+    SAL_PROBE_TRAIL, /* the best so far over the passes: the smallest flip, or the lowest f */
+    SAL_PROBE_PLOTS, /* none of them */
+};
+
+/* A plot with what it points to; not to be copied. */
+struct sal_probe_plot {
+    struct sal_plot plot;
+    char text[12][128];
+    double *values;
+};
+
+/* The first kind from `from` on for which the answer has enough points; SAL_PROBE_PLOTS:
+ * there is none. */
+enum sal_probe_plot_kind sal_probe_plot_next(const struct sal_probe_answer *answer,
+                                             enum sal_probe_plot_kind from);
+
+/* The plot of that kind, which the answer has. eps is in levels of the image, whose largest
+ * is white, and in unit intensity; in l2 the levels are root mean squares. Release it. */
+enum sal_status sal_probe_plot_of(const struct sal_probe_answer *answer,
+                                  enum sal_probe_plot_kind kind, const struct sal_model *model,
+                                  int class_index, unsigned white, struct sal_probe_plot *plot,
+                                  struct sal_error *err);
+void sal_probe_plot_release(struct sal_probe_plot *plot);
 
 /* The record of INTERFACE.md as JSON text (UTF-8, newline at the end), for
  * classify when neither map nor answer is there, else explain or probe; free() it. outputs: paths

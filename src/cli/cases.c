@@ -148,9 +148,6 @@ static enum sal_status check_outputs(const struct pass *pass, struct sal_error *
         if (writer->needs_map && !pass->asks)
             return sal_fail(err, SAL_USAGE,
                             "-o %s needs a map: use 'saliscope explain'", path);
-        if (pass->asks && pass->asks->probe && !writer->encode_probe)
-            return sal_fail(err, SAL_USAGE,
-                            "-o %s: a probe writes .png, .npy, .npz or .json", path);
         bool images = pass->cli->options.n_operands > 1, classes = pass->n > 1;
         if (strcmp(path, "-") == 0)
             continue;

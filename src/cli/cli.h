@@ -10,6 +10,7 @@
 
 #include "options.h"
 #include "saliscope/arena.h"
+#include "saliscope/cells.h"
 #include "saliscope/json.h"
 #include "saliscope/session.h"
 
@@ -48,6 +49,16 @@ const char *cli_plain(const struct cli *cli);
 
 /* Prints a finished document. */
 int cli_print_json(const struct sal_json *json);
+
+/* ---- what standard output shows ---------------------------------------------------- */
+
+/* As the environment says; switched off or not. */
+enum sal_depth cli_depth(void);
+bool cli_unicode(void);
+int cli_columns(void); /* 0: it is no terminal */
+
+/* Row by row, foreground colours only; on the terminal's own ground. */
+void cli_print_cells(const struct sal_cells *cells, enum sal_depth depth, const char *indent);
 
 /* ---- the session ------------------------------------------------------------------ */
 

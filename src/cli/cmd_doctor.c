@@ -11,26 +11,6 @@
 
 enum { VALUE_MAX = 256 };
 
-/* What the environment says; no terminal is asked. */
-static enum sal_depth terminal_depth(void)
-{
-    const char *term = getenv("TERM"), *color = getenv("COLORTERM");
-    if (!term || strcmp(term, "dumb") == 0)
-        return SAL_MONO;
-    if (color && (strcmp(color, "truecolor") == 0 || strcmp(color, "24bit") == 0))
-        return SAL_TRUECOLOR;
-    if (strstr(term, "-direct"))
-        return SAL_TRUECOLOR;
-    if (strstr(term, "256color"))
-        return SAL_256;
-    return strncmp(term, "vt", 2) == 0 ? SAL_MONO : SAL_16;
-}
-
-static bool utf8(void)
-{
-    return strcmp(nl_langinfo(CODESET), "UTF-8") == 0;
-}
-
 /* ---- what is looked at -------------------------------------------------------------------- */
 
 static void see_terminal(const struct cli *cli, char *dst)
@@ -51,7 +31,7 @@ static void see_terminal(const struct cli *cli, char *dst)
 static void see_colors(const struct cli *cli, char *dst)
 {
     (void)cli;
-    enum sal_depth depth = terminal_depth();
+    enum sal_depth depth = cli_depth();
     const char *no = getenv("NO_COLOR");
     if (depth == SAL_TRUECOLOR)
         snprintf(dst, VALUE_MAX, "truecolor");
@@ -68,13 +48,13 @@ static void see_encoding(const struct cli *cli, char *dst)
 {
     (void)cli;
     snprintf(dst, VALUE_MAX, "%s%s", nl_langinfo(CODESET),
-             utf8() ? "" : " (pictures are drawn in ASCII; a UTF-8 locale shows more)");
+             cli_unicode() ? "" : " (pictures are drawn in ASCII; a UTF-8 locale shows more)");
 }
 
 static void see_graphics(const struct cli *cli, char *dst)
 {
     (void)cli;
-    const struct sal_encoder *encoder = sal_encoder_best(terminal_depth(), utf8());
+    const struct sal_encoder *encoder = sal_encoder_best(cli_depth(), cli_unicode());
     snprintf(dst, VALUE_MAX, "%s (this version draws with characters only)",
              encoder->title);
 }

@@ -294,8 +294,13 @@ static void list_libraries(struct listing *listing)
 
 static void list_writers(struct listing *listing)
 {
-    for (const struct sal_writer *writer = sal_writers; writer->extension; writer++)
-        row(listing, writer->extension, writer->title);
+    for (const struct sal_writer *writer = sal_writers; writer->extension; writer++) {
+        char title[256];
+        bool both = strcmp(writer->title, writer->probe_title) == 0;
+        snprintf(title, sizeof(title), "%s%s%s", writer->title, both ? "" : "; of a probe ",
+                 both ? "" : writer->probe_title);
+        row(listing, writer->extension, title);
+    }
 }
 
 static void list_nothing(struct listing *listing)

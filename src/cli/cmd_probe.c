@@ -9,6 +9,12 @@ static void line(struct cli_table *table, const char *name)
     cli_table_add(table, "%s", name);
 }
 
+/* A terminal of so many columns gets a picture of what elsewhere is numbers. */
+static bool shows_plots(void)
+{
+    return cli_columns() >= 50;
+}
+
 /* ---- scores -------------------------------------------------------------------------------- */
 
 static void add_side(struct cli_table *table, const char *name, const struct sal_model *model,
@@ -132,7 +138,7 @@ static void add_curve(struct cli_table *table, const struct sal_probe_answer *a,
 {
     const struct sal_series *attack = sal_probe_series(a, "attack");
     const struct sal_series *noise = sal_probe_series(a, "noise");
-    for (int i = 0; attack && i < attack->n; i++) {
+    for (int i = 0; attack && i < attack->n && !shows_plots(); i++) {
         line(table, i ? "" : "score by eps");
         if (noise)
             cli_table_add(table, "%-8.3g (%6.3g levels)  %.4g, with noise %.4g", attack->x[i],
@@ -208,6 +214,32 @@ static void add_trials(struct cli_table *table, const struct sal_probe_answer *a
     }
 }
 
+/* ---- plots ---------------------------------------------------------------------------------- */
+
+enum { PLOT_COLUMNS_MAX = 84, PLOT_ROWS = 18 };
+
+/* What cannot be drawn is in the record all the same. */
+static void show_plot(const struct cli *cli, const struct sal_snapshot *snapshot)
+{
+    const struct sal_probe_answer *a = snapshot->answer;
+    enum sal_probe_plot_kind kind = sal_probe_plot_next(a, (enum sal_probe_plot_kind)0);
+    struct sal_probe_plot made;
+    struct sal_cells cells;
+    if (kind == SAL_PROBE_PLOTS ||
+        sal_probe_plot_of(a, kind, sal_session_model(cli->session),
+                          snapshot->probe_ask.class_index, snapshot->image->max, &made, NULL))
+        return;
+    int columns = cli_columns() - 2;
+    enum sal_depth depth = cli->color ? cli_depth() : SAL_MONO;
+    columns = columns < PLOT_COLUMNS_MAX ? columns : PLOT_COLUMNS_MAX;
+    if (!sal_plot_cells(&made.plot, columns, PLOT_ROWS, depth, cli_unicode(), &cells, NULL)) {
+        putchar('\n');
+        cli_print_cells(&cells, depth, "  ");
+        sal_cells_release(&cells);
+    }
+    sal_probe_plot_release(&made);
+}
+
 /* ---- the answer ---------------------------------------------------------------------------------- */
 
 static const char *verdict(const struct sal_probe_answer *a)
@@ -261,6 +293,8 @@ static void show(struct cli *cli, const struct sal_snapshot *snapshot)
         cli_table_add(&table, "%s", outputs[i]);
     }
     cli_table_print(&table, stdout, "  ");
+    if (shows_plots())
+        show_plot(cli, snapshot);
 }
 
 int cmd_probe(struct cli *cli)

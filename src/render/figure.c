@@ -16,18 +16,34 @@
 
 enum { CAIRO_SIDE_MAX = 32767 };
 
+static enum sal_status check_panel(const struct sal_figure *figure, int i,
+                                   struct sal_error *err)
+{
+    const struct sal_figure_panel *panel = &figure->panel[i];
+    const struct sal_picture *left = i ? panel[-1].picture : NULL;
+    if (!panel->picture == !panel->plot)
+        return sal_fail(err, SAL_USAGE, "figure: panel %d expects an image or a plot", i);
+    if (panel->picture && left && !panel->new_row &&
+        (panel->picture->width != left->width || panel->picture->height != left->height))
+        return sal_fail(err, SAL_USAGE, "figure: panel %d is %d x %d, beside it %d x %d", i,
+                        panel->picture->width, panel->picture->height, left->width,
+                        left->height);
+    if (panel->colormap && !(fabs(panel->range.low) <= (double)FLT_MAX &&
+                             fabs(panel->range.high) <= (double)FLT_MAX))
+        return sal_fail(err, SAL_USAGE, "figure: expects a range of finite numbers");
+    return SAL_OK;
+}
+
 static enum sal_status check(const struct sal_figure *figure, struct sal_error *err)
 {
-    if (!figure->image)
-        return sal_fail(err, SAL_USAGE, "figure: expects an image");
-    if (figure->overlay && (figure->overlay->width != figure->image->width ||
-                            figure->overlay->height != figure->image->height))
-        return sal_fail(err, SAL_USAGE, "figure: overlay is %d x %d, image %d x %d",
-                        figure->overlay->width, figure->overlay->height,
-                        figure->image->width, figure->image->height);
-    if (figure->colormap && !(fabs(figure->range.low) <= (double)FLT_MAX &&
-                              fabs(figure->range.high) <= (double)FLT_MAX))
-        return sal_fail(err, SAL_USAGE, "figure: expects a range of finite numbers");
+    enum sal_status status = SAL_OK;
+    if (figure->n_panels < 1 || figure->n_panels > SAL_FIGURE_PANELS_MAX)
+        return sal_fail(err, SAL_USAGE, "figure: %d panels, expects 1 to %d",
+                        figure->n_panels, SAL_FIGURE_PANELS_MAX);
+    for (int i = 0; i < figure->n_panels && !status; i++)
+        status = check_panel(figure, i, err);
+    if (status)
+        return status;
     if (figure->width_mm != 0 && !(figure->width_mm >= 40 && figure->width_mm <= 1000))
         return sal_fail(err, SAL_USAGE, "figure: width of %g mm, expects 40 to 1000",
                         figure->width_mm);

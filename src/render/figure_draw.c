@@ -79,60 +79,66 @@ static void draw_frame(cairo_t *cr, struct sal_box box)
     cairo_stroke(cr);
 }
 
-static void draw_panel(const struct page *page, int i, const struct sal_picture *picture)
-{
-    struct sal_box box = page->layout->panel[i];
-    draw_picture(page, picture, box);
-    draw_frame(page->cr, box);
-    if (page->layout->label[i])
-        sal_figure_text(page->cr, box.x, box.y - page->layout->line,
-                        page->layout->label[i]);
-}
-
 /* The bar is a picture too: rectangles side by side would show seams. */
-static void draw_bar_colours(const struct page *page)
+static void draw_bar_colours(const struct page *page, int i)
 {
-    const struct sal_figure *figure = page->figure;
+    const struct sal_figure_panel *panel = &page->figure->panel[i];
     uint8_t rgb[BAR_STEPS * BAR_COLUMNS * 3];
-    for (int i = 0; i < BAR_STEPS * BAR_COLUMNS; i++) {
-        double up = 1 - (i / BAR_COLUMNS + 0.5) / BAR_STEPS;
-        double value = figure->range.low + up * (figure->range.high - figure->range.low);
-        sal_colormap_at(figure->colormap,
-                        sal_overlay_position(figure->colormap, figure->range, value),
-                        rgb + 3 * i);
+    for (int k = 0; k < BAR_STEPS * BAR_COLUMNS; k++) {
+        double up = 1 - (k / BAR_COLUMNS + 0.5) / BAR_STEPS;
+        double value = panel->range.low + up * (panel->range.high - panel->range.low);
+        sal_colormap_at(panel->colormap,
+                        sal_overlay_position(panel->colormap, panel->range, value),
+                        rgb + 3 * k);
     }
     struct sal_picture picture = {BAR_COLUMNS, BAR_STEPS, rgb};
-    draw_picture(page, &picture, page->layout->bar);
+    draw_picture(page, &picture, page->layout->panel[i].bar);
 }
 
-static void draw_unit(const struct page *page, double x)
+static void draw_unit(const struct page *page, const struct sal_panel_layout *panel, double x)
 {
-    const struct sal_layout *layout = page->layout;
-    double width = sal_figure_text_width(page->cr, layout->unit);
+    double width = sal_figure_text_width(page->cr, panel->unit);
     cairo_save(page->cr);
-    cairo_translate(page->cr, x, layout->bar.y + (layout->bar.height + width) / 2);
+    cairo_translate(page->cr, x, panel->bar.y + (panel->bar.height + width) / 2);
     cairo_rotate(page->cr, -acos(-1) / 2);
-    sal_figure_text(page->cr, 0, 0, layout->unit);
+    sal_figure_text(page->cr, 0, 0, panel->unit);
     cairo_restore(page->cr);
 }
 
-static void draw_bar(const struct page *page)
+static void draw_bar(const struct page *page, int i)
 {
-    const struct sal_layout *layout = page->layout;
-    struct sal_box bar = layout->bar;
+    const struct sal_panel_layout *panel = &page->layout->panel[i];
+    struct sal_box bar = panel->bar;
     cairo_t *cr = page->cr;
-    draw_bar_colours(page);
+    draw_bar_colours(page, i);
     draw_frame(cr, bar);
     double x = bar.x + bar.width, height = sal_figure_line_height(cr);
-    for (int i = 0; i < layout->ticks.n; i++) {
-        double y = bar.y + bar.height * (1 - layout->ticks.at[i]);
+    for (int k = 0; k < panel->ticks.n; k++) {
+        double y = bar.y + bar.height * (1 - panel->ticks.at[k]);
         cairo_move_to(cr, x, y);
         cairo_rel_line_to(cr, SAL_FIGURE_TICK, 0);
         cairo_stroke(cr);
         sal_figure_text(cr, x + SAL_FIGURE_TICK + SAL_FIGURE_PAD, y - height / 2,
-                        layout->ticks.label[i]);
+                        panel->ticks.label[k]);
     }
-    draw_unit(page, x + SAL_FIGURE_TICK + 2 * SAL_FIGURE_PAD + layout->ticks_width);
+    draw_unit(page, panel, x + SAL_FIGURE_TICK + 2 * SAL_FIGURE_PAD + panel->ticks_width);
+}
+
+static void draw_panel(const struct page *page, int i)
+{
+    const struct sal_figure_panel *panel = &page->figure->panel[i];
+    const struct sal_panel_layout *layout = &page->layout->panel[i];
+    struct sal_box box = layout->box;
+    if (panel->picture) {
+        draw_picture(page, panel->picture, box);
+        draw_frame(page->cr, box);
+    } else {
+        sal_plot_draw(page->cr, panel->plot, &layout->plot);
+    }
+    if (layout->label)
+        sal_figure_text(page->cr, box.x, box.y - page->layout->line, layout->label);
+    if (panel->colormap)
+        draw_bar(page, i);
 }
 
 static void draw_texts(const struct page *page)
@@ -155,10 +161,7 @@ void sal_figure_draw(cairo_t *cr, const struct sal_figure *figure,
     cairo_paint(cr);
     cairo_set_source_rgb(cr, 0.1, 0.1, 0.1);
     sal_figure_font(cr, SAL_FIGURE_POINTS, false);
-    draw_panel(&page, 0, figure->image);
-    if (figure->overlay)
-        draw_panel(&page, 1, figure->overlay);
-    if (figure->colormap)
-        draw_bar(&page);
+    for (int i = 0; i < figure->n_panels; i++)
+        draw_panel(&page, i);
     draw_texts(&page);
 }

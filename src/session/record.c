@@ -138,7 +138,7 @@ void sal_record_params(struct sal_json *json, const struct sal_param *list,
 char *sal_record_params_text(const struct sal_session_ask *ask, char *dst,
                              size_t capacity)
 {
-    const struct sal_param *list = ask->method->params;
+    const struct sal_param *list = ask->probe ? ask->probe->params : ask->method->params;
     size_t used = 0;
     dst[0] = '\0';
     for (int i = 0; list && list[i].name && used < capacity; i++) {

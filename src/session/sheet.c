@@ -1,36 +1,27 @@
-#include <stdarg.h>
+#include "sheet.h"
+
 #include <math.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "record.h"
-#include "saliscope/figure.h"
 #include "writing.h"
 
-/* A figure and all that it points to. */
-struct sheet {
-    struct sal_picture image, overlay;
-    struct sal_figure figure;
-    char title[256];
-    char line[SAL_FIGURE_LINES_MAX][256];
-    int n_lines;
-};
-
 enum { PANEL_MIN = 512, PANEL_MAX = 1024 }; /* pixels of a panel's longer side */
+enum { IMAGE, OVERLAY };                    /* pictures of a map's sheet */
 
-static void release(struct sheet *sheet)
+static void release(struct sal_sheet *sheet)
 {
-    sal_picture_release(&sheet->image);
-    sal_picture_release(&sheet->overlay);
+    for (int i = 0; i < SAL_FIGURE_PANELS_MAX; i++)
+        sal_picture_release(&sheet->picture[i]);
+    sal_probe_plot_release(&sheet->plot);
 }
 
 /* ---- text ------------------------------------------------------------------------ */
 
-static void say(struct sheet *sheet, const char *format, ...)
-    __attribute__((format(printf, 2, 3)));
-
-static void say(struct sheet *sheet, const char *format, ...)
+void sal_sheet_say(struct sal_sheet *sheet, const char *format, ...)
 {
     if (sheet->n_lines == SAL_FIGURE_LINES_MAX - 1)
         return;
@@ -42,7 +33,7 @@ static void say(struct sheet *sheet, const char *format, ...)
     sheet->n_lines++;
 }
 
-static void say_class(struct sheet *sheet, const struct sal_writing *writing)
+static void say_class(struct sal_sheet *sheet, const struct sal_writing *writing)
 {
     const struct sal_model *model = writing->session->model;
     const struct sal_explained *explained = writing->held->explained;
@@ -52,12 +43,13 @@ static void say_class(struct sheet *sheet, const struct sal_writing *writing)
     sal_probability_text(scores->probabilities[index], share, sizeof(share));
     snprintf(sheet->title, sizeof(sheet->title), "%s: %s", explained->ask.method->title,
              sal_model_class(model, index));
-    say(sheet, "Class %d (%s): score %.5g%s%s%s", index, sal_model_class(model, index),
-        explained->map.score, *share ? ", probability " : "", share,
-        explained->ask.class_index == scores->top ? ", top class" : "");
+    sal_sheet_say(sheet, "Class %d (%s): score %.5g%s%s%s", index,
+                  sal_model_class(model, index), explained->map.score,
+                  *share ? ", probability " : "", share,
+                  explained->ask.class_index == scores->top ? ", top class" : "");
 }
 
-static void say_checks(struct sheet *sheet, const struct sal_map *map)
+static void say_checks(struct sal_sheet *sheet, const struct sal_map *map)
 {
     char text[240] = "";
     size_t used = 0;
@@ -66,10 +58,10 @@ static void say_checks(struct sheet *sheet, const struct sal_map *map)
                                  i ? ", " : "", map->checks[i].title, map->checks[i].value,
                                  *map->checks[i].unit ? " " : "", map->checks[i].unit);
     if (*text)
-        say(sheet, "%s", text);
+        sal_sheet_say(sheet, "%s", text);
 }
 
-static void say_method(struct sheet *sheet, const struct sal_writing *writing)
+static void say_method(struct sal_sheet *sheet, const struct sal_writing *writing)
 {
     const struct sal_explained *explained = writing->held->explained;
     const struct sal_map *map = &explained->map;
@@ -80,31 +72,33 @@ static void say_method(struct sheet *sheet, const struct sal_writing *writing)
                  sal_model_value(writing->session->model, map->layer).name,
                  map->grid_width, map->grid_height);
     const struct sal_like *like = explained->ask.like;
-    say(sheet, "%s%s%s%s%s%s%s%s%s", explained->ask.method->title, like ? " like " : "",
-        like ? like->title : "", layer, *params ? "; " : "", params, map->precision == SAL_F32 ? "" : "; in ",
-        map->precision == SAL_F32 ? "" : sal_precision_names[map->precision],
-        map->partial ? "; PARTIAL: stopped early" : "");
+    const bool single = map->precision == SAL_F32;
+    sal_sheet_say(sheet, "%s%s%s%s%s%s%s%s%s", explained->ask.method->title,
+                  like ? " like " : "", like ? like->title : "", layer, *params ? "; " : "",
+                  params, single ? "" : "; in ",
+                  single ? "" : sal_precision_names[map->precision],
+                  map->partial ? "; PARTIAL: stopped early" : "");
     say_checks(sheet, map);
     if (*map->note)
-        say(sheet, "%s", map->note);
+        sal_sheet_say(sheet, "%s", map->note);
 }
 
-static void say_origin(struct sheet *sheet, const struct sal_writing *writing)
+void sal_sheet_say_origin(struct sal_sheet *sheet, const struct sal_writing *writing)
 {
     struct sal_model *model = writing->session->model;
     const struct sal_sidecar *sidecar = sal_model_sidecar(model);
     const struct sal_preprocessing *spec = sal_model_preprocessing(model);
     const struct sal_image *image = &writing->held->loaded->image;
-    say(sheet, "Model: %.80s%s%.40s (sha256 %.12s)",
-        sidecar->name ? sidecar->name : "without a name", sidecar->version ? " " : "",
-        sidecar->version ? sidecar->version : "", sal_model_sha256(model));
-    say(sheet, "Image: %d x %d, %d bit (sha256 %.12s), resized %s%s, %s", image->width,
-        image->height, image->bits, image->sha256, sal_filter_names[spec->resize],
-        spec->antialias ? " with antialias" : "", sal_fit_names[spec->fit]);
+    sal_sheet_say(sheet, "Model: %.80s%s%.40s (sha256 %.12s)",
+                  sidecar->name ? sidecar->name : "without a name",
+                  sidecar->version ? " " : "", sidecar->version ? sidecar->version : "",
+                  sal_model_sha256(model));
+    sal_sheet_say(sheet, "Image: %d x %d, %d bit (sha256 %.12s), resized %s%s, %s",
+                  image->width, image->height, image->bits, image->sha256,
+                  sal_filter_names[spec->resize], spec->antialias ? " with antialias" : "",
+                  sal_fit_names[spec->fit]);
     if (sidecar->intended_use)
-        say(sheet, "Intended use: %.200s", sidecar->intended_use);
-    say(sheet, "saliscope %s: shows what moved this model's score, not what is in the "
-               "image", SAL_VERSION);
+        sal_sheet_say(sheet, "Intended use: %.200s", sidecar->intended_use);
 }
 
 /* ---- pictures ----------------------------------------------------------------------- */
@@ -119,15 +113,15 @@ static void panel_size(const struct sal_image *image, int *width, int *height)
     *height = (int)fmax(1, round(image->height * scale));
 }
 
-static enum sal_status draw(struct sheet *sheet, const struct sal_writing *writing,
+static enum sal_status draw(struct sal_sheet *sheet, const struct sal_writing *writing,
                             struct sal_error *err)
 {
     const struct sal_image *image = &writing->held->loaded->image;
     const struct sal_map *map = &writing->held->explained->map;
     const struct sal_view *view = writing->view;
     struct sal_overlay overlay = {
-        .colormap = sheet->figure.colormap,
-        .range = sheet->figure.range,
+        .colormap = sheet->figure.panel[1].colormap,
+        .range = sheet->figure.panel[1].range,
         .alpha = view->alpha < 0 ? 0 : view->alpha > 0 ? view->alpha : 0.5,
         .contour = view->contour,
     };
@@ -135,42 +129,47 @@ static enum sal_status draw(struct sheet *sheet, const struct sal_writing *writi
     panel_size(image, &width, &height);
     float *values = NULL;
     enum sal_status status =
-        sal_picture_from_image(&sheet->image, image, width, height, err);
+        sal_picture_from_image(&sheet->picture[IMAGE], image, width, height, err);
     if (!status)
-        status = sal_picture_from_image(&sheet->overlay, image, width, height, err);
+        status = sal_picture_from_image(&sheet->picture[OVERLAY], image, width, height, err);
     if (!status)
         status = sal_session_map_over(writing->session, map, width, height, &values, err);
     if (!status)
-        sal_overlay_draw(&overlay, &sheet->overlay, values);
+        sal_overlay_draw(&overlay, &sheet->picture[OVERLAY], values);
     free(values);
     return status;
 }
 
-static enum sal_status fill(struct sheet *sheet, const struct sal_writing *writing,
-                            struct sal_error *err)
+static enum sal_status fill_map(struct sal_sheet *sheet, const struct sal_writing *writing,
+                                struct sal_error *err)
 {
     const struct sal_map *map = &writing->held->explained->map;
     const struct sal_view *view = writing->view;
-    *sheet = (struct sheet){0};
     sheet->figure = (struct sal_figure){
-        .image = &sheet->image,
-        .overlay = &sheet->overlay,
-        .colormap = view->colormap ? view->colormap : sal_colormap_default(map->is_signed),
-        .range = sal_range_of(map->values, (long)map->width * map->height, map->is_signed,
-                              view->range_mode, view->range),
-        .unit = map->unit,
+        .panel = {{.picture = &sheet->picture[IMAGE], .label = "image"},
+                  {.picture = &sheet->picture[OVERLAY],
+                   .label = "explanation",
+                   .colormap = view->colormap ? view->colormap
+                                              : sal_colormap_default(map->is_signed),
+                   .range = sal_range_of(map->values, (long)map->width * map->height,
+                                         map->is_signed, view->range_mode, view->range),
+                   .unit = map->unit}},
+        .n_panels = 2,
         .title = sheet->title,
     };
     say_class(sheet, writing);
     say_method(sheet, writing);
-    say_origin(sheet, writing);
+    sal_sheet_say_origin(sheet, writing);
+    sal_sheet_say(sheet,
+                  "saliscope %s: shows what moved this model's score, not what is in the image",
+                  SAL_VERSION);
     return draw(sheet, writing, err);
 }
 
 /* ---- files -------------------------------------------------------------------------- */
 
 static enum sal_status encode_with_notes(const struct sal_image *image,
-                                         const struct sheet *sheet,
+                                         const struct sal_sheet *sheet,
                                          const struct sal_writing *writing,
                                          struct sal_buffer *buffer,
                                          struct sal_error *err)
@@ -191,10 +190,14 @@ static enum sal_status encode_with_notes(const struct sal_image *image,
     return status;
 }
 
-enum sal_status sal_figure_encode_png(const struct sal_writing *writing,
-                                      struct sal_buffer *buffer, struct sal_error *err)
+/* What fills a zeroed sheet. */
+typedef enum sal_status fill_sheet(struct sal_sheet *sheet, const struct sal_writing *writing,
+                                   struct sal_error *err);
+
+static enum sal_status encode_png(const struct sal_writing *writing, fill_sheet *fill,
+                                  struct sal_buffer *buffer, struct sal_error *err)
 {
-    struct sheet sheet;
+    struct sal_sheet sheet = {0};
     struct sal_image image = {0};
     enum sal_status status = fill(&sheet, writing, err);
     if (!status)
@@ -206,10 +209,10 @@ enum sal_status sal_figure_encode_png(const struct sal_writing *writing,
     return status;
 }
 
-enum sal_status sal_figure_encode_pdf(const struct sal_writing *writing,
-                                      struct sal_buffer *buffer, struct sal_error *err)
+static enum sal_status encode_pdf(const struct sal_writing *writing, fill_sheet *fill,
+                                  struct sal_buffer *buffer, struct sal_error *err)
 {
-    struct sheet sheet;
+    struct sal_sheet sheet = {0};
     enum sal_status status = fill(&sheet, writing, err);
     if (!status)
         status = sal_figure_pdf(&sheet.figure, buffer, err);
@@ -217,13 +220,49 @@ enum sal_status sal_figure_encode_pdf(const struct sal_writing *writing,
     return status;
 }
 
-enum sal_status sal_figure_encode_svg(const struct sal_writing *writing,
-                                      struct sal_buffer *buffer, struct sal_error *err)
+static enum sal_status encode_svg(const struct sal_writing *writing, fill_sheet *fill,
+                                  struct sal_buffer *buffer, struct sal_error *err)
 {
-    struct sheet sheet;
+    struct sal_sheet sheet = {0};
     enum sal_status status = fill(&sheet, writing, err);
     if (!status)
         status = sal_figure_svg(&sheet.figure, buffer, err);
     release(&sheet);
     return status;
+}
+
+enum sal_status sal_figure_encode_png(const struct sal_writing *writing,
+                                      struct sal_buffer *buffer, struct sal_error *err)
+{
+    return encode_png(writing, fill_map, buffer, err);
+}
+
+enum sal_status sal_figure_encode_pdf(const struct sal_writing *writing,
+                                      struct sal_buffer *buffer, struct sal_error *err)
+{
+    return encode_pdf(writing, fill_map, buffer, err);
+}
+
+enum sal_status sal_figure_encode_svg(const struct sal_writing *writing,
+                                      struct sal_buffer *buffer, struct sal_error *err)
+{
+    return encode_svg(writing, fill_map, buffer, err);
+}
+
+enum sal_status sal_probe_figure_png(const struct sal_writing *writing,
+                                     struct sal_buffer *buffer, struct sal_error *err)
+{
+    return encode_png(writing, sal_sheet_fill_probe, buffer, err);
+}
+
+enum sal_status sal_probe_figure_pdf(const struct sal_writing *writing,
+                                     struct sal_buffer *buffer, struct sal_error *err)
+{
+    return encode_pdf(writing, sal_sheet_fill_probe, buffer, err);
+}
+
+enum sal_status sal_probe_figure_svg(const struct sal_writing *writing,
+                                     struct sal_buffer *buffer, struct sal_error *err)
+{
+    return encode_svg(writing, sal_sheet_fill_probe, buffer, err);
 }

@@ -92,29 +92,40 @@ static enum sal_status encode_json(const struct sal_writing *writing,
 const struct sal_writer sal_writers[] = {
     {".png", "figure: image, overlay, colour bar, caption; 300 dpi", true,
      "the altered picture in 16 bits", sal_probe_encode_png, sal_figure_encode_png},
-    {".pdf", "the same figure for print", true, NULL, NULL, sal_figure_encode_pdf},
-    {".svg", "the same figure for editing", true, NULL, NULL, sal_figure_encode_svg},
+    {".figure.png", "the same figure", true,
+     "a figure: image, altered picture, change, plot, caption", sal_probe_figure_png,
+     sal_figure_encode_png},
+    {".pdf", "the same figure for print", true, "the same figure for print",
+     sal_probe_figure_pdf, sal_figure_encode_pdf},
+    {".svg", "the same figure for editing", true, "the same figure for editing",
+     sal_probe_figure_svg, sal_figure_encode_svg},
     {".npy", "the map as NumPy float32, at the resolution of --at", true,
      "the altered input", sal_probe_encode_npy, encode_npy},
     {".npz", "the map at all resolutions, scores and prepared input", true,
      "altered input, picture and change, and what they were made from",
      sal_probe_encode_npz, encode_npz},
-    {".json", "the record: everything that was asked and answered", false, "the record",
+    {".json", "the record: everything that was asked and answered", false,
+     "the record: everything that was asked and answered",
      encode_json, encode_json},
     {NULL, NULL, false, NULL, NULL, NULL},
 };
 
+/* The longest that fits: a name may end in more than one of them. */
 static const struct sal_writer *by_extension(const char *path)
 {
-    size_t size = strlen(path);
+    const struct sal_writer *best = NULL;
+    size_t size = strlen(path), longest = 0;
     for (const struct sal_writer *row = sal_writers; row->extension; row++) {
         size_t tail = strlen(row->extension);
-        if (size > tail && strcasecmp(path + size - tail, row->extension) == 0)
-            return row;
+        bool ends = size > tail && strcasecmp(path + size - tail, row->extension) == 0;
         if (strcmp(path, "-") == 0 && strcmp(row->extension, ".json") == 0)
             return row;
+        if (ends && tail > longest) {
+            best = row;
+            longest = tail;
+        }
     }
-    return NULL;
+    return best;
 }
 
 const struct sal_writer *sal_writer_find(const char *path, struct sal_error *err)
@@ -183,7 +194,8 @@ enum sal_status sal_session_write(struct sal_session *session, const char *path,
     struct sal_view plain = {0};
     struct sal_writing writing = {session, held, view ? view : &plain, at};
     struct sal_buffer buffer = {0};
-    enum sal_status status = (probe ? writer->encode_probe : writer->encode)(&writing, &buffer, err);
+    enum sal_status status =
+        (probe ? writer->encode_probe : writer->encode)(&writing, &buffer, err);
     if (!status && buffer.failed)
         status = sal_fail(err, SAL_LIMIT, "'%s': no memory to write it", path);
     if (!status)

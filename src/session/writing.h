@@ -22,7 +22,13 @@ enum sal_status sal_figure_encode_pdf(const struct sal_writing *writing,
 enum sal_status sal_figure_encode_svg(const struct sal_writing *writing,
                                       struct sal_buffer *buffer, struct sal_error *err);
 
-/* Of a probe's answer, which is there. */
+/* Of a probe's answer, which is there: its figure, and what others' programs read. */
+enum sal_status sal_probe_figure_png(const struct sal_writing *writing,
+                                     struct sal_buffer *buffer, struct sal_error *err);
+enum sal_status sal_probe_figure_pdf(const struct sal_writing *writing,
+                                     struct sal_buffer *buffer, struct sal_error *err);
+enum sal_status sal_probe_figure_svg(const struct sal_writing *writing,
+                                     struct sal_buffer *buffer, struct sal_error *err);
 enum sal_status sal_probe_encode_png(const struct sal_writing *writing,
                                      struct sal_buffer *buffer, struct sal_error *err);
 enum sal_status sal_probe_encode_npy(const struct sal_writing *writing,

@@ -1,0 +1,262 @@
+/* The figure of a probe: what the network sees, the altered picture, the change magnified,
+ * and what was measured, with all that it takes to read it. */
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "record.h"
+#include "sheet.h"
+
+enum { IMAGE, ALTERED, CHANGE }; /* pictures, and their panels */
+
+/* ---- text --------------------------------------------------------------------------------- */
+
+static const char *verdict(const struct sal_probe_answer *a)
+{
+    if (a->already)
+        return "it is decided so already";
+    return a->flipped ? "the decision changes" : "no change was found";
+}
+
+/* "f 5.17, probability 98.65 %" */
+static void side_text(const struct sal_model *model, int c, const sal_real *logits, int n,
+                      double f, char *text, size_t size)
+{
+    double *p = calloc((size_t)n, sizeof(*p));
+    char share[32] = "";
+    if (p) {
+        sal_model_probabilities(model, logits, p);
+        sal_probability_text(p[c], share, sizeof(share));
+    }
+    free(p);
+    snprintf(text, size, "f %.4g, logit %.4g%s%s", f, (double)logits[c],
+             *share ? ", probability " : "", share);
+}
+
+static void say_decision(struct sal_sheet *sheet, const struct sal_model *model,
+                         const struct sal_probed *probed)
+{
+    const struct sal_probe_answer *a = &probed->answer;
+    const int c = probed->ask.class_index;
+    char before[96], after[96];
+    snprintf(sheet->title, sizeof(sheet->title), "%s: %s", probed->ask.probe->title,
+             sal_model_class(model, c));
+    sal_sheet_say(sheet, "To %s class %d (%.120s), which is called where f is not below 0: %s",
+                  sal_goal_names[a->goal], c, sal_model_class(model, c), verdict(a));
+    side_text(model, c, a->before, a->n_logits, a->f_before, before, sizeof(before));
+    side_text(model, c, a->after, a->n_logits, a->f_after, after, sizeof(after));
+    if (a->flipped && !a->already)
+        sal_sheet_say(sheet, "Before: %s. After: %s", before, after);
+    else
+        sal_sheet_say(sheet, "As given: %s", before);
+}
+
+/* "linf 0.0128 (3.26 of 255 levels)" */
+static const char *length_text(const struct sal_probe_answer *a, double length, unsigned white,
+                               char *text, size_t size)
+{
+    double n = (double)a->planes * a->height * a->width;
+    if (a->norm == SAL_LINF)
+        snprintf(text, size, "linf %.4g (%.4g of %u levels)", length, length * white, white);
+    else
+        snprintf(text, size, "l2 %.4g (rms %.4g of %u levels)", length,
+                 length * white / sqrt(n), white);
+    return text;
+}
+
+static const char *saved_text(const struct sal_saved *saved)
+{
+    return !saved->white ? "" : saved->survives ? "; the flip survives rounding to levels"
+                                                : "; rounding to levels undoes the flip";
+}
+
+static void say_sizes(struct sal_sheet *sheet, const struct sal_probe_answer *a, unsigned white)
+{
+    char text[96], other[96];
+    if (!isnan(a->eps))
+        sal_sheet_say(sheet, "Allowed: %s", length_text(a, a->eps, white, text, sizeof(text)));
+    if (a->distance.changed)
+        sal_sheet_say(sheet, "Change: linf %.4g (%.4g of %u levels), l2 %.4g, %lld of %lld "
+                             "pixels%s", a->distance.linf, a->distance.linf * white, white,
+                      a->distance.l2, (long long)a->distance.changed,
+                      (long long)a->height * a->width, saved_text(&a->stored));
+    if (isfinite(a->bracket[1]))
+        sal_sheet_say(sheet, "Flips at %s, not yet at %.4g%s%s",
+                      length_text(a, a->bracket[1], white, text, sizeof(text)), a->bracket[0],
+                      isfinite(a->estimate) ? "; to first order at " : "",
+                      isfinite(a->estimate)
+                          ? length_text(a, a->estimate, white, other, sizeof(other))
+                          : "");
+    if (a->noise.n)
+        sal_sheet_say(sheet, "Noise of %s: %d of %d flip (at 95 %% fewer than %.2g %%)",
+                      length_text(a, a->noise.eps, white, text, sizeof(text)), a->noise.flips,
+                      a->noise.n, a->noise.upper * 100);
+}
+
+static void say_probe(struct sal_sheet *sheet, const struct sal_writing *writing)
+{
+    const struct sal_probed *probed = writing->held->probed;
+    const struct sal_probe_answer *a = &probed->answer;
+    const struct sal_probe *probe = probed->ask.probe;
+    char params[160];
+    sal_record_params_text(&probed->ask, params, sizeof(params));
+    sal_sheet_say(sheet, "Probe: %s%s%s%s; seed %llu; %ld passes forward, %ld back%s",
+                  probe->name, *params ? " (" : "", params, *params ? ")" : "",
+                  (unsigned long long)writing->session->options.seed, a->forwards,
+                  a->backwards, a->partial ? "; PARTIAL: stopped early" : "");
+    for (int i = 0; i < a->n_lights; i++)
+        if (a->lights[i].alarm)
+            sal_sheet_say(sheet, "ALARM, %.60s: %s", a->lights[i].title, a->lights[i].text);
+    if (*a->note)
+        sal_sheet_say(sheet, "Note: %s", a->note);
+}
+
+/* What must not be read into it. */
+static void say_limits(struct sal_sheet *sheet, const struct sal_probed *probed)
+{
+    const struct sal_probe_answer *a = &probed->answer;
+    const bool attack = probed->ask.probe->needs & SAL_PROBE_ATTACK;
+    if (sal_probe_series(a, "attack"))
+        sal_sheet_say(sheet, "Each score under attack is the worst that was found within its eps: "
+                             "there may be worse ones");
+    if (a->flipped && !a->already)
+        sal_sheet_say(sheet, "The change that was found is an upper bound: a smaller one may do "
+                             "it too");
+    else if (attack && a->partial) /* else the note says it */
+        sal_sheet_say(sheet, "That nothing was found so far is no sign of robustness");
+    sal_sheet_say(sheet, "saliscope %s: an altered picture, to change a classifier's decision: no "
+                         "recording of anything", SAL_VERSION);
+}
+
+/* ---- pictures ------------------------------------------------------------------------------ */
+
+enum { SCREEN_WHITE = 255 };
+
+/* The network's picture with its change times scale. */
+static enum sal_status draw_picture(struct sal_picture *picture,
+                                    const struct sal_probe_answer *a,
+                                    const struct sal_model *model, double scale,
+                                    struct sal_error *err)
+{
+    struct sal_image image;
+    enum sal_status status = sal_probe_picture(a, model, SCREEN_WHITE, scale, &image, err);
+    if (status)
+        return status;
+    status = sal_picture_from_image(picture, &image, a->width, a->height, err);
+    sal_image_release(&image);
+    return status;
+}
+
+/* Of several planes the largest change of a pixel, so that none is hidden. */
+static float change_at(const struct sal_probe_answer *a, int64_t pixel)
+{
+    const int64_t pixels = (int64_t)a->height * a->width;
+    float most = 0;
+    for (int c = 0; c < a->planes; c++) {
+        float change = a->change[c * pixels + pixel];
+        if (fabsf(change) > fabsf(most))
+            most = change;
+    }
+    return most;
+}
+
+static enum sal_status draw_change(struct sal_sheet *sheet, const struct sal_probe_answer *a,
+                                   unsigned white, struct sal_error *err)
+{
+    const struct sal_figure_panel *panel = &sheet->figure.panel[CHANGE];
+    const int64_t pixels = (int64_t)a->height * a->width;
+    struct sal_picture *picture = &sheet->picture[CHANGE];
+    const struct sal_overlay overlay = {
+        .colormap = panel->colormap, .range = panel->range, .alpha = 1};
+    float *levels = calloc((size_t)pixels, sizeof(*levels));
+    if (!levels)
+        return sal_fail(err, SAL_LIMIT, "no memory for a picture of the change");
+    for (int64_t i = 0; i < pixels; i++)
+        levels[i] = change_at(a, i) * (float)white;
+    enum sal_status status = sal_picture_init(picture, a->width, a->height, err);
+    if (!status)
+        sal_overlay_draw(&overlay, picture, levels);
+    free(levels);
+    return status;
+}
+
+/* A change lies in -1..1 of unit intensity: in full colour at linf it is 1 / linf times as
+ * strong as it is. */
+static void label_change(struct sal_sheet *sheet, const struct sal_probe_answer *a,
+                         const struct sal_view *view, unsigned white)
+{
+    const double most = a->distance.linf * white;
+    snprintf(sheet->label, sizeof(sheet->label), "change, magnified %.3g times",
+             1 / a->distance.linf);
+    snprintf(sheet->unit, sizeof(sheet->unit), "levels of %u%s", white,
+             a->planes > 1 ? ", largest channel" : "");
+    sheet->figure.panel[CHANGE] = (struct sal_figure_panel){
+        .picture = &sheet->picture[CHANGE],
+        .label = sheet->label,
+        .colormap = view->colormap && view->colormap->diverging ? view->colormap
+                                                                : sal_colormap_default(true),
+        .range = {-most, most},
+        .unit = sheet->unit};
+}
+
+static enum sal_status draw_pictures(struct sal_sheet *sheet, const struct sal_writing *writing,
+                                     unsigned white, struct sal_error *err)
+{
+    const struct sal_probe_answer *a = &writing->held->probed->answer;
+    const struct sal_model *model = writing->session->model;
+    struct sal_figure *figure = &sheet->figure;
+    enum sal_status status = draw_picture(&sheet->picture[IMAGE], a, model, 0, err);
+    figure->panel[IMAGE] = (struct sal_figure_panel){.picture = &sheet->picture[IMAGE],
+                                                     .label = "image, as the network sees it"};
+    figure->n_panels = 1;
+    if (status || !a->distance.changed)
+        return status;
+    figure->panel[ALTERED] = (struct sal_figure_panel){.picture = &sheet->picture[ALTERED],
+                                                       .label = "altered picture"};
+    label_change(sheet, a, writing->view, white);
+    figure->n_panels = 3;
+    status = draw_picture(&sheet->picture[ALTERED], a, model, 1, err);
+    return status ? status : draw_change(sheet, a, white, err);
+}
+
+/* Below the pictures; beside the image where there is no change to show. */
+static enum sal_status draw_plot(struct sal_sheet *sheet, const struct sal_writing *writing,
+                                 unsigned white, struct sal_error *err)
+{
+    const struct sal_probed *probed = writing->held->probed;
+    enum sal_probe_plot_kind kind =
+        sal_probe_plot_next(&probed->answer, (enum sal_probe_plot_kind)0);
+    struct sal_figure *figure = &sheet->figure;
+    if (kind == SAL_PROBE_PLOTS) {
+        if (figure->n_panels == 1) /* a letter would ask for another */
+            figure->panel[IMAGE].label = NULL;
+        return SAL_OK;
+    }
+    enum sal_status status =
+        sal_probe_plot_of(&probed->answer, kind, writing->session->model,
+                          probed->ask.class_index, white, &sheet->plot, err);
+    if (status)
+        return status;
+    figure->panel[figure->n_panels] =
+        (struct sal_figure_panel){.plot = &sheet->plot.plot,
+                                  .label = sheet->plot.plot.title,
+                                  .new_row = figure->n_panels > 1};
+    figure->n_panels++;
+    return SAL_OK;
+}
+
+enum sal_status sal_sheet_fill_probe(struct sal_sheet *sheet, const struct sal_writing *writing,
+                                     struct sal_error *err)
+{
+    const struct sal_probed *probed = writing->held->probed;
+    const unsigned white = writing->held->loaded->image.max;
+    say_decision(sheet, writing->session->model, probed);
+    say_sizes(sheet, &probed->answer, white);
+    say_probe(sheet, writing);
+    sal_sheet_say_origin(sheet, writing);
+    say_limits(sheet, probed);
+    sheet->figure.title = sheet->title;
+    enum sal_status status = draw_pictures(sheet, writing, white, err);
+    return status ? status : draw_plot(sheet, writing, white, err);
+}
