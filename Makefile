@@ -204,7 +204,7 @@ $B/tests/test_lower: $(call obj,tests/twin/poison.c)
 
 # These test parts of the program that are not in the library.
 $(addprefix $B/tests/,test_layout test_keys test_prompt test_frame test_raster): \
-    $(call obj,$(patsubst %,src/tui/%.c,layout keys prompt frame raster))
+    $(call obj,$(patsubst %,src/tui/%.c,layout keys prompt frame plane raster))
 
 # These hold both precisions, or say their models in sentences.
 $(filter $B/tests/test_gradient% $B/tests/test_attention $B/tests/test_einsum,$(TEST_BINS)): $B/twin_double.o \

@@ -402,6 +402,43 @@ static void a_figure_carries_its_record_but_no_file_name(void **state)
     sal_image_release(&image);
 }
 
+static void check_record(struct sal_session *session, const char *there, const char *not_there)
+{
+    char *text = sal_session_record(session, NULL);
+    assert_non_null(text);
+    assert_non_null(strstr(text, there));
+    assert_null(strstr(text, not_there));
+    free(text);
+}
+
+static void files_are_about_the_result_that_is_chosen(void **state)
+{
+    struct fixture *f = *state;
+    const struct sal_map *map;
+    const struct sal_probe_answer *answer;
+    struct sal_session_ask explain = gradcam(0), probe = {.probe = sal_probe_find("fgsm")};
+    sal_params_init(&probe.params, probe.probe->params);
+    assert_int_equal(sal_session_load(f->session, f->bright, NULL), SAL_OK);
+    assert_int_equal(sal_session_explain(f->session, &explain, &map, NULL), SAL_OK);
+    char path[PATH_SIZE];
+    in_folder(f, "answer.npy", path);
+    struct sal_error err = {0};
+    sal_session_choose(f->session, SAL_RESULT_ANSWER);
+    assert_int_equal(sal_session_write(f->session, path, NULL, SAL_AT_INPUT, &err), SAL_USAGE);
+    assert_non_null(strstr(err.text, "no answer"));
+    check_record(f->session, "\"scores\"", "\"method\"");
+    sal_session_choose(f->session, SAL_RESULT_NEWEST);
+    assert_int_equal(sal_session_probe(f->session, &probe, &answer, NULL), SAL_OK);
+    check_record(f->session, "\"probe\": \"fgsm\"", "\"method\"");
+    sal_session_choose(f->session, SAL_RESULT_MAP);
+    check_record(f->session, "\"method\": \"gradcam\"", "\"probe\"");
+    assert_int_equal(sal_session_write(f->session, path, NULL, SAL_AT_INPUT, &err), SAL_OK);
+    assert_non_null(sal_session_outputs(f->session)[0]);
+    sal_session_choose(f->session, SAL_RESULT_ANSWER);
+    check_record(f->session, "\"probe\": \"fgsm\"", "\"method\"");
+    assert_null(sal_session_outputs(f->session)[0]);
+}
+
 static void an_extension_without_writer_is_told(void **state)
 {
     (void)state;
@@ -761,6 +798,7 @@ int main(void)
         HERE(a_map_is_written_at_each_resolution),
         HERE(every_writer_writes_and_the_record_lists_it),
         HERE(a_figure_carries_its_record_but_no_file_name),
+        HERE(files_are_about_the_result_that_is_chosen),
         cmocka_unit_test(an_extension_without_writer_is_told),
         WORKER(the_worker_answers_as_the_caller_would),
         WORKER(a_snapshot_stays_valid_while_the_worker_goes_on),

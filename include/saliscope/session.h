@@ -170,10 +170,15 @@ enum sal_status sal_session_map_on_image(const struct sal_session *session,
                                          const struct sal_map *map, float **values,
                                          struct sal_error *err);
 
+/* Which result files and records are about: of a map and an answer for the same image the one
+ * that was made last, unless one of them is chosen. */
+enum sal_result { SAL_RESULT_NEWEST, SAL_RESULT_MAP, SAL_RESULT_ANSWER };
+void sal_session_choose(struct sal_session *session, enum sal_result result);
+
 /* Writes the current result (of the last snapshot, once the worker runs) to path,
  * the writer found by extension: .png .pdf .svg a figure, .npy the raw map, .npz
  * everything, .json the record. "-" is the JSON record on standard output. Where the
- * newest result is a probe's, .png is the altered picture in 16 bits, as the network sees
+ * result is a probe's, .png is the altered picture in 16 bits, as the network sees
  * it, .npy the altered input, and .npz both with what they were made from. */
 enum sal_status sal_session_write(struct sal_session *session, const char *path,
                                   const struct sal_view *view, enum sal_at at,
@@ -206,6 +211,26 @@ const char *const *sal_session_outputs(const struct sal_session *session);
 /* "97.31 %"; never rounded to a certainty: "> 99.99 %", "< 0.01 %". "" for NAN.
  * dst is terminated and returned. */
 char *sal_probability_text(double probability, char *dst, size_t capacity);
+
+/* ---- a probe's answer in words ---------------------------------------------------- */
+
+/* How what is told is meant. */
+enum sal_weight {
+    SAL_WEIGHT_PLAIN,
+    SAL_WEIGHT_VERDICT, /* what it comes to, in one sentence; told first */
+    SAL_WEIGHT_ALARM,   /* a reason not to believe the rest */
+};
+
+/* Hears one fact after the other: a label of at most 8 letters, "" where it is that of the one
+ * before or none, and any length of text, as names in files have it. */
+struct sal_listener {
+    void *self;
+    void (*hear)(void *self, enum sal_weight weight, const char *label, const char *text);
+};
+
+/* Tells what the answer in the snapshot says, but for its scores and series. */
+void sal_probe_tell(const struct sal_snapshot *snapshot, const struct sal_model *model,
+                    const struct sal_listener *to);
 
 /* ---- plots of a probe's answer -------------------------------------------------- */
 

@@ -250,7 +250,8 @@ static enum sal_status ask_of_any(struct cli *cli, struct sal_session_ask *ask,
         status = sal_session_ask_method(cli->session, ask, ask->method, like, err);
     if (status)
         return status;
-    status = set_params(given, ask->method->name, ask->method->params, &ask->params, err);
+    if (!option_given(given, OPT_PROBE)) /* they are the probe's then */
+        status = set_params(given, ask->method->name, ask->method->params, &ask->params, err);
     if (!status && option_number(given, OPT_CHANNELS, 0) > 0)
         status = check_channels(given, ask->method, err);
     if (!status)

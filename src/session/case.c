@@ -208,15 +208,3 @@ enum sal_status sal_probed_make(struct sal_probed **out,
     *out = probed;
     return SAL_OK;
 }
-
-unsigned sal_case_serial(const struct sal_case *held)
-{
-    unsigned map = held->explained ? held->explained->serial : 0;
-    unsigned answer = held->probed ? held->probed->serial : 0;
-    return answer > map ? answer : map;
-}
-
-bool sal_case_shows_probe(const struct sal_case *held)
-{
-    return held->probed && held->probed->serial == sal_case_serial(held);
-}

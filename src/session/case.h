@@ -75,12 +75,6 @@ enum sal_status sal_probed_make(struct sal_probed **probed,
                                 const struct sal_probe_question *question,
                                 const struct sal_session_ask *ask, struct sal_error *err);
 
-/* The newest result is a probe's. */
-bool sal_case_shows_probe(const struct sal_case *held);
-
-/* Of the newest map or answer; 0: there is none. */
-unsigned sal_case_serial(const struct sal_case *held);
-
 /* A map so far, which it takes over, of that question. NULL: no memory. */
 struct sal_explained *sal_explained_so_far(const struct sal_question *question,
                                            const struct sal_method *method,

@@ -66,7 +66,7 @@ static void put_command(struct sal_buffer *line, const struct sal_session *sessi
     const struct sal_session_options *own = &session->options;
     const struct sal_case *held = sal_session_case(session);
     sal_quote_word(line, "saliscope");
-    const bool probe = sal_case_shows_probe(held), result = sal_case_serial(held) > 0;
+    const bool probe = sal_session_shows_probe(session), result = sal_session_serial(session) > 0;
     sal_quote_word(line, probe          ? "probe"
                          : result       ? "explain"
                          : held->loaded ? "classify"

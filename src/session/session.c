@@ -89,6 +89,35 @@ const struct sal_case *sal_session_case(const struct sal_session *session)
     return session->worker ? &session->shown : &session->now;
 }
 
+void sal_session_choose(struct sal_session *session, enum sal_result result)
+{
+    session->result = result;
+}
+
+/* Serials of what is there and wanted; 0 where it is not. */
+static unsigned map_serial(const struct sal_session *session)
+{
+    const struct sal_explained *explained = sal_session_case(session)->explained;
+    return explained && session->result != SAL_RESULT_ANSWER ? explained->serial : 0;
+}
+
+static unsigned answer_serial(const struct sal_session *session)
+{
+    const struct sal_probed *probed = sal_session_case(session)->probed;
+    return probed && session->result != SAL_RESULT_MAP ? probed->serial : 0;
+}
+
+bool sal_session_shows_probe(const struct sal_session *session)
+{
+    return answer_serial(session) > map_serial(session);
+}
+
+unsigned sal_session_serial(const struct sal_session *session)
+{
+    unsigned map = map_serial(session), answer = answer_serial(session);
+    return answer > map ? answer : map;
+}
+
 /* ---- the steps ------------------------------------------------------------------ */
 
 enum sal_status sal_step_load(struct sal_session *session, const char *path,
