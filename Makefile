@@ -180,7 +180,7 @@ $(addprefix $B/tests/bench/,convolutions passes maps): %: %.o $B/libsaliscope.a
 TEST_BINS := $(TESTS:tests/%.c=$B/tests/%)
 
 $B/tests/%.o: ALL_CFLAGS += -Isrc/base -Isrc/io -Isrc/engine -Isrc/explain -Isrc/probe \
-                            -Isrc/render -Isrc/session -Isrc/tui -Itests/support \
+                            -Isrc/metric -Isrc/render -Isrc/session -Isrc/tui -Itests/support \
                             -Itests/gradient -Itests/twin
 
 $(TEST_BINS): $B/tests/%: $B/tests/%.o $(call obj,$(SUPPORT))
