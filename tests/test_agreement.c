@@ -17,11 +17,11 @@
 
 enum { SIDE = 30, MOST = SIDE * SIDE };
 
-static struct sal_agreement agreement_of(const float *a, const float *b, int height, int width,
+static struct sal_map_agreement agreement_of(const float *a, const float *b, int height, int width,
                                          double share)
 {
-    struct sal_agreement agreement;
-    must(sal_agreement_of(a, b, height, width, share, &agreement, err));
+    struct sal_map_agreement agreement;
+    must(sal_map_agreement_of(a, b, height, width, share, &agreement, err));
     return agreement;
 }
 
@@ -65,7 +65,7 @@ static void ranks_and_shifts_are_those_of_a_pencil(void **state)
     assert_near(rho, 4.5 / sqrt(4.5 * 5), 1e-15);
     assert_near(sal_map_pearson(a, b, 4), 3 / sqrt(2 * 5.0), 1e-15);
     const float left[6] = {1, 0, 0, 1, 0, 0}, right[6] = {0, 0, 0, 0, 0, -2};
-    struct sal_agreement two = agreement_of(left, right, 2, 3, 0.05);
+    struct sal_map_agreement two = agreement_of(left, right, 2, 3, 0.05);
     assert_near(two.shift, sqrt(4 + 0.25), 1e-15); /* (0, 0.5) to (2, 1), sign apart */
 }
 
@@ -110,7 +110,7 @@ static void measures_are_those_of_scipy_and_scikit_image(void **state)
     for (size_t i = 0; i < sizeof(recorded) / sizeof(*recorded); i++) {
         int height = recorded[i].height, width = recorded[i].width;
         fill(height, width, recorded[i].ties, recorded[i].is_signed, a, b);
-        struct sal_agreement got = agreement_of(a, b, height, width, 0.05);
+        struct sal_map_agreement got = agreement_of(a, b, height, width, 0.05);
         double plain;
         must(sal_map_ssim(a, b, height, width, 7, &plain, err));
         assert_int_equal(got.top, recorded[i].top);
@@ -139,7 +139,7 @@ static void draw(int kind, uint64_t seed, float *map)
     }
 }
 
-static void assert_same(const struct sal_agreement *a, const struct sal_agreement *b)
+static void assert_same(const struct sal_map_agreement *a, const struct sal_map_agreement *b)
 {
     assert_memory_equal(a, b, sizeof(*a));
 }
@@ -152,10 +152,10 @@ static void a_map_agrees_with_itself_and_both_ways(void **state)
         for (int other = 0; other < 4; other++) {
             draw(kind, 3, a);
             draw(other, 5, b);
-            struct sal_agreement one = agreement_of(a, b, SIDE, SIDE, 0.05);
-            struct sal_agreement two = agreement_of(b, a, SIDE, SIDE, 0.05);
+            struct sal_map_agreement one = agreement_of(a, b, SIDE, SIDE, 0.05);
+            struct sal_map_agreement two = agreement_of(b, a, SIDE, SIDE, 0.05);
             assert_same(&one, &two);
-            struct sal_agreement self = agreement_of(a, a, SIDE, SIDE, 0.05);
+            struct sal_map_agreement self = agreement_of(a, a, SIDE, SIDE, 0.05);
             assert_true(self.overlap == 1 && self.spearman == 1 && self.pearson == 1);
             assert_true(self.spearman_magnitude == 1 && self.ssim == 1 && self.shift == 0);
             assert_true(one.overlap >= 0 && one.overlap < 1 && fabs(one.pearson) < 1);
@@ -174,8 +174,8 @@ static void order_is_all_that_ranks_see(void **state)
         scaled[i] = 4 * a[i];
         turned[i] = -a[i];
     }
-    struct sal_agreement plain = agreement_of(a, b, SIDE, SIDE, 0.05);
-    struct sal_agreement other = agreement_of(bent, b, SIDE, SIDE, 0.05);
+    struct sal_map_agreement plain = agreement_of(a, b, SIDE, SIDE, 0.05);
+    struct sal_map_agreement other = agreement_of(bent, b, SIDE, SIDE, 0.05);
     assert_true(other.spearman == plain.spearman && other.overlap == plain.overlap);
     assert_true(fabs(other.pearson - plain.pearson) > 1e-3);
     other = agreement_of(scaled, b, SIDE, SIDE, 0.05); /* a power of two: exactly */
@@ -200,8 +200,8 @@ static void where_pixels_lie_does_not_matter_to_ranks(void **state)
             a_moved[i * 7 % MOST] = a[i];
             b_moved[i * 7 % MOST] = b[i];
         }
-        struct sal_agreement plain = agreement_of(a, b, SIDE, SIDE, 0.03);
-        struct sal_agreement moved = agreement_of(a_moved, b_moved, SIDE, SIDE, 0.03);
+        struct sal_map_agreement plain = agreement_of(a, b, SIDE, SIDE, 0.03);
+        struct sal_map_agreement moved = agreement_of(a_moved, b_moved, SIDE, SIDE, 0.03);
         assert_true(plain.overlap == moved.overlap && plain.spearman == moved.spearman);
         assert_near(plain.pearson, moved.pearson, 1e-12);
     }
@@ -232,13 +232,13 @@ static void what_has_no_order_has_no_answer(void **state)
     for (int i = 0; i < 3; i++)
         for (int way = 0; way < 3; way++) {
             const float *b = way == 0 ? map : way == 1 ? odd[i] : flat;
-            struct sal_agreement got = agreement_of(odd[i], b, SIDE, SIDE, 0.05);
+            struct sal_map_agreement got = agreement_of(odd[i], b, SIDE, SIDE, 0.05);
             assert_true(isnan(got.overlap) && isnan(got.spearman) && isnan(got.pearson));
             assert_true(isnan(got.spearman_magnitude) && isnan(got.ssim));
             assert_true(i == 0 ? isnan(got.shift) : got.shift >= 0);
         }
     const float small[4] = {1, 2, 3, 5}, other[4] = {5, 1, 2, 2};
-    struct sal_agreement got = agreement_of(small, other, 2, 2, 0.05);
+    struct sal_map_agreement got = agreement_of(small, other, 2, 2, 0.05);
     assert_true(isnan(got.ssim) && got.overlap == 0); /* no window has room */
     double ssim;
     must(sal_map_ssim(blank, blank, SIDE, SIDE, 0, &ssim, err));

@@ -15,7 +15,7 @@
 
 #include "saliscope/status.h"
 
-struct sal_agreement {
+struct sal_map_agreement {
     int64_t top;        /* pixels that count as the top of a map */
     double overlap;     /* of both tops, 0..1 (top.h, which says how ties share); of signed maps
                            by magnitude */
@@ -31,12 +31,12 @@ struct sal_agreement {
  * Ghorbani et al. (AAAI 2019, arXiv:1710.10547) measure overlap, Spearman and shift of
  * magnitudes; Adebayo et al. (NeurIPS 2018, arXiv:1810.03292) Spearman with and without sign,
  * and SSIM. SAL_LIMIT: no memory. */
-enum sal_status sal_agreement_of(const float *a, const float *b, int height, int width,
-                                 double share, struct sal_agreement *agreement,
+enum sal_status sal_map_agreement_of(const float *a, const float *b, int height, int width,
+                                 double share, struct sal_map_agreement *agreement,
                                  struct sal_error *err);
 
 /* All of them NAN: of maps that were not compared. */
-struct sal_agreement sal_agreement_none(void);
+struct sal_map_agreement sal_map_agreement_none(void);
 
 /* ---- one by one, of values as they are -------------------------------------------------------- */
 

@@ -199,10 +199,10 @@ static double shift_of(const float *a, const float *b, int height, int width)
 
 /* ---- all of them ------------------------------------------------------------------------------------ */
 
-struct sal_agreement sal_agreement_none(void)
+struct sal_map_agreement sal_map_agreement_none(void)
 {
     const double none = (double)NAN;
-    return (struct sal_agreement){0, none, none, none, none, none, none};
+    return (struct sal_map_agreement){0, none, none, none, none, none, none};
 }
 
 /* Whether one is negative. */
@@ -236,7 +236,7 @@ static void put_drawn(const float *values, int64_t n, bool negative, float *out)
 }
 
 static enum sal_status compare(const float *a, const float *b, int height, int width,
-                               float *room, struct sal_agreement *out, struct sal_error *err)
+                               float *room, struct sal_map_agreement *out, struct sal_error *err)
 {
     const int64_t n = (int64_t)height * width;
     bool negative = put_magnitudes(a, n, room);
@@ -259,12 +259,12 @@ static enum sal_status compare(const float *a, const float *b, int height, int w
     return sal_map_ssim(room, room + n, height, width, 1, &out->ssim, err);
 }
 
-enum sal_status sal_agreement_of(const float *a, const float *b, int height, int width,
-                                 double share, struct sal_agreement *out,
+enum sal_status sal_map_agreement_of(const float *a, const float *b, int height, int width,
+                                 double share, struct sal_map_agreement *out,
                                  struct sal_error *err)
 {
     const int64_t n = (int64_t)height * width;
-    *out = sal_agreement_none();
+    *out = sal_map_agreement_none();
     out->top = sal_top_places(n, share);
     float *room = calloc((size_t)n * 2, sizeof(*room));
     if (!room)

@@ -18,7 +18,8 @@
     X(fmn)            \
     X(square)         \
     X(noise)          \
-    X(curve)
+    X(curve)          \
+    X(explanation)
 
 #define X(name) extern const struct sal_probe sal_probe_##name;
 SAL_PROBES(X)
@@ -86,7 +87,8 @@ SAL_PROBES(X)
 
 /* Streams of random numbers under the question's seed, of each attack its own. */
 enum sal_stream { SAL_STREAM_PGD = 1, SAL_STREAM_APGD, SAL_STREAM_DDN, SAL_STREAM_SQUARE,
-                  SAL_STREAM_NOISE, SAL_STREAM_CURVE };
+                  SAL_STREAM_NOISE, SAL_STREAM_CURVE,
+                  SAL_STREAM_EXPLANATION = 64, SAL_STREAM_MAPS, SAL_STREAM_SENSITIVITY };
 uint64_t sal_stream_key(const struct sal_search *search, enum sal_stream stream, uint64_t i);
 
 /* p becomes p0 plus random numbers, in box and ball. Uniform: in the cube, or the surface of
@@ -158,6 +160,14 @@ enum sal_status sal_estimate(struct sal_search *search, float *out, struct sal_e
  * what is found; then (bisect) bisection along the ray, whose ends go to answer->bracket. */
 enum sal_status sal_polish(struct sal_search *search, const float *last, int rounds,
                            bool bisect, struct sal_error *err);
+
+/* H v at p, out [n], of the logits times `of` [classes]: (gradient at p + eta v, less that at
+ * p - eta v) / (2 eta), wherever these lie; 0 where nothing may be altered. Exact of quadratic
+ * functions; of others as far as eta is small, and of ReLUs because it is not. room [4 n]; v and
+ * out may be the same. */
+enum sal_status sal_hessian_product(struct sal_search *search, const float *p, const float *v,
+                                    double eta, const sal_real *of, float *room, float *out,
+                                    struct sal_error *err);
 
 /* Noise of the ball's norm. */
 enum sal_status sal_noise(struct sal_search *search, struct sal_ball ball, int samples,

@@ -47,6 +47,7 @@ void sal_search_release(struct sal_search *s)
     free(s->slopes);
     free(s->closest);
     free(s->deepest);
+    free(s->kept);
     free(s->probabilities);
     free(s->logits);
     sal_space_release(&s->space);
@@ -178,11 +179,13 @@ static void put_curve(struct sal_search *s, double distance, double margin,
 static void note(struct sal_search *s, struct sal_look *look, const sal_real *logits)
 {
     size_t bytes = (size_t)s->space.n * sizeof(float);
-    double distance = sal_space_norm(&s->space, s->ball.norm, look->p);
     look->margin = sal_decision_margin(&s->decision, logits);
     look->reached = sal_decision_reached(&s->decision, logits);
     if (look->logits)
         memcpy(look->logits, logits, (size_t)s->decision.n * sizeof(*logits));
+    if (look->aside)
+        return;
+    double distance = sal_space_norm(&s->space, s->ball.norm, look->p);
     s->best = look->margin < s->best ? look->margin : s->best;
     if (look->reached && distance < s->nearest) {
         s->nearest = distance;
@@ -251,7 +254,8 @@ static enum sal_status go_back(struct sal_search *s, struct sal_run *run, int ba
         return status;
     const sal_real *dx = sal_run_gradient(run, value);
     for (int i = 0; i < n; i++)
-        sal_space_gradient(&s->space, dx + i * sal_input_elements(model), looks[i].gradient);
+        sal_space_slope(&s->space, dx + i * sal_input_elements(model), looks[i].whole,
+                        looks[i].gradient);
     s->answer->backwards += n;
     return SAL_OK;
 }
@@ -309,6 +313,16 @@ enum sal_status sal_search_classify(struct sal_search *s, const sal_real *x,
     memcpy(logits, logits_of(s, run, 0), (size_t)s->decision.n * sizeof(*logits));
     s->answer->forwards++;
     return SAL_OK;
+}
+
+bool sal_search_holds(struct sal_search *s, const sal_real *logits, double drift)
+{
+    const struct sal_probe_answer *a = s->answer;
+    double moved = fabs(sal_search_score(s, logits) - sal_search_score(s, a->before));
+    if (isnan(s->probabilities[s->decision.c]))
+        drift *= fabs(a->f_before);
+    return moved <= drift && sal_decision_called(&s->decision, logits) ==
+                                 sal_decision_called(&s->decision, a->before);
 }
 
 bool sal_search_found(const struct sal_search *s)

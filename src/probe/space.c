@@ -82,7 +82,7 @@ void sal_space_input(const struct sal_space *space, const float *p, sal_real *x)
     }
 }
 
-void sal_space_gradient(const struct sal_space *space, const sal_real *dx, float *g)
+void sal_space_slope(const struct sal_space *space, const sal_real *dx, bool whole, float *g)
 {
     memset(g, 0, (size_t)space->n * sizeof(*g));
     for (int c = 0; c < space->input->channels; c++) {
@@ -92,8 +92,13 @@ void sal_space_gradient(const struct sal_space *space, const sal_real *dx, float
                                     space->scale[c]);
     }
     for (int64_t i = 0; i < space->n; i++)
-        if (space->low[i] == space->high[i] || !isfinite(g[i]))
+        if ((!whole && space->low[i] == space->high[i]) || !isfinite(g[i]))
             g[i] = 0;
+}
+
+void sal_space_gradient(const struct sal_space *space, const sal_real *dx, float *g)
+{
+    sal_space_slope(space, dx, false, g);
 }
 
 /* ---- norms ---------------------------------------------------------------------------------- */

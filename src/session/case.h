@@ -40,6 +40,7 @@ struct sal_probed {
     struct sal_part part;
     struct sal_session_ask ask; /* class and parameters resolved */
     struct sal_probe_answer answer;
+    struct sal_stability *stability; /* NULL: no method was beside it */
     double seconds;
     unsigned serial; /* counted with those of maps */
 };
@@ -68,9 +69,12 @@ enum sal_status sal_explained_make(struct sal_explained **explained,
                                    const struct sal_method *method,
                                    struct sal_error *err);
 
+/* beside: NULL, or the method whose maps are compared. */
 enum sal_status sal_probed_make(struct sal_probed **probed,
                                 const struct sal_probe_question *question,
-                                const struct sal_probe *probe, struct sal_error *err);
+                                const struct sal_probe *probe,
+                                const struct sal_stability_question *beside,
+                                struct sal_error *err);
 
 /* The newest result is a probe's. */
 bool sal_case_shows_probe(const struct sal_case *held);

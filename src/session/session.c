@@ -317,6 +317,17 @@ static uint8_t *shown_mask(const struct sal_session *session, const struct sal_i
     return mask;
 }
 
+/* What was left automatic in the maps beside it. */
+static void resolve_beside(const struct sal_session_ask *ask, struct sal_probed *probed)
+{
+    probed->ask.beside = ask->beside;
+    if (!ask->beside)
+        return;
+    probed->ask.beside_params = probed->stability->before.params;
+    probed->ask.stability_params = probed->stability->params;
+    probed->ask.layer = probed->stability->before.layer;
+}
+
 enum sal_status sal_step_probe(struct sal_session *session,
                                const struct sal_session_ask *ask, struct sal_case *held,
                                struct sal_error *err)
@@ -341,11 +352,18 @@ enum sal_status sal_step_probe(struct sal_session *session,
         .pool = session->pool,
         .job = &session->job,
     };
+    struct sal_stability_question beside = {.probed = &question,
+                                            .method = ask->beside,
+                                            .method_params = &ask->beside_params,
+                                            .layer = ask->layer,
+                                            .precision = session->options.precision,
+                                            .params = &ask->stability_params};
     struct sal_probed *probed;
-    status = sal_probed_make(&probed, &question, ask->probe, err);
+    status = sal_probed_make(&probed, &question, ask->probe, ask->beside ? &beside : NULL, err);
     free(mask);
     if (status)
         return status;
+    resolve_beside(ask, probed);
     struct sal_case before = {.probed = held->probed};
     sal_case_release(&before);
     held->probed = probed;

@@ -150,7 +150,8 @@ void assert_answer_is_honest(const struct sal_model *model, const float *x, int 
     assert_memory_equal(logits, answer->after, (size_t)answer->n_logits * sizeof(*logits));
     bool wanted = answer->goal == SAL_GOAL_CREATE;
     assert_true(answer->flipped == (called(model, logits, c) == wanted));
-    if (!answer->flipped || answer->already)
+    assert_true(answer->sought == SAL_SEEK_FLIP || called(model, logits, c) == answer->called_before);
+    if (!answer->found)
         assert_memory_equal(answer->x, x, (size_t)n * sizeof(*x));
     for (int64_t i = 0; i < n; i++)
         assert_true(isfinite(answer->x[i]));
