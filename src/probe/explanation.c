@@ -7,8 +7,8 @@
  * otherwise; the published attack puts a softplus in its place, and needs a framework.
  *
  * Colours are summed before magnitudes are taken, as the method `gradient` does. Each step
- * is made up for along the gradient of the logit, so that to first order that stays; points at
- * which the decision or the score has left what is allowed do not count. */
+ * is made up for along the gradient of f, or of the odds of p, so that to first order these
+ * stay; points at which the decision or the score has left what is allowed do not count. */
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -32,12 +32,15 @@ struct chase {
     double eps, step, eta, drift;
     enum criterion criterion;
     float *p, *g;         /* the point, and the gradient there, [n] */
+    enum sal_loss loss;   /* whose slope tells that of what is kept */
+    float *back;          /* the gradient of what is kept, [n] */
     float *v;             /* a direction, then its product with the Hessian, [n] */
     float *first, *h;     /* maps, [pixels] of the n */
     float *room;          /* [4 n] */
     struct sal_top top;   /* of the first */
     sal_real *start;      /* [classes]: one for the class */
     sal_real *logits;     /* [classes] */
+    bool noise;           /* noise is looked at: maps only */
     int lost;             /* steps since the decision was held */
     double best[2];       /* overlap and share of what is kept */
     double *at[3];        /* series by step: overlap, the same of what is kept, score */
@@ -75,14 +78,43 @@ static void compare(struct chase *c, const float *g, float *h, struct seen *seen
     seen->sum = in;
 }
 
+/* What steps keep: log (p / (1 - p)) of the class, which moves evenly where p does not; f where
+ * there is no p, and of labels, where both are the logit but for a constant. */
+static double kept_value(const struct chase *c, const sal_real *logits)
+{
+    const struct sal_decision *d = &c->search->decision;
+    double top = -INFINITY, sum = 0;
+    if (c->loss == SAL_LOSS_MARGIN)
+        return sal_decision_f(d, logits);
+    for (int i = 0; i < d->n; i++)
+        top = i == d->c ? top : fmax(top, (double)logits[i]);
+    for (int i = 0; i < d->n; i++)
+        sum += i == d->c ? 0 : exp(((double)logits[i] - top) / d->temperature);
+    return ((double)logits[d->c] - top) / d->temperature - log(sum);
+}
+
+/* Its slope, which is had as that of a loss: f's, or that of log p, over 1 - p. */
+static void put_back(struct chase *c)
+{
+    const struct sal_decision *d = &c->search->decision;
+    double scale = d->create ? -1 : 1;
+    if (c->loss == SAL_LOSS_CE)
+        scale *= 1 + exp(kept_value(c, c->logits));
+    for (int64_t i = 0; i < c->search->space.n; i++)
+        c->back[i] = (float)(d->labels ? (double)c->g[i] : (double)c->back[i] * scale);
+}
+
 static enum sal_status look(struct chase *c, struct seen *seen, struct sal_error *err)
 {
     struct sal_search *s = c->search;
-    struct sal_look look = {.p = c->p, .gradient = c->g, .slope = c->start,
-                            .logits = c->logits, .whole = true};
-    enum sal_status status = sal_search_look(s, &look, 1, err);
+    struct sal_look looks[2] = {
+        {.p = c->p, .gradient = c->g, .slope = c->start, .logits = c->logits, .whole = true},
+        {.p = c->p, .gradient = c->back, .loss = c->loss}};
+    const int n = c->noise || s->decision.labels ? 1 : 2;
+    enum sal_status status = sal_search_look(s, looks, n, err);
     if (status)
         return status;
+    put_back(c);
     /* a little inside, since a forward by itself may round otherwise */
     seen->holds = sal_search_holds(s, c->logits, c->drift * 0.999);
     seen->score = sal_search_score(s, c->logits);
@@ -127,8 +159,8 @@ static void put_direction(struct chase *c, const struct seen *seen)
     }
 }
 
-/* Down the slope of L, where something may be altered; *along: what that does to the logit, to
- * first order. */
+/* Down the slope of L, where something may be altered; *along: what that does to what is
+ * kept, to first order. */
 static void go_on(struct chase *c, double *along)
 {
     const struct sal_search *s = c->search;
@@ -137,35 +169,42 @@ static void go_on(struct chase *c, double *along)
     sal_step_down(SAL_LINF, c->v, c->step, c->p, s->space.n);
     sal_space_project(&s->space, s->ball, c->p);
     for (int64_t i = 0; i < s->space.n; i++)
-        *along += (double)c->g[i] * ((double)c->p[i] - (double)before[i]);
+        *along += (double)c->back[i] * ((double)c->p[i] - (double)before[i]);
 }
 
-/* The logit to where it was, to first order, by the smallest change of all pixels. */
+/* What is kept to where it was, to first order, by the smallest change of all pixels. */
 static void go_back(struct chase *c, double along)
 {
     struct sal_search *s = c->search;
-    double moved = (double)c->logits[s->decision.c] - (double)s->answer->before[s->decision.c];
-    double size = (moved + along) / sal_vector_dual(SAL_LINF, c->g, s->space.n);
+    double moved = kept_value(c, c->logits) - kept_value(c, s->answer->before);
+    double size = (moved + along) / sal_vector_dual(SAL_LINF, c->back, s->space.n);
     if (!isfinite(size))
         return;
-    sal_step_down(SAL_LINF, c->g, fmax(-c->step, fmin(c->step, size)), c->p, s->space.n);
+    sal_step_down(SAL_LINF, c->back, fmax(-c->step, fmin(c->step, size)), c->p, s->space.n);
     sal_space_project(&s->space, s->ball, c->p);
 }
 
-/* From a point that does not hold the decision it only goes back; not for ever. */
+/* From a point that does not hold the decision it only goes back; where that fails, to the
+ * best that does, from where steps are shorter. */
 static enum sal_status step(struct chase *c, const struct seen *seen, struct sal_error *err)
 {
     enum { ONLY_BACK = 2 };
+    const struct sal_search *s = c->search;
     double along = 0;
     c->lost = seen->holds ? 0 : c->lost + 1;
-    if (c->lost == 0 || c->lost > ONLY_BACK) {
+    if (c->lost > ONLY_BACK) {
+        const float *safe = s->kept ? s->kept : s->space.p0;
+        memcpy(c->p, safe, (size_t)s->space.n * sizeof(*c->p));
+        c->step /= 2;
+        return SAL_OK;
+    }
+    if (seen->holds) {
         put_direction(c, seen);
         enum sal_status status = sal_hessian_product(c->search, c->p, c->v, c->eta, c->start,
                                                      c->room, c->v, err);
         if (status)
             return status;
         go_on(c, &along);
-        c->lost = 0;
     }
     go_back(c, along);
     return SAL_OK;
@@ -224,6 +263,7 @@ static enum sal_status compare_noise(struct chase *c, int draws, struct sal_erro
     struct sal_search *s = c->search;
     struct sal_displaced *out = &s->answer->displaced;
     double *overlaps = calloc((size_t)draws + 1, sizeof(*overlaps)), sum = 0;
+    c->noise = true;
     if (!overlaps)
         return sal_fail(err, SAL_LIMIT, "no memory for noise");
     enum sal_status status = SAL_OK;
@@ -320,7 +360,7 @@ static enum sal_status make_room(struct chase *c, int steps, struct sal_error *e
 {
     const size_t n = (size_t)c->search->space.n, many = (size_t)steps + 1;
     const size_t classes = (size_t)c->search->decision.n;
-    c->p = calloc(5 * n, sizeof(*c->p));
+    c->p = calloc(6 * n, sizeof(*c->p));
     c->room = calloc(4 * n, sizeof(*c->room));
     c->start = calloc(2 * classes, sizeof(*c->start));
     c->at[0] = calloc(3 * many, sizeof(double));
@@ -330,6 +370,7 @@ static enum sal_status make_room(struct chase *c, int steps, struct sal_error *e
     c->v = c->g + n;
     c->first = c->v + n;
     c->h = c->first + n;
+    c->back = c->h + n;
     c->logits = c->start + classes;
     c->at[1] = c->at[0] + many;
     c->at[2] = c->at[1] + many;
@@ -348,12 +389,16 @@ static enum sal_status run(struct sal_search *s, struct sal_error *err)
                       .drift = sal_search_param(s, "drift"),
                       .criterion = (enum criterion)sal_search_param(s, "criterion"),
                       .best = {1, INFINITY}};
+    bool plain = sal_model_output(s->question->model)->activation != SAL_SOFTMAX;
+    c.loss = plain ? SAL_LOSS_MARGIN : SAL_LOSS_CE;
     if (c.step <= 0)
         c.step = c.eps / 8;
+    if (c.eta <= 0)
+        c.eta = fmax(c.eps, 1.0 / 255);
     s->drift = c.drift;
     s->answer->eps = c.eps;
     sal_search_aim(s, (struct sal_ball){SAL_LINF, c.eps});
-    sal_search_expect(s, 6L * steps + 4 + 2L * draws);
+    sal_search_expect(s, (s->decision.labels ? 6L : 8L) * steps + 6 + 2L * draws);
     enum sal_status status = make_room(&c, steps, err);
     if (!status)
         status = attack(&c, steps, draws, err);
@@ -363,7 +408,8 @@ static enum sal_status run(struct sal_search *s, struct sal_error *err)
 
 static const struct sal_param params[] = {
     SAL_PARAM_EPS,
-    SAL_PARAM_COUNT("steps", 40, 1, 100000, "steps, of three passes each way"),
+    SAL_PARAM_COUNT("steps", 40, 1, 100000,
+                    "of three passes each way; where classes exclude each other, four"),
     {.name = "step",
      .type = SAL_PARAM_REAL,
      .fallback = 0,
@@ -386,11 +432,12 @@ static const struct sal_param params[] = {
      .help = "made small: the share of the map in its first top, or the sum of the map there"},
     {.name = "eta",
      .type = SAL_PARAM_REAL,
-     .fallback = 1.0 / 255,
-     .min = 1e-6,
+     .fallback = 0,
+     .min = 0,
      .max = 1,
      .unit = "",
-     .help = "how far apart gradients are compared, in unit intensity"},
+     .help = "from how far away gradients are compared, in unit intensity; 0: eps, but at least "
+             "1/255"},
     {.name = "drift",
      .type = SAL_PARAM_REAL,
      .fallback = 0.05,

@@ -318,11 +318,12 @@ enum sal_status sal_search_classify(struct sal_search *s, const sal_real *x,
 bool sal_search_holds(struct sal_search *s, const sal_real *logits, double drift)
 {
     const struct sal_probe_answer *a = s->answer;
-    double moved = fabs(sal_search_score(s, logits) - sal_search_score(s, a->before));
-    if (isnan(s->probabilities[s->decision.c]))
+    double moved = fabs(sal_search_score(s, logits) - a->score_before);
+    if (isnan(s->probabilities[s->decision.c])) {
+        moved = fabs(sal_decision_f(&s->decision, logits) - a->f_before);
         drift *= fabs(a->f_before);
-    return moved <= drift && sal_decision_called(&s->decision, logits) ==
-                                 sal_decision_called(&s->decision, a->before);
+    }
+    return moved <= drift && sal_decision_called(&s->decision, logits) == a->called_before;
 }
 
 bool sal_search_found(const struct sal_search *s)

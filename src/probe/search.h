@@ -83,8 +83,8 @@ enum sal_status sal_search_classify(struct sal_search *search, const sal_real *x
                                     sal_real *logits, struct sal_job *job,
                                     struct sal_error *err);
 
-/* Decided as the picture as given, and the class's score within `drift` of its score there: of
- * its probability; where it has none, of its logit, as a share of |f|. */
+/* Decided as the picture as given, and the class's probability within `drift` of what it is
+ * there; where it has none, f within that share of |f|. */
 bool sal_search_holds(struct sal_search *search, const sal_real *logits, double drift);
 
 /* Something is inside the ball that reached the goal. */
