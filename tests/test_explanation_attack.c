@@ -175,6 +175,17 @@ static double overlap_of(const struct sal_model *model, const float *x, const fl
     return agreement.overlap;
 }
 
+/* f of a net of softplus units or ReLUs. */
+static double f_of(const struct net *net, bool relu)
+{
+    double f = (double)net->b;
+    for (int k = 0; k < HIDDEN; k++) {
+        double a = along(net, k, net->p) + (double)net->v[k];
+        f += (double)net->w[k] * (relu ? fmax(a, 0) : log1p(exp(a)));
+    }
+    return f;
+}
+
 static void the_decision_holds_and_the_map_is_the_method_s(void **state)
 {
     (void)state;
@@ -182,6 +193,8 @@ static void the_decision_holds_and_the_map_is_the_method_s(void **state)
     int found = 0;
     for (uint64_t i = 0; i < 12; i++) {
         make_net(&net, i, 5);
+        if (i >= 6) /* a hair from the threshold, on either side */
+            net.b -= (float)(f_of(&net, i % 2) - (i % 4 < 2 ? 0.004 : -0.004));
         struct sal_model *model = model_of(&net, i % 2 ? "Relu" : "Softplus");
         const double drift = i % 3 ? 0.05 : 0.001;
         char settings[96];
@@ -256,6 +269,36 @@ static void noise_of_the_same_norm_does_less(void **state)
     assert_true(left < 0.5 * noise);
 }
 
+/* Of the whole map, also of what may not be altered; and the noise is that of sal_probe_noised. */
+static void masks_do_not_hide_the_map(void **state)
+{
+    (void)state;
+    static struct net net;
+    static float noised[INPUTS];
+    uint8_t mask[INPUTS];
+    make_net(&net, 41, 5);
+    for (int i = 0; i < INPUTS; i++)
+        mask[i] = i / SIDE < 6;
+    struct sal_model *model = model_of(&net, "Softplus");
+    struct sal_probe_answer a = probe_of(
+        model, net.p, "explanation",
+        (struct probing){.settings = "eps=0.1 steps=20 draws=3 top=0.1", .mask = mask, .seed = 9});
+    assert_true(a.found);
+    assert_true(fabs(overlap_of(model, net.p, a.x, 0, 0.1) - a.displaced.overlap) <= 1e-9);
+    struct sal_probe_question question = {
+        .model = model, .x = net.p, .mask = mask, .seed = 9};
+    double mean = 0;
+    for (uint64_t i = 0; i < 3; i++) {
+        must(sal_probe_noised(&question, SAL_LINF, 0.1, false, i, noised, err));
+        mean += overlap_of(model, net.p, noised, 0, 0.1) / 3;
+    }
+    assert_true(fabs(mean - a.displaced.noise) <= 1e-9);
+    for (int i = 0; i < INPUTS; i++)
+        assert_true(mask[i] || a.x[i] == net.p[i]);
+    sal_probe_answer_release(&a);
+    sal_model_close(model);
+}
+
 /* The drift that is allowed is used only as far as it goes. */
 static void more_may_be_found_with_more_room(void **state)
 {
@@ -308,6 +351,7 @@ int main(void)
         cmocka_unit_test(the_decision_holds_and_the_map_is_the_method_s),
         cmocka_unit_test(colours_and_ties_make_no_difference),
         cmocka_unit_test(noise_of_the_same_norm_does_less),
+        cmocka_unit_test(masks_do_not_hide_the_map),
         cmocka_unit_test(more_may_be_found_with_more_room),
         cmocka_unit_test(straight_and_constant_models_are_told),
     };

@@ -88,7 +88,7 @@ SAL_PROBES(X)
 /* Streams of random numbers under the question's seed, of each attack its own. */
 enum sal_stream { SAL_STREAM_PGD = 1, SAL_STREAM_APGD, SAL_STREAM_DDN, SAL_STREAM_SQUARE,
                   SAL_STREAM_NOISE, SAL_STREAM_CURVE,
-                  SAL_STREAM_EXPLANATION = 64, SAL_STREAM_MAPS, SAL_STREAM_SENSITIVITY };
+                  SAL_STREAM_MAPS = 64, SAL_STREAM_SENSITIVITY };
 uint64_t sal_stream_key(const struct sal_search *search, enum sal_stream stream, uint64_t i);
 
 /* p becomes p0 plus random numbers, in box and ball. Uniform: in the cube, or the surface of

@@ -257,7 +257,7 @@ static int ascending(const void *a, const void *b)
     return (x > y) - (x < y);
 }
 
-/* Random signs of the same norm. */
+/* Random signs of the same norm, those of sal_probe_noised. */
 static enum sal_status compare_noise(struct chase *c, int draws, struct sal_error *err)
 {
     struct sal_search *s = c->search;
@@ -269,8 +269,8 @@ static enum sal_status compare_noise(struct chase *c, int draws, struct sal_erro
     enum sal_status status = SAL_OK;
     for (int i = 0; i < draws && !status; i++) {
         struct seen seen = {0};
-        sal_step_random(s, s->ball, false,
-                        sal_stream_key(s, SAL_STREAM_EXPLANATION, (uint64_t)i), c->p);
+        sal_step_random(s, s->ball, false, sal_stream_key(s, SAL_STREAM_MAPS, (uint64_t)i),
+                        c->p);
         status = look(c, &seen, err);
         if (status)
             break;
