@@ -112,6 +112,9 @@ struct sal_control {
 struct sal_displaced {
     int64_t top;    /* pixels of the top; 0: not looked at */
     double overlap; /* at x; NAN: nothing was found */
+    double stored;  /* at x with every pixel rounded to the image's own levels, as a file of
+                       them keeps it; NAN: not looked at */
+    bool stored_holds; /* the decision is held there too */
     int draws, held; /* of noise of the same norm, and how many of them hold the decision */
     double noise, noise_low, noise_high; /* under them: mean, 5th and 95th percentile */
 };

@@ -20,6 +20,11 @@ static void add_displaced(struct cli_table *table, const struct sal_probe_answer
     else
         cli_table_add(table, "%.3g of its %lld pixels are left, the score moves by %.2g",
                       d->overlap, (long long)d->top, fabs(a->score_after - a->score_before));
+    if (!isnan(d->stored)) {
+        line(table, "in the image's levels");
+        cli_table_add(table, "%.3g are left, and the decision %s", d->stored,
+                      d->stored_holds ? "holds" : "does not hold");
+    }
     if (!d->draws)
         return;
     line(table, "with noise");
@@ -66,6 +71,8 @@ static void add_stability(struct cli_table *table, const struct sal_snapshot *sn
         cli_table_add(table, "at most %.3g of the map's length, over %d draws",
                       maps->sensitivity_max, maps->sensitivity_draws);
     }
+    line(table, "passes for maps");
+    cli_table_add(table, "%ld forward, %ld backward", maps->forwards, maps->backwards);
 }
 
 void cli_add_explained(struct cli_table *table, const struct sal_snapshot *snapshot)

@@ -40,7 +40,7 @@ struct chase {
     struct sal_top top;   /* of the first */
     sal_real *start;      /* [classes]: one for the class */
     sal_real *logits;     /* [classes] */
-    bool noise;           /* noise is looked at: maps only */
+    bool maps_only;       /* the search is over */
     int lost;             /* steps since the decision was held */
     double best[2];       /* overlap and share of what is kept */
     double *at[3];        /* series by step: overlap, the same of what is kept, score */
@@ -108,9 +108,10 @@ static enum sal_status look(struct chase *c, struct seen *seen, struct sal_error
 {
     struct sal_search *s = c->search;
     struct sal_look looks[2] = {
-        {.p = c->p, .gradient = c->g, .slope = c->start, .logits = c->logits, .whole = true},
+        {.p = c->p, .gradient = c->g, .slope = c->start, .logits = c->logits, .whole = true,
+         .aside = c->maps_only},
         {.p = c->p, .gradient = c->back, .loss = c->loss}};
-    const int n = c->noise || s->decision.labels ? 1 : 2;
+    const int n = c->maps_only || s->decision.labels ? 1 : 2;
     enum sal_status status = sal_search_look(s, looks, n, err);
     if (status)
         return status;
@@ -249,6 +250,22 @@ static enum sal_status chase(struct chase *c, int steps, int *done, struct sal_e
     return status;
 }
 
+/* What a file of the image's own levels keeps of what was found. */
+static enum sal_status look_stored(struct chase *c, struct sal_error *err)
+{
+    struct sal_search *s = c->search;
+    const double white = s->question->white ? s->question->white : 255;
+    struct seen seen = {0};
+    if (!s->kept)
+        return SAL_OK;
+    for (int64_t i = 0; i < s->space.n; i++)
+        c->p[i] = (float)(round((double)s->kept[i] * white) / white);
+    enum sal_status status = look(c, &seen, err);
+    s->answer->displaced.stored = status ? (double)NAN : seen.overlap;
+    s->answer->displaced.stored_holds = seen.holds;
+    return status;
+}
+
 /* ---- the control ---------------------------------------------------------------------------------- */
 
 static int ascending(const void *a, const void *b)
@@ -263,7 +280,6 @@ static enum sal_status compare_noise(struct chase *c, int draws, struct sal_erro
     struct sal_search *s = c->search;
     struct sal_displaced *out = &s->answer->displaced;
     double *overlaps = calloc((size_t)draws + 1, sizeof(*overlaps)), sum = 0;
-    c->noise = true;
     if (!overlaps)
         return sal_fail(err, SAL_LIMIT, "no memory for noise");
     enum sal_status status = SAL_OK;
@@ -341,6 +357,9 @@ static enum sal_status attack(struct chase *c, int steps, int draws, struct sal_
     enum sal_status told = put_series(c, done, err);
     if (!status)
         status = told;
+    c->maps_only = true;
+    if (!status)
+        status = look_stored(c, err);
     if (!status)
         status = compare_noise(c, draws, err);
     if (!status)
@@ -398,7 +417,7 @@ static enum sal_status run(struct sal_search *s, struct sal_error *err)
     s->drift = c.drift;
     s->answer->eps = c.eps;
     sal_search_aim(s, (struct sal_ball){SAL_LINF, c.eps});
-    sal_search_expect(s, (s->decision.labels ? 6L : 8L) * steps + 6 + 2L * draws);
+    sal_search_expect(s, (s->decision.labels ? 6L : 8L) * steps + 8 + 2L * draws);
     enum sal_status status = make_room(&c, steps, err);
     if (!status)
         status = attack(&c, steps, draws, err);

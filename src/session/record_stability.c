@@ -79,6 +79,8 @@ void sal_record_displaced(struct sal_json *json, const struct sal_probe_answer *
     sal_json_object(json, "displaced");
     sal_json_int(json, "top_pixels", d->top);
     sal_json_real(json, "top_overlap", d->overlap);
+    sal_json_real(json, "top_overlap_quantised", d->stored);
+    sal_json_bool(json, "held_quantised", d->stored_holds);
     sal_json_int(json, "draws", d->draws);
     sal_json_int(json, "held", d->held);
     sal_json_real(json, "noise", d->draws ? d->noise : (double)NAN);
