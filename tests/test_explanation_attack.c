@@ -12,6 +12,7 @@
 
 #include "attack_models.h"
 #include "attacks.h"
+#include "data.h"
 #include "random.h"
 #include "saliscope/agreement.h"
 #include "small_network.h"
@@ -349,6 +350,49 @@ static void straight_and_constant_models_are_told(void **state)
     }
 }
 
+/* ---- real models ------------------------------------------------------------------------------- */
+
+/* A grey level or two: nothing that is seen. */
+static const struct {
+    const char *model, *image, *preset, *settings;
+    double most; /* overlap that may be left, of that under noise */
+} real[] = {
+    {"models/squeezenet1_1_fp32.onnx", "refs/06_squeezenet1_1_fp32__n02391049_zebra/input.png",
+     "imagenet", "eps=1/255 steps=10 draws=4", 0.5},
+    {"models/edgepneumonet_logit.onnx", "refs/00_edgepneumonet_logit__00013731_000/input.png",
+     "imagenet", "eps=1/255 steps=10 draws=4", 0.25},
+    {"models/tm_cxr3.onnx", "refs/10_tm_cxr3__Normal-Sample-1/input.png", "inception",
+     "eps=1/255 steps=10 draws=4", 0.25},
+};
+
+static void real_maps_move_far_below_noise(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < sizeof(real) / sizeof(*real); i++) {
+        char path[512], picture[512];
+        struct sal_model *model = NULL;
+        struct sal_image image;
+        if (!shared_data(real[i].model, path, sizeof(path)) ||
+            !shared_data(real[i].image, picture, sizeof(picture)))
+            continue;
+        must(sal_model_open(&model, path,
+                            &(struct sal_model_options){.preset = real[i].preset}, err));
+        must(sal_image_load(&image, picture, SAL_SANDBOX_BEST, err));
+        sal_real *x = calloc((size_t)sal_input_elements(model), sizeof(*x));
+        must(sal_model_prepare(model, &image, x, err));
+        struct sal_probe_answer a = probe_of(
+            model, x, "explanation", (struct probing){.settings = real[i].settings, .threads = 2});
+        assert_answer_is_honest(model, x, 0, &a);
+        if (!(a.found && a.displaced.overlap <= real[i].most * a.displaced.noise))
+            fail_msg("%s: %g left, under noise %g", real[i].model, a.displaced.overlap,
+                     a.displaced.noise);
+        sal_probe_answer_release(&a);
+        free(x);
+        sal_image_release(&image);
+        sal_model_close(model);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -360,6 +404,7 @@ int main(void)
         cmocka_unit_test(masks_do_not_hide_the_map),
         cmocka_unit_test(more_may_be_found_with_more_room),
         cmocka_unit_test(straight_and_constant_models_are_told),
+        cmocka_unit_test(real_maps_move_far_below_noise),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

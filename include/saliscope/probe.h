@@ -107,15 +107,16 @@ struct sal_control {
     double mean, low, high; /* of their scores: mean, 5th and 95th percentile */
 };
 
-/* How much of the top of the input-gradient map h = |d logit / d p| is left, see
- * sal_probe_explanation: shares of its pixels that are still among the top (top.h). */
+/* Of an attack on the explanation: how much is left of the top of the input-gradient map,
+ * h = |d logit / d p| with colours summed before. Shares of the top's pixels that are among the
+ * top still (top.h). */
 struct sal_displaced {
     int64_t top;    /* pixels of the top; 0: not looked at */
     double overlap; /* at x; NAN: nothing was found */
     double stored;  /* at x with every pixel rounded to the image's own levels, as a file of
                        them keeps it; NAN: not looked at */
-    bool stored_holds; /* the decision is held there too */
-    int draws, held; /* of noise of the same norm, and how many of them hold the decision */
+    bool stored_holds; /* decision and score hold there too */
+    int draws, held; /* of noise of the same norm, and in how many of them both hold */
     double noise, noise_low, noise_high; /* under them: mean, 5th and 95th percentile */
 };
 

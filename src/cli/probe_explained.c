@@ -22,13 +22,13 @@ static void add_displaced(struct cli_table *table, const struct sal_probe_answer
                       d->overlap, (long long)d->top, fabs(a->score_after - a->score_before));
     if (!isnan(d->stored)) {
         line(table, "in the image's levels");
-        cli_table_add(table, "%.3g are left, and the decision %s", d->stored,
-                      d->stored_holds ? "holds" : "does not hold");
+        cli_table_add(table, "%.3g are left; decision and score %s", d->stored,
+                      d->stored_holds ? "hold" : "do not hold");
     }
     if (!d->draws)
         return;
     line(table, "with noise");
-    cli_table_add(table, "of that eps %.3g (%.3g to %.3g); the decision holds in %d of %d",
+    cli_table_add(table, "of that eps %.3g (%.3g to %.3g); decision and score hold in %d of %d",
                   d->noise, d->noise_low, d->noise_high, d->held, d->draws);
 }
 
