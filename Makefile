@@ -181,7 +181,7 @@ $(addprefix $B/tests/bench/,convolutions passes maps probes): %: %.o $B/libsalis
 TEST_BINS := $(TESTS:tests/%.c=$B/tests/%)
 
 $B/tests/%.o: ALL_CFLAGS += -Isrc/base -Isrc/io -Isrc/engine -Isrc/explain -Isrc/probe \
-                            -Isrc/render -Isrc/session -Isrc/tui -Itests/support \
+                            -Isrc/metric -Isrc/render -Isrc/session -Isrc/tui -Itests/support \
                             -Itests/gradient -Itests/twin
 
 $(TEST_BINS): $B/tests/%: $B/tests/%.o $(call obj,$(SUPPORT))
@@ -263,6 +263,7 @@ test-all: test
 	@RUNNER="$(VALGRIND)" $(MAKE) --no-print-directory conformance
 	@tests/mutation/backwards
 	@tests/mutation/attacks
+	@tests/mutation/explanations
 	@$(MAKE) --no-print-directory check-architectures
 
 # ---- peers and samples --------------------------------------------------------------

@@ -296,6 +296,34 @@ grep '"f"' "$dir/out" | cmp -s - "$dir/region" || fault "command differs"
 run 0 probe -q --json -m $shortcut $marked -c nodule -P norm=l2 --roi 0,0,64,64 --where inside
 json "d['success'] and {f['name']: f['value'] for f in d['facts']}['energy_share'] == 1"
 
+# The explanation under a probe: told beside noise, made again by its own record.
+run 2 probe -m $model $image -l features.relu5; one_line; err 'only with a method'
+run 2 probe -m $model $image -M gradcm; one_line; err 'gradcam is near'
+run 2 probe -m $model $image -M gradcam -P ig.steps=3; one_line
+run 2 probe -m $model $image -M gradcam -P agreement.top=0; one_line; err 'top must be'
+run 2 probe -m $model $image -P agreement.top=0.1; one_line
+run 0 probe -q -m $model $image -A explanation -P steps=8 -P draws=3 -M gradient \
+    -P agreement.draws=2 -P agreement.sensitivity=2 -o "$dir/maps.npz"
+out 'the decision holds'; out 'top overlap'; out 'under noise'; out 'top of the map'
+run 0 probe -q --json --redact-paths -m $model $image -A explanation -P steps=8 -P draws=3 \
+    -M gradient -P gradient.magnitude=yes -P agreement.draws=2
+json "d['success'] and d['decision_held'] and d['sought'] == 'explanation'"
+json "d['explanation']['agreement']['top_overlap'] == d['displaced']['top_overlap'] < 1"
+json "d['explanation']['decision_held'] and d['explanation']['parameters']['magnitude']"
+json "d['explanation']['noise']['mean']['top_overlap'] > d['displaced']['top_overlap']"
+json "d['displaced']['held_by_step'][-1] == d['displaced']['top_overlap']"
+command=$(sed -n 's/^  "command": "saliscope \(.*\)",$/\1/p' "$dir/out" |
+    sed "s#MODEL#$model#; s#IMAGE#$image#")
+grep '"top_overlap"\|"ssim"\|sensitivity_max' "$dir/out" >"$dir/maps"
+eval "run 0 $command -q"
+grep '"top_overlap"\|"ssim"\|sensitivity_max' "$dir/out" | cmp -s - "$dir/maps" ||
+    fault "command differs"
+run 0 probe -q --json -m $model $image -A pgd -P eps=8/255 -M gradcam -l features.relu5
+json "d['success'] and not d['decision_held'] and not d['explanation']['decision_held']"
+json "d['explanation']['layer'] == 'features.relu5' and d['explanation']['noise']['draws'] == 8"
+run 0 probe -q --json -m $model $image -A pgd -P eps=0 -M gradcam
+json "not d['explanation']['altered'] and 'agreement' not in d['explanation']"
+
 # ---- what is wrong with a file --------------------------------------------------------
 
 head -c 1000 $image >"$dir/cut.png"

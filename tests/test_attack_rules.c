@@ -43,6 +43,7 @@ static const struct {
     {"mineps", "attack=apgd", SAL_LINF, false},
     {"mineps", "attack=square norm=l2", SAL_L2, false},
     {"curve", "points=3 steps=3 samples=3", SAL_LINF, false},
+    {"explanation", "steps=4 draws=3", SAL_LINF, true},
 };
 enum { ASKS = sizeof(asks) / sizeof(*asks) };
 
@@ -272,6 +273,8 @@ static void what_is_so_already_takes_one_forward(void **state)
         for (int i = 0; i < ASKS; i++) {
             char text[160], all[200];
             struct probing how = {.c = c};
+            if (strcmp(asks[i].name, "explanation") == 0) /* has no goal */
+                continue;
             struct sal_probe_answer a = probe_of(model, x, "fgsm", how);
             bool called = a.f_before >= 0;
             sal_probe_answer_release(&a);

@@ -781,6 +781,40 @@ static void what_was_shown_is_written(void **state)
     assert_true(holds(path, "\"method\": \"gradcam\""));
 }
 
+/* A probe with a method beside it: the caller and the worker have the same maps, the record
+ * tells of them, and .npz has them. */
+static void a_probe_takes_maps_along(void **state)
+{
+    struct fixture *f = *state;
+    struct sal_session_ask ask = {.probe = sal_probe_find("fmn"), .class_index = -1, .layer = -1};
+    ask.beside = sal_method_find("gradcam");
+    sal_params_init(&ask.params, ask.probe->params);
+    sal_params_init(&ask.beside_params, ask.beside->params);
+    sal_params_init(&ask.stability_params, sal_stability_params);
+    sal_session_request(f->session, f->bright, &ask);
+    struct sal_snapshot snapshot = settled(f);
+    assert_int_equal(snapshot.error.status, SAL_OK);
+    const struct sal_stability *maps = snapshot.stability;
+    assert_true(snapshot.answer && maps && maps->altered && maps->after.values);
+    assert_ptr_equal(snapshot.probe_ask.beside, ask.beside);
+    assert_true(snapshot.probe_ask.layer == maps->before.layer && maps->before.layer >= 0);
+    assert_true(maps->noise.n == 8 && sal_params_get(&snapshot.probe_ask.stability_params,
+                                                     sal_stability_params, "draws") == 8);
+    char path[PATH_SIZE];
+    in_folder(f, "maps.npz", path);
+    assert_int_equal(sal_session_write(f->session, path, NULL, SAL_AT_INPUT, NULL), SAL_OK);
+    assert_true(holds(path, "map_before") && holds(path, "map_after"));
+    in_folder(f, "maps.json", path);
+    assert_int_equal(sal_session_write(f->session, path, NULL, SAL_AT_INPUT, NULL), SAL_OK);
+    assert_true(holds(path, "\"explanation\"") && holds(path, "\"decision_held\""));
+    ask.beside = NULL;
+    sal_session_request(f->session, NULL, &ask);
+    snapshot = settled(f);
+    assert_true(snapshot.answer && !snapshot.stability);
+    assert_int_equal(sal_session_write(f->session, path, NULL, SAL_AT_INPUT, NULL), SAL_OK);
+    assert_false(holds(path, "\"explanation\""));
+}
+
 #define HERE(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
 #define WORKER(test) cmocka_unit_test_setup_teardown(test, setup_worker, teardown)
 
@@ -815,6 +849,7 @@ int main(void)
         WORKER(a_map_that_takes_no_time_has_no_preview),
         WORKER(closing_stops_the_work),
         WORKER(what_was_shown_is_written),
+        WORKER(a_probe_takes_maps_along),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

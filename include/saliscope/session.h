@@ -22,6 +22,7 @@
 #include "saliscope/overlay.h"
 #include "saliscope/plot.h"
 #include "saliscope/probe.h"
+#include "saliscope/stability.h"
 
 struct sal_session;
 
@@ -75,6 +76,9 @@ struct sal_session_ask {
     const struct sal_method *method;
     const struct sal_probe *probe; /* instead of a map; method is NULL then */
     struct sal_params params;      /* of the method, or of the probe */
+    const struct sal_method *beside; /* of a probe: the method whose maps before and after are
+                                        compared, of `layer`; NULL: none */
+    struct sal_params beside_params, stability_params; /* its own; sal_stability_params */
     int class_index; /* -1: the top class */
     int layer;       /* value id; -1: automatic */
     const struct sal_like *like; /* what becomes of the map, as in a library that has the
@@ -99,7 +103,7 @@ enum sal_status sal_session_explain(struct sal_session *session,
                                     struct sal_error *err);
 
 /* Probes the decision about the current image; the answer lives until the next image or
- * probe. */
+ * probe. With ask->beside maps before and after are compared too. */
 enum sal_status sal_session_probe(struct sal_session *session,
                                   const struct sal_session_ask *ask,
                                   const struct sal_probe_answer **answer,
@@ -142,7 +146,8 @@ struct sal_snapshot {
                      superseded or fails, the map before is back */
     struct sal_session_ask probe_ask; /* of the answer, all of it resolved */
     const struct sal_probe_answer *answer;
-    double probe_seconds; /* the answer took */
+    const struct sal_stability *stability; /* of the answer; NULL: no method was beside it */
+    double probe_seconds; /* the answer took, maps included */
     struct sal_error error; /* of the last request; status SAL_OK: none */
     unsigned serial; /* changes whenever anything above did, progress excepted */
 };

@@ -174,6 +174,7 @@ static void list_some_probes(struct listing *listing, unsigned needs)
             sal_json_text(listing->json, "paper", probe->paper);
             sal_json_bool(listing->json, "gradient", probe->needs & SAL_PROBE_GRADIENT);
             sal_json_bool(listing->json, "attack", probe->needs & SAL_PROBE_ATTACK);
+            sal_json_bool(listing->json, "holds", probe->needs & SAL_PROBE_HOLDS);
             sal_json_bool(listing->json, "random", probe->needs & SAL_PROBE_DRAWS);
             put_params(listing, probe->params);
             put_severities(listing->json, probe);

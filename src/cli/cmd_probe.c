@@ -103,7 +103,7 @@ static void add_search(struct cli_table *table, const struct sal_probe_answer *a
         line(table, "allowed");
         cli_table_add(table, "%s", length_text(a, a->eps, white, text, sizeof(text)));
     }
-    if (a->flipped && !a->already)
+    if (a->found)
         add_distance(table, a, white);
     if (!isnan(a->bracket[1]) && isfinite(a->bracket[1])) {
         line(table, "flips at");
@@ -244,6 +244,8 @@ static void show_plot(const struct cli *cli, const struct sal_snapshot *snapshot
 
 static const char *verdict(const struct sal_probe_answer *a)
 {
+    if (a->sought == SAL_SEEK_EXPLANATION)
+        return a->found ? "the map changes, the decision holds" : "no such change found";
     if (a->already)
         return "is decided so already";
     return a->flipped ? "the decision changes" : "no change found";
@@ -258,21 +260,23 @@ static void show(struct cli *cli, const struct sal_snapshot *snapshot)
     char name[1024], class_name[512];
     printf("%s%s%s: %s, to %s class %d, %s: %s\n", cli_bold(cli),
            sal_text_clean(name, sizeof(name), snapshot->image_path), cli_plain(cli),
-           snapshot->probe_ask.probe->title, sal_goal_names[a->goal], c,
+           snapshot->probe_ask.probe->title,
+           a->sought == SAL_SEEK_FLIP ? sal_goal_names[a->goal] : "hold", c,
            sal_text_clean(class_name, sizeof(class_name), sal_model_class(model, c)),
            verdict(a));
     struct cli_table table = {.align = "ll"};
     add_side(&table, "before", model, c, a->before, a->n_logits, a->f_before);
-    if (a->flipped && !a->already) {
+    if (a->found) {
         add_side(&table, "after", model, c, a->after, a->n_logits, a->f_after);
         add_others(&table, model, c, a);
-    } else if (!a->already) {
+    } else if (!a->already && a->sought == SAL_SEEK_FLIP) {
         line(&table, "nearest miss");
         cli_table_add(&table, "f %.4g", a->goal == SAL_GOAL_CREATE ? -a->best_margin
                                                                   : a->best_margin);
     }
     add_search(&table, a, white);
     add_noise(&table, a, white);
+    cli_add_explained(&table, snapshot);
     add_curve(&table, a, white);
     add_facts(&table, a);
     add_trials(&table, a);

@@ -22,7 +22,8 @@
     X(shortcut)       \
     X(region)         \
     X(tta)            \
-    X(corruptions)
+    X(corruptions)    \
+    X(explanation)
 
 #define X(name) extern const struct sal_probe sal_probe_##name;
 SAL_PROBES(X)
@@ -102,7 +103,8 @@ extern const char *const sal_effort_names[]; /* "quick" "standard" "thorough", N
 enum sal_stream { SAL_STREAM_PGD = 1, SAL_STREAM_APGD, SAL_STREAM_DDN, SAL_STREAM_SQUARE,
                   SAL_STREAM_NOISE, SAL_STREAM_CURVE,
                   SAL_STREAM_CORRUPTION = 64, SAL_STREAM_TTA,
-                  SAL_STREAM_REGION = 96, SAL_STREAM_FILL };
+                  SAL_STREAM_REGION = 96, SAL_STREAM_FILL,
+                  SAL_STREAM_MAPS = 128, SAL_STREAM_SENSITIVITY };
 uint64_t sal_stream_key(const struct sal_search *search, enum sal_stream stream, uint64_t i);
 
 /* p becomes p0 plus random numbers, in box and ball. Uniform: in the cube, or the surface of
@@ -199,6 +201,14 @@ enum sal_status sal_polish(struct sal_search *search, const float *last, int rou
 /* The nearest flip in search->ball.norm by several attacks, polished: what mineps does, without
  * what tells whether to believe it. effort: of sal_effort_names. */
 enum sal_status sal_nearest(struct sal_search *search, int effort, struct sal_error *err);
+
+/* H v at p, out [n], of the logits times `of` [classes]: (gradient at p + eta v, less that at
+ * p - eta v) / (2 eta), wherever these lie; 0 where nothing may be altered. Exact of quadratic
+ * functions; of others as far as eta is small, and of ReLUs because it is not. room [4 n]; v and
+ * out may be the same. */
+enum sal_status sal_hessian_product(struct sal_search *search, const float *p, const float *v,
+                                    double eta, const sal_real *of, float *room, float *out,
+                                    struct sal_error *err);
 
 /* Noise of the ball's norm. */
 enum sal_status sal_noise(struct sal_search *search, struct sal_ball ball, int samples,

@@ -9,6 +9,8 @@
 #include "attacks.h"
 #include "corruption.h"
 
+const char *const sal_sought_names[] = {"flip", "explanation", NULL};
+
 #define X(name) &sal_probe_##name,
 #define Y(name) &sal_corruption_##name.probe,
 const struct sal_probe *const sal_probe_list[] = {SAL_PROBES(X) SAL_CORRUPTIONS(Y) NULL};
@@ -82,15 +84,29 @@ static enum sal_status look_before(struct sal_search *s, struct sal_error *err)
     a->goal = d->create ? SAL_GOAL_CREATE : SAL_GOAL_HIDE;
     a->already = called == d->create;
     a->f_before = sal_decision_f(d, a->before);
+    a->called_before = a->called_after = called;
+    a->score_before = a->score_after = sal_search_score(s, a->before);
+    a->sought = s->probe->needs & SAL_PROBE_HOLDS ? SAL_SEEK_EXPLANATION : SAL_SEEK_FLIP;
     d->blend = d->create ? 0.1 * fabs(a->f_before) : 0;
     s->margin0 = s->best = a->best_margin = sal_decision_margin(d, a->before);
     status = sal_search_series(s, "trajectory", "best so far over the passes", 0, NULL, NULL,
                                err);
-    s->trail = &a->series[0];
+    s->trail = a->sought == SAL_SEEK_FLIP ? &a->series[0] : NULL;
     return status;
 }
 
 /* ---- after ---------------------------------------------------------------------------------- */
+
+/* What was kept, if it holds the decision by itself too. */
+static enum sal_status settle_held(struct sal_search *s, float *p, struct sal_error *err)
+{
+    struct sal_probe_answer *a = s->answer;
+    memcpy(p, s->kept, (size_t)s->space.n * sizeof(*p));
+    sal_space_input(&s->space, p, a->x);
+    enum sal_status status = sal_search_classify(s, a->x, a->after, NULL, err);
+    a->found = !status && sal_search_holds(s, a->after, s->drift);
+    return status;
+}
 
 static enum sal_status nothing_found(struct sal_search *s, float *p)
 {
@@ -107,6 +123,8 @@ static void describe(struct sal_search *s, const float *p)
 {
     struct sal_probe_answer *a = s->answer;
     a->f_after = sal_decision_f(&s->decision, a->after);
+    a->called_after = sal_decision_called(&s->decision, a->after);
+    a->score_after = sal_search_score(s, a->after);
     a->distance = sal_space_distance(&s->space, p);
     a->norm = s->ball.norm;
     a->best_margin = s->best;
@@ -161,11 +179,15 @@ static enum sal_status compare_noise(struct sal_search *s, struct sal_error *err
 static enum sal_status finish(struct sal_search *s, struct sal_error *err)
 {
     struct sal_probe_answer *a = s->answer;
+    const bool seeks_flip = a->sought == SAL_SEEK_FLIP;
     enum sal_status status = SAL_OK;
     float *p = sal_search_vector(s, &status, err);
-    if (!status && !a->already && sal_search_found(s))
+    if (!status && !a->already && seeks_flip && sal_search_found(s))
         status = sal_search_settle(s, p, &a->flipped, err);
-    if (!status && !a->flipped)
+    if (!status && s->kept)
+        status = settle_held(s, p, err);
+    a->found |= a->flipped && !a->already;
+    if (!status && !a->found)
         status = nothing_found(s, p);
     if (!status) {
         describe(s, p);
@@ -235,6 +257,9 @@ enum sal_status sal_probe_run(const struct sal_probe *probe,
     *answer = (struct sal_probe_answer){.eps = nothing,
                                         .bracket = {nothing, nothing},
                                         .estimate = nothing,
+                                        .displaced = {.overlap = nothing, .stored = nothing},
+                                        .score_before = nothing,
+                                        .score_after = nothing,
                                         .f_before = nothing,
                                         .f_after = nothing,
                                         .stored = {.f = nothing},

@@ -47,6 +47,7 @@ void sal_search_release(struct sal_search *s)
     free(s->slopes);
     free(s->closest);
     free(s->deepest);
+    free(s->kept);
     free(s->probabilities);
     free(s->logits);
     sal_space_release(&s->space);
@@ -260,7 +261,8 @@ static enum sal_status go_back(struct sal_search *s, struct sal_run *run, int ba
         return status;
     const sal_real *dx = sal_run_gradient(run, value);
     for (int i = 0; i < n; i++)
-        sal_space_gradient(&s->space, dx + i * sal_input_elements(model), looks[i].gradient);
+        sal_space_slope(&s->space, dx + i * sal_input_elements(model), looks[i].whole,
+                        looks[i].gradient);
     return SAL_OK;
 }
 
@@ -346,6 +348,17 @@ enum sal_status sal_search_settle(struct sal_search *s, float *p, bool *reached,
             break;
     }
     return status;
+}
+
+bool sal_search_holds(struct sal_search *s, const sal_real *logits, double drift)
+{
+    const struct sal_probe_answer *a = s->answer;
+    double moved = fabs(sal_search_score(s, logits) - a->score_before);
+    if (isnan(s->probabilities[s->decision.c])) {
+        moved = fabs(sal_decision_f(&s->decision, logits) - a->f_before);
+        drift *= fabs(a->f_before);
+    }
+    return moved <= drift && sal_decision_called(&s->decision, logits) == a->called_before;
 }
 
 bool sal_search_found(const struct sal_search *s)

@@ -23,7 +23,9 @@ struct sal_look {
     enum sal_loss loss;    /* of the gradient and of `value` */
     const sal_real *slope; /* for a gradient of sum slope * logits instead; NULL: of loss */
     sal_real *logits;      /* [classes], where they go; NULL: not wanted */
-    bool aside;            /* it is only measured: it counts for nothing */
+    bool whole;            /* the gradient of all pixels, those that may not be altered too */
+    bool aside;            /* it is only measured: it may lie outside of box and ball, and
+                              counts for nothing */
     double margin, value;  /* f towards the goal, and the loss: both to be made small */
     bool reached;
 };
@@ -43,6 +45,8 @@ struct sal_search {
     float *deepest;       /* of all points within the ball, that of the lowest margin */
     double depth;         /* that margin */
     double best;          /* the lowest margin of all */
+    float *kept;          /* of a probe that holds the decision, what it found; NULL: nothing */
+    double drift;         /* that the score may move by there */
 
     int n_curve; /* the worst score and margin at a distance of up to eps[k] */
     double eps[SAL_CURVE_MAX], score[SAL_CURVE_MAX], margin[SAL_CURVE_MAX];
@@ -87,6 +91,10 @@ enum sal_status sal_search_look(struct sal_search *search, struct sal_look *look
 enum sal_status sal_search_classify(struct sal_search *search, const sal_real *x,
                                     sal_real *logits, struct sal_job *job,
                                     struct sal_error *err);
+
+/* Decided as the picture as given, and the class's probability within `drift` of what it is
+ * there; where it has none, f within that share of |f|. */
+bool sal_search_holds(struct sal_search *search, const sal_real *logits, double drift);
 
 /* Something is inside the ball that reached the goal. */
 bool sal_search_found(const struct sal_search *search);

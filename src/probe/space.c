@@ -131,7 +131,7 @@ static inline __attribute__((always_inline)) void add_channel(const sal_real *dx
         g[i] += (float)((double)dx[i * step] * scale);
 }
 
-void sal_space_gradient(const struct sal_space *space, const sal_real *dx, float *g)
+void sal_space_slope(const struct sal_space *space, const sal_real *dx, bool whole, float *g)
 {
     memset(g, 0, (size_t)space->n * sizeof(*g));
     for (int c = 0; c < space->input->channels; c++) {
@@ -144,9 +144,14 @@ void sal_space_gradient(const struct sal_space *space, const sal_real *dx, float
             add_channel(from, space->scale[c], space->pixels, step, g + plane);
     }
     for (int64_t i = 0; i < space->n; i++) {
-        bool counts = space->low[i] != space->high[i] && fabsf(g[i]) <= FLT_MAX;
+        bool counts = (whole || space->low[i] != space->high[i]) && fabsf(g[i]) <= FLT_MAX;
         g[i] = counts ? g[i] : 0;
     }
+}
+
+void sal_space_gradient(const struct sal_space *space, const sal_real *dx, float *g)
+{
+    sal_space_slope(space, dx, false, g);
 }
 
 /* ---- norms ---------------------------------------------------------------------------------- */

@@ -42,6 +42,8 @@ void sal_space_input(const struct sal_space *space, const float *p, sal_real *x)
 /* The gradient with respect to p of what has gradient dx with respect to x; 0 where nothing
  * may be altered. */
 void sal_space_gradient(const struct sal_space *space, const sal_real *dx, float *g);
+/* The same; whole: of every element, altered or not. */
+void sal_space_slope(const struct sal_space *space, const sal_real *dx, bool whole, float *g);
 
 /* Points of norm <= eps around p0, exactly, in double; eps INFINITY: only the box. */
 struct sal_ball {

@@ -42,6 +42,7 @@ struct sal_probed {
     struct sal_session_ask ask; /* class and parameters resolved */
     struct sal_probe_answer answer;
     struct sal_roi roi; /* inside NULL: none was asked about */
+    struct sal_stability *stability; /* NULL: no method was beside it */
     double seconds;
     unsigned serial; /* counted with those of maps */
 };
@@ -70,10 +71,12 @@ enum sal_status sal_explained_make(struct sal_explained **explained,
                                    const struct sal_method *method,
                                    struct sal_error *err);
 
-/* ask: its probe and region. */
+/* ask: its probe and region. beside: NULL, or the method whose maps are compared. */
 enum sal_status sal_probed_make(struct sal_probed **probed,
                                 const struct sal_probe_question *question,
-                                const struct sal_session_ask *ask, struct sal_error *err);
+                                const struct sal_session_ask *ask,
+                                const struct sal_stability_question *beside,
+                                struct sal_error *err);
 
 /* A map so far, which it takes over, of that question. NULL: no memory. */
 struct sal_explained *sal_explained_so_far(const struct sal_question *question,

@@ -229,8 +229,10 @@ void sal_record_probed(struct sal_json *json, const struct sal_session *session,
     sal_record_params(json, probe->params, &probed->ask.params);
     write_roi(json, probed, redact);
     sal_record_class(json, session->model, probed->ask.class_index);
+    sal_json_text(json, "sought", sal_sought_names[a->sought]);
     sal_json_text(json, "goal", sal_goal_names[a->goal]);
-    sal_json_bool(json, "success", a->flipped);
+    sal_json_bool(json, "success", a->sought == SAL_SEEK_FLIP ? a->flipped : a->found);
+    sal_json_bool(json, "decision_held", a->called_before == a->called_after);
     sal_json_bool(json, "already", a->already);
     write_side(json, "before", session->model, probed, a->before, a->f_before);
     write_side(json, "after", session->model, probed, a->after, a->f_after);
@@ -238,6 +240,8 @@ void sal_record_probed(struct sal_json *json, const struct sal_session *session,
     write_noise(json, &a->noise);
     write_curve(json, a, white);
     write_facts(json, a);
+    sal_record_displaced(json, a);
+    sal_record_stability(json, session, probed);
     write_trials(json, a, white);
     write_lights(json, a);
     sal_json_text(json, "note", *a->note ? a->note : NULL);

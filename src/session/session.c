@@ -239,9 +239,9 @@ static struct sal_taps *taps_for(struct sal_session *session,
 }
 
 /* Classifies, which may say what is looked at. */
-static enum sal_status find_class(struct sal_session *session,
-                                  const struct sal_session_ask *ask, struct sal_case *held,
-                                  int *class_index, struct sal_error *err)
+enum sal_status sal_step_class(struct sal_session *session,
+                               const struct sal_session_ask *ask, struct sal_case *held,
+                               int *class_index, struct sal_error *err)
 {
     enum sal_status status = sal_step_classify(session, held, err);
     if (status)
@@ -295,7 +295,7 @@ enum sal_status sal_step_explain(struct sal_session *session,
                                  struct sal_case *held, struct sal_error *err)
 {
     int class_index;
-    enum sal_status status = find_class(session, ask, held, &class_index, err);
+    enum sal_status status = sal_step_class(session, ask, held, &class_index, err);
     if (status)
         return status;
     struct sal_question question = {
@@ -326,98 +326,6 @@ enum sal_status sal_step_explain(struct sal_session *session,
     explained->ask.like = ask->like;
     finish_like(session, ask, &explained->map);
     explained->serial = ++session->results;
-    return SAL_OK;
-}
-
-/* Where fit pads, the input shows no part of the image: nothing is altered there. NULL: it
- * shows it everywhere, or no memory. */
-static uint8_t *shown_mask(const struct sal_session *session, const struct sal_image *image)
-{
-    const struct sal_model_input *input = sal_model_input(session->model);
-    const struct sal_preprocessing *spec = sal_model_preprocessing(session->model);
-    struct sal_placement place = sal_placement_of(image->width, image->height, input->width,
-                                                  input->height, spec->fit);
-    if (place.dst_width == input->width && place.dst_height == input->height)
-        return NULL;
-    uint8_t *mask = calloc((size_t)input->width * (size_t)input->height, 1);
-    for (int y = 0; mask && y < place.dst_height; y++)
-        memset(mask + (size_t)(place.dst_y + y) * (size_t)input->width + place.dst_x, 1,
-               (size_t)place.dst_width);
-    return mask;
-}
-
-/* The region that is asked about, and the same on the network's grid, free() it; NULL where
- * none is. */
-static enum sal_status read_roi(const struct sal_session *session,
-                                const struct sal_session_ask *ask,
-                                const struct sal_image *image, struct sal_roi *roi,
-                                uint8_t **placed, struct sal_error *err)
-{
-    struct sal_preprocessing spec = *sal_model_preprocessing(session->model);
-    *roi = (struct sal_roi){0};
-    *placed = NULL;
-    if (!ask->n_roi)
-        return SAL_OK;
-    enum sal_status status = sal_roi_read(roi, ask->roi, ask->n_roi, image->width,
-                                          image->height, session->options.sandbox, err);
-    if (status)
-        return status;
-    spec.width = sal_model_input(session->model)->width;
-    spec.height = sal_model_input(session->model)->height;
-    *placed = calloc((size_t)spec.width * (size_t)spec.height, 1);
-    status = *placed ? sal_roi_place(roi, &spec, *placed, err)
-                     : sal_fail(err, SAL_LIMIT, "no memory for a region");
-    if (status) {
-        sal_roi_release(roi);
-        free(*placed);
-    }
-    return status;
-}
-
-enum sal_status sal_step_probe(struct sal_session *session,
-                               const struct sal_session_ask *ask, struct sal_case *held,
-                               struct sal_error *err)
-{
-    int class_index;
-    enum sal_status status = find_class(session, ask, held, &class_index, err);
-    if (status)
-        return status;
-    const struct sal_image *image = &held->loaded->image;
-    struct sal_roi roi;
-    uint8_t *placed;
-    status = read_roi(session, ask, image, &roi, &placed, err);
-    if (status)
-        return status;
-    uint8_t *mask = shown_mask(session, image);
-    struct sal_probe_question question = {
-        .model = session->model,
-        .x = held->loaded->x,
-        .class_index = class_index,
-        .white = image->max,
-        .grey = image->channels <= 2,
-        .mask = mask,
-        .roi = placed,
-        .where = ask->where,
-        .params = &ask->params,
-        .batch = session->options.batch,
-        .seed = session->options.seed,
-        .exact = session->options.exact,
-        .pool = session->pool,
-        .job = &session->job,
-    };
-    struct sal_probed *probed;
-    status = sal_probed_make(&probed, &question, ask, err);
-    free(mask);
-    free(placed);
-    if (status) {
-        sal_roi_release(&roi);
-        return status;
-    }
-    probed->roi = roi;
-    struct sal_case before = {.probed = held->probed};
-    sal_case_release(&before);
-    held->probed = probed;
-    probed->serial = ++session->results;
     return SAL_OK;
 }
 
