@@ -136,7 +136,7 @@ static void put_seen(const struct scene *v, struct act *act, const struct sal_lo
     act->effect = s->margin0 - look->margin;
 }
 
-/* aside: none of them is the probe's answer */
+/* aside: none of them is told by itself, or the probe's answer */
 static enum sal_status look_at(const struct scene *v, struct act *acts, int n, bool aside,
                                struct sal_error *err)
 {
@@ -155,8 +155,13 @@ static enum sal_status look_at(const struct scene *v, struct act *acts, int n, b
             status = sal_search_look(s, looks, now, err);
         if (status)
             return status;
-        for (int i = 0; i < now; i++)
+        for (int i = 0; i < now && !status; i++) {
             put_seen(v, &acts[done + i], &looks[i]);
+            if (!aside)
+                status = sal_search_trial(s, &acts[done + i].trial, err);
+        }
+        if (status)
+            return status;
     }
     return SAL_OK;
 }
@@ -352,8 +357,6 @@ static enum sal_status run_scene(struct scene *v, struct sal_error *err)
     add_rest(v);
     sal_search_expect(s, v->n_acts + (given ? (long)sal_search_param(s, "draws") : 0));
     status = look_at(v, v->acts, v->n_acts, false, err);
-    for (int i = 0; i < v->n_acts && !status; i++)
-        status = sal_search_trial(s, &v->acts[i].trial, err);
     if (status)
         return status;
     if (given) {

@@ -4,6 +4,7 @@
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "attacks.h"
 
@@ -22,8 +23,18 @@ static enum sal_status search_side(struct sal_search *s, enum sal_where where, i
     return status;
 }
 
-/* Both sides' flips are flips anywhere; where one of them is nearer than what the search finds
- * by itself, that is polished. */
+/* Flips of one side are flips anywhere. */
+static void keep_sides(struct sal_search *s, float *const sides[2], const double eps[2])
+{
+    for (int i = 0; i < 2; i++) {
+        if (isnan(eps[i]) || eps[i] >= s->nearest)
+            continue;
+        s->nearest = eps[i];
+        memcpy(s->closest, sides[i], (size_t)s->space.n * sizeof(float));
+    }
+}
+
+/* Where a side's flip is nearer than what the search finds by itself, that is polished. */
 static enum sal_status search_all(struct sal_search *s, int effort, float *const sides[2],
                                   const double eps[2], struct sal_error *err)
 {
@@ -33,11 +44,7 @@ static enum sal_status search_all(struct sal_search *s, int effort, float *const
     if (!status)
         status = sal_nearest(s, effort, err);
     double before = s->nearest;
-    for (int i = 0; i < 2 && !status; i++) {
-        struct sal_look look = {.p = sides[i]};
-        if (!isnan(eps[i]))
-            status = sal_search_look(s, &look, 1, err);
-    }
+    keep_sides(s, sides, eps);
     if (!status && s->nearest < before)
         status = sal_polish(s, NULL, ROUNDS, true, err);
     return status;
@@ -109,8 +116,10 @@ static enum sal_status run(struct sal_search *s, struct sal_error *err)
     for (; done < 2 && !status; done += !status)
         status = search_side(s, done ? SAL_OUTSIDE : SAL_INSIDE, effort, sides[done],
                              &eps[done], err);
-    if (status) { /* what one side has so far is no answer */
-        sal_search_confine(s, SAL_EVERYWHERE);
+    if (status) {
+        sal_space_allow(&s->space, s->question, SAL_EVERYWHERE);
+        keep_sides(s, sides, eps);
+        s->answer->estimate = (double)NAN; /* of a side, as are these */
         s->answer->bracket[0] = s->answer->bracket[1] = (double)NAN;
     }
     if (!status)
