@@ -7,10 +7,14 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
+#include "image_build.h"
 #include "region_model.h"
+#include "saliscope/file.h"
+#include "saliscope/session.h"
 #include "small_network.h"
 
 /* ---- smallest changes on one side ---------------------------------------------------------- */
@@ -195,6 +199,68 @@ static void anywhere_is_no_harder_than_either_side(void **state)
     sal_model_close(model);
 }
 
+/* A rectangle of an image 60 x 40, as a session asks: altered where preprocessing has put it. */
+static void expect_there(enum sal_fit fit, const char *image)
+{
+    enum { WIDE = 60, HIGH = 40, X = 18, Y = 12, DX = 21, DY = 17 };
+    char beside[] = "/tmp/saliscope-sides-XXXXXX.json", text[128];
+    const char *roi = "18,12,21,17";
+    struct sal_session *session;
+    const struct sal_probe_answer *a;
+    int fd = mkstemps(beside, 5);
+    assert_true(fd >= 0);
+    close(fd);
+    snprintf(text, sizeof(text), "{\"input\": {\"channels\": \"gray\", \"fit\": \"%s\"}}",
+             sal_fit_names[fit]);
+    must(sal_file_write(beside, text, strlen(text), err));
+    struct sal_session_ask ask = {.probe = sal_probe_find("pgd"), .layer = -1, .class_index = 0,
+                                  .roi = &roi, .n_roi = 1, .where = SAL_INSIDE};
+    sal_params_init(&ask.params, ask.probe->params);
+    must(sal_params_set(&ask.params, ask.probe->params, "eps=1", "pgd", err));
+    must(sal_session_open(&session, "samples/models/phantom.onnx",
+                          &(struct sal_session_options){.sidecar = beside}, err));
+    must(sal_session_load(session, image, err));
+    must(sal_session_probe(session, &ask, &a, err));
+    struct sal_placement place = sal_placement_of(WIDE, HIGH, a->width, a->height, fit);
+    double sx = place.dst_width / place.src_width, sy = place.dst_height / place.src_height;
+    int all = 0, changed = 0;
+    assert_true(a->flipped);
+    for (int i = 0; i < a->width * a->height; i++) {
+        double x = (i % a->width - place.dst_x) / sx + place.src_x; /* its upper left */
+        double y = (i / a->width - place.dst_y) / sy + place.src_y;
+        double wide = fmin(x + 1 / sx, X + DX) - fmax(x, X);
+        double high = fmin(y + 1 / sy, Y + DY) - fmax(y, Y);
+        bool inside = wide > 0 && high > 0 && wide * high * sx * sy > 0.5;
+        if (!inside && a->change[i] != 0)
+            fail_msg("%s: pixel %d", sal_fit_names[fit], i);
+        all += inside;
+        changed += a->change[i] != 0;
+    }
+    assert_true(changed <= all && changed >= 0.85 * all); /* a step may be taken back */
+    sal_session_close(session);
+    unlink(beside);
+}
+
+static void a_region_of_the_image_lies_there_on_the_grid(void **state)
+{
+    (void)state;
+    enum { WIDE = 60, HIGH = 40 };
+    uint16_t samples[WIDE * HIGH];
+    char image[] = "/tmp/saliscope-sides-XXXXXX.png";
+    struct sal_buffer png = {0};
+    for (int i = 0; i < WIDE * HIGH; i++)
+        samples[i] = (uint16_t)(60 + 13 * i % 97);
+    build_png(&png, samples, WIDE, HIGH, 1, 8);
+    int fd = mkstemps(image, 4);
+    assert_true(fd >= 0);
+    close(fd);
+    must(sal_file_write(image, png.data, png.size, err));
+    for (int fit = 0; fit < 3; fit++)
+        expect_there((enum sal_fit)fit, image);
+    unlink(image);
+    sal_buffer_release(&png);
+}
+
 static void threads_and_batches_change_nothing(void **state)
 {
     (void)state;
@@ -240,6 +306,7 @@ int main(void)
         cmocka_unit_test(a_side_that_cannot_flip_is_told_so),
         cmocka_unit_test(the_other_side_is_left_as_it_is),
         cmocka_unit_test(anywhere_is_no_harder_than_either_side),
+        cmocka_unit_test(a_region_of_the_image_lies_there_on_the_grid),
         cmocka_unit_test(threads_and_batches_change_nothing),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
