@@ -151,7 +151,7 @@ static void put_trail(struct sal_search *s)
             return;
         s->trail_room = room;
     }
-    t->x[t->n] = (double)(s->answer->forwards + s->answer->backwards);
+    t->x[t->n] = (double)s->passes;
     t->y[t->n++] = best;
 }
 
@@ -252,6 +252,7 @@ static enum sal_status go_back(struct sal_search *s, struct sal_run *run, int ba
     const sal_real *dx = sal_run_gradient(run, value);
     for (int i = 0; i < n; i++)
         sal_space_gradient(&s->space, dx + i * sal_input_elements(model), looks[i].gradient);
+    s->answer->backwards += n;
     return SAL_OK;
 }
 
@@ -265,11 +266,12 @@ static enum sal_status look_at(struct sal_search *s, struct sal_run *run, int ba
     enum sal_status status = sal_run_forward(run, s->x, s->question->job, err);
     if (status)
         return status;
-    for (int i = 0; i < n; i++) { /* counted one by one, so that no batch shows in the trail */
-        s->answer->forwards++;
+    s->answer->forwards += n;
+    for (int i = 0; i < n; i++) {
+        s->passes++;
         note(s, &looks[i], logits_of(s, run, i));
         looks[i].value = looks[i].margin;
-        s->answer->backwards += looks[i].gradient != NULL;
+        s->passes += looks[i].gradient != NULL;
     }
     if (looks[0].gradient)
         status = go_back(s, run, batch, looks, n, err);
@@ -308,6 +310,7 @@ enum sal_status sal_search_classify(struct sal_search *s, const sal_real *x,
         return status;
     memcpy(logits, logits_of(s, run, 0), (size_t)s->decision.n * sizeof(*logits));
     s->answer->forwards++;
+    s->passes++;
     return SAL_OK;
 }
 

@@ -52,6 +52,7 @@ struct sal_search {
     int room;                   /* inputs that there is memory for in them */
     double *probabilities;      /* [classes] */
     sal_real *logits;           /* [classes] */
+    long passes; /* as if points were looked at one by one, so that no batch shows in the trail */
     struct sal_series *trail;   /* of the answer: the best over the passes so far */
     int trail_room;
 };
