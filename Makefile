@@ -262,6 +262,7 @@ test-all: test
 	@RUNNER="$(VALGRIND)" $(MAKE) --no-print-directory conformance
 	@tests/mutation/backwards
 	@tests/mutation/attacks
+	@tests/mutation/corruptions
 	@$(MAKE) --no-print-directory check-architectures
 
 # ---- peers and samples --------------------------------------------------------------

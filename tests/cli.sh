@@ -240,6 +240,9 @@ run 0 classify -q --json -m $model "$dir/noisy.png"
 json "not d['scores'][0]['flagged']"
 run 2 probe -m $model $image -A gamma -P setting=99; one_line; err 'setting must be'
 run 0 probe -q -m $model $image -A tta; out 'mutual information'
+run 0 list probes; out 'severity, table, effort  *as above'
+run 0 list probes --json
+json "[p['severities'][0]['chest'] for p in d['probes'] if p['name'] == 'jpeg'] == [[50, 30, 15, 10, 7]]"
 
 # ---- what is wrong with a file --------------------------------------------------------
 
