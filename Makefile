@@ -264,6 +264,7 @@ test-all: test
 	@tests/mutation/backwards
 	@tests/mutation/attacks
 	@tests/mutation/explanations
+	@tests/mutation/corruptions
 	@$(MAKE) --no-print-directory check-architectures
 
 # ---- peers and samples --------------------------------------------------------------

@@ -259,7 +259,7 @@ for threads in 1 2; do
     grep -v '"seconds"\|"threads"\|"command"' "$dir/out" >"$dir/probe-$threads"
 done
 cmp -s "$dir/probe-1" "$dir/probe-2" || fault 'threads or batch change corruptions'
-run 0 probe -q -m $model $image -A corruptions; out 'flips first at: gaussian-noise 4'
+run 0 probe -q -m $model $image -A corruptions; out 'flips first at: .*15 of 18 hold'
 run 0 probe -q -m $model $image -A gamma -P severity=3; out 'gamma darker 1.3, severity 3'
 run 0 probe -q -m $model $image -A gaussian-noise -P setting=0.4 -o "$dir/noisy.png"
 out 'the decision changes'
@@ -267,6 +267,9 @@ run 0 classify -q --json -m $model "$dir/noisy.png"
 json "not d['scores'][0]['flagged']"
 run 2 probe -m $model $image -A gamma -P setting=99; one_line; err 'setting must be'
 run 0 probe -q -m $model $image -A tta; out 'mutual information'
+run 0 list probes; out 'severity, table, effort  *as above'
+run 0 list probes --json
+json "[p['severities'][0]['chest'] for p in d['probes'] if p['name'] == 'jpeg'] == [[50, 30, 15, 10, 7]]"
 
 # A region of interest, and what hangs on it: a letter, with the model that learnt it.
 marked=samples/images/normal-marker.png

@@ -619,7 +619,7 @@ static void nothing_odd_makes_what_is_not_finite(void **state)
 static void *stop(void *argument)
 {
     struct sal_job *job = argument;
-    while (atomic_load(&job->done) < 20)
+    while (atomic_load(&job->done) < 400)
         sched_yield();
     sal_job_cancel(job);
     return NULL;
@@ -637,8 +637,13 @@ static void what_is_stopped_tells_what_it_saw(void **state)
                  (struct probing){.settings = "draws=10000", .c = 1, .job = &job});
     pthread_join(thread, NULL);
     assert_true(a.partial && a.forwards < 50000 && a.n_facts == 0);
-    for (int i = 0; i < a.n_trials; i++) /* only what was seen with all its draws */
-        assert_int_equal(a.trials[i].draws, a.trials[0].draws);
+    long seen = 0; /* of every severity before a second draw of any */
+    for (int i = 0; i < a.n_trials; i++)
+        seen += a.trials[i].draws;
+    assert_true(seen > 0 && seen <= a.forwards);
+    for (int i = 0; seen > 145 + 20 && i < 20; i++)
+        assert_true(a.trials[i].draws > 1 && abs(a.trials[i].draws - a.trials[0].draws) <= 1);
+    assert_true(seen < 145 || a.n_trials == 145);
     sal_probe_answer_release(&a);
     sal_model_close(model);
 }

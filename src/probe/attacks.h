@@ -102,7 +102,7 @@ extern const char *const sal_effort_names[]; /* "quick" "standard" "thorough", N
 /* Streams of random numbers under the question's seed, of each attack its own. */
 enum sal_stream { SAL_STREAM_PGD = 1, SAL_STREAM_APGD, SAL_STREAM_DDN, SAL_STREAM_SQUARE,
                   SAL_STREAM_NOISE, SAL_STREAM_CURVE,
-                  SAL_STREAM_CORRUPTION = 64, SAL_STREAM_TTA,
+                  SAL_STREAM_CORRUPTION = 80, SAL_STREAM_TTA,
                   SAL_STREAM_REGION = 96, SAL_STREAM_FILL,
                   SAL_STREAM_MAPS = 128, SAL_STREAM_SENSITIVITY };
 uint64_t sal_stream_key(const struct sal_search *search, enum sal_stream stream, uint64_t i);

@@ -29,8 +29,7 @@ static int gather(const struct sal_corruption_scan *scan, int axis, struct point
             points[n].setting = path->settings[k];
             points[n].score = 0;
             for (int draw = 0; draw < path->draws; draw++)
-                points[n].score +=
-                    path->attempts[k * path->draws + draw].score / path->draws;
+                points[n].score += sal_corruption_attempt(path, k, draw)->score / path->draws;
             n++;
         }
     }
@@ -74,6 +73,20 @@ static const struct sal_corruption_path *first_to_flip(const struct sal_corrupti
     return first;
 }
 
+/* Where all severities were asked for. */
+static void put_facts(const struct sal_corruption_scan *scan,
+                      const struct sal_corruption_path *first)
+{
+    double nothing = (double)NAN;
+    if (!scan->n_paths || scan->paths->n < SAL_SEVERITIES)
+        return;
+    sal_search_fact(scan->search, "flips_at_severity", "flips at severity",
+                    first ? first->first + first->flipped : nothing, "");
+    sal_search_fact(scan->search, "least_setting", "least setting that flips",
+                    first ? first->nearest.how.setting : nothing,
+                    sal_corruption_unit(scan->paths->kind));
+}
+
 static void put_note(const struct sal_corruption_scan *scan,
                      const struct sal_corruption_path *first)
 {
@@ -98,7 +111,6 @@ enum sal_status sal_corruption_run(struct sal_search *s, struct sal_error *err)
 {
     const struct sal_corruption *kind = (const struct sal_corruption *)s->probe;
     struct sal_corruption_scan scan;
-    double nothing = (double)NAN;
     enum sal_status status = sal_corruption_scan(&scan, s, &kind, 1, err);
     if (!status || status == SAL_CANCELLED) {
         enum sal_status put = sal_corruption_put_trials(&scan, err);
@@ -108,12 +120,7 @@ enum sal_status sal_corruption_run(struct sal_search *s, struct sal_error *err)
         status = put_series(&scan, err);
     if (!status) {
         const struct sal_corruption_path *first = first_to_flip(&scan);
-        bool severe = first && first->first;
-        sal_search_fact(s, "flips_at_severity", "flips at severity",
-                        severe ? first->first + first->flipped : nothing, "");
-        sal_search_fact(s, "least_setting", "least setting that flips",
-                        first && scan.refined ? first->nearest.how.setting : nothing,
-                        sal_corruption_unit(kind));
+        put_facts(&scan, first);
         put_note(&scan, first);
     }
     sal_corruption_scan_release(&scan);

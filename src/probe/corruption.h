@@ -133,7 +133,7 @@ struct sal_attempt {
     struct sal_alteration how;
     double *probabilities; /* [classes], where they go; NULL: not wanted */
     double score, f;       /* as in struct sal_trial */
-    bool reached;
+    bool seen, reached;
     struct sal_distance distance;
 };
 

@@ -69,20 +69,35 @@ static struct sal_attempt attempt_of(const struct sal_search *s,
                 .key = sal_stream_key(s, SAL_STREAM_CORRUPTION, (uint64_t)draw)}};
 }
 
+struct sal_attempt *sal_corruption_attempt(const struct sal_corruption_path *path, int setting,
+                                           int draw)
+{
+    return draw ? path->again + (int64_t)(draw - 1) * path->stride + setting
+                : path->once + setting;
+}
+
 static enum sal_status plan_attempts(struct sal_corruption_scan *scan, struct sal_error *err)
 {
-    for (int i = 0; i < scan->n_paths; i++)
-        scan->n_attempts += scan->paths[i].n * scan->paths[i].draws;
+    int once = 0, again = 0;
+    for (int i = 0; i < scan->n_paths; i++) {
+        once += scan->paths[i].n;
+        again += scan->paths[i].draws > 1 ? scan->paths[i].n : 0;
+    }
+    scan->n_attempts = once + again * (scan->draws - 1);
     scan->attempts = calloc((size_t)scan->n_attempts + 1, sizeof(*scan->attempts));
     if (!scan->attempts)
         return sal_fail(err, SAL_LIMIT, "no memory for %d pictures", scan->n_attempts);
-    struct sal_attempt *next = scan->attempts;
+    struct sal_attempt *first = scan->attempts, *others = scan->attempts + once;
     for (int i = 0; i < scan->n_paths; i++) {
         struct sal_corruption_path *path = &scan->paths[i];
-        path->attempts = next;
+        path->once = first;
+        path->again = others;
+        path->stride = again;
+        first += path->n;
+        others += path->draws > 1 ? path->n : 0;
         for (int k = 0; k < path->n * path->draws; k++)
-            *next++ = attempt_of(scan->search, path, path->settings[k / path->draws],
-                                 k % path->draws);
+            *sal_corruption_attempt(path, k % path->n, k / path->n) = attempt_of(
+                scan->search, path, path->settings[k % path->n], k / path->n);
     }
     return SAL_OK;
 }
@@ -114,32 +129,23 @@ static int flips_of(const struct sal_corruption_path *path, int setting, int *fi
     int flips = 0;
     *first = 0;
     for (int draw = path->draws - 1; draw >= 0; draw--)
-        if (path->attempts[setting * path->draws + draw].reached) {
+        if (sal_corruption_attempt(path, setting, draw)->reached) {
             flips++;
             *first = draw;
         }
     return flips;
 }
 
-/* Settings that were seen with all their draws. */
-static int complete(const struct sal_corruption_path *path)
-{
-    return path->seen / path->draws;
-}
-
-static void share_out(struct sal_corruption_scan *scan, int seen)
+static void find_flips(struct sal_corruption_scan *scan)
 {
     for (int i = 0; i < scan->n_paths; i++) {
         struct sal_corruption_path *path = &scan->paths[i];
-        int all = path->n * path->draws, mine = seen < all ? seen : all, draw;
-        path->seen = mine;
-        seen -= mine;
-        for (int k = complete(path) - 1; k >= 0; k--)
-            path->flipped = flips_of(path, k, &draw) ? k : path->flipped;
-        if (path->flipped < 0)
-            continue;
-        flips_of(path, path->flipped, &draw);
-        path->nearest = path->attempts[path->flipped * path->draws + draw];
+        int draw;
+        for (int k = path->n - 1; k >= 0; k--)
+            if (flips_of(path, k, &draw)) {
+                path->flipped = k;
+                path->nearest = *sal_corruption_attempt(path, k, draw);
+            }
     }
 }
 
@@ -215,7 +221,7 @@ enum sal_status sal_corruption_scan(struct sal_corruption_scan *scan, struct sal
         return status;
     sal_search_expect(s, scan->n_attempts + (long)scan->n_paths * scan->refinements / 2);
     status = sal_attempts_look(s, scan->attempts, scan->n_attempts, &seen, err);
-    share_out(scan, seen);
+    find_flips(scan);
     return status ? status : refine(scan, err);
 }
 
@@ -243,8 +249,7 @@ static struct sal_trial trial_of(const struct sal_corruption_path *path, double 
                               .way = path->way->name,
                               .severity = severity,
                               .setting = setting,
-                              .unit = sal_corruption_unit(path->kind),
-                              .draws = path->draws};
+                              .unit = sal_corruption_unit(path->kind)};
     char tail[32] = "";
     if (severity)
         snprintf(tail, sizeof(tail), ", severity %d", severity);
@@ -260,12 +265,19 @@ static enum sal_status put_setting(const struct sal_corruption_scan *scan,
     struct sal_trial trial =
         trial_of(path, path->settings[k], path->first ? path->first + k : 0);
     for (int draw = 0; draw < path->draws; draw++) {
-        const struct sal_attempt *attempt = &path->attempts[k * path->draws + draw];
-        trial.score += attempt->score / path->draws;
-        trial.f += attempt->f / path->draws;
+        const struct sal_attempt *attempt = sal_corruption_attempt(path, k, draw);
+        if (!attempt->seen)
+            break;
+        trial.draws++;
+        trial.score += attempt->score;
+        trial.f += attempt->f;
         trial.flips += attempt->reached;
         trial.distance = attempt->distance;
     }
+    if (!trial.draws)
+        return SAL_OK;
+    trial.score /= trial.draws;
+    trial.f /= trial.draws;
     return sal_search_trial(scan->search, &trial, err);
 }
 
@@ -294,7 +306,7 @@ enum sal_status sal_corruption_put_trials(const struct sal_corruption_scan *scan
     enum sal_status status = SAL_OK;
     for (int i = 0; i < scan->n_paths; i++) {
         const struct sal_corruption_path *path = &scan->paths[i];
-        for (int k = 0; k < complete(path) && !status; k++)
+        for (int k = 0; k < path->n && !status; k++)
             status = put_setting(scan, path, k, err);
         if (!status)
             status = put_nearest(scan, path, err);

@@ -13,17 +13,22 @@ struct sal_corruption_path {
     double settings[SAL_SEVERITIES]; /* in the order in which they are tried */
     int n, first;                    /* how many; the severity of the first, 0: none */
     int draws;
-    struct sal_attempt *attempts; /* [n][draws] */
-    int seen;                     /* of them */
-    int flipped;                  /* the first of the settings where a draw flips; -1: none */
-    struct sal_attempt nearest;   /* the least setting that flips, once refined */
+    struct sal_attempt *once;   /* [n], the first draw */
+    struct sal_attempt *again;  /* [draws - 1][n], `stride` from draw to draw */
+    int stride;
+    int flipped;                /* the first of the settings where a draw flips; -1: none */
+    struct sal_attempt nearest; /* the least setting that flips, once refined */
 };
+
+struct sal_attempt *sal_corruption_attempt(const struct sal_corruption_path *path, int setting,
+                                           int draw);
 
 struct sal_corruption_scan {
     struct sal_search *search;
     struct sal_corruption_path *paths;
     int n_paths;
-    struct sal_attempt *attempts; /* of all paths */
+    struct sal_attempt *attempts; /* all of the first draws, then all of the second, so that
+                                     what is seen when it is stopped is of everything */
     int n_attempts;
     int draws, refinements;
     bool refined; /* least settings were searched, and all was seen */

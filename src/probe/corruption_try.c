@@ -83,6 +83,7 @@ static enum sal_status make(struct handful *handful, struct sal_error *err)
 
 static void take(struct sal_search *s, const struct sal_look *look, struct sal_attempt *attempt)
 {
+    attempt->seen = true;
     attempt->reached = look->reached;
     attempt->f = s->decision.create ? -look->margin : look->margin;
     attempt->score = sal_search_score(s, look->logits);

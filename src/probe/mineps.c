@@ -10,6 +10,7 @@
 
 enum attack { AUTO, FGSM, PGD, APGD, SQUARE };
 static const char *const attack_names[] = {"auto", "fgsm", "pgd", "apgd", "square", NULL};
+const char *const sal_effort_names[] = {"quick", "standard", "thorough", NULL};
 
 /* What an effort allows; passes: forward and backward, all together, about. */
 struct effort {

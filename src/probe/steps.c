@@ -4,8 +4,6 @@
 #include "attacks.h"
 #include "saliscope/random.h"
 
-const char *const sal_effort_names[] = {"quick", "standard", "thorough", NULL};
-
 uint64_t sal_stream_key(const struct sal_search *search, enum sal_stream stream, uint64_t i)
 {
     return sal_random_key(search->question->seed, ((uint64_t)stream << 48) + i);
