@@ -244,7 +244,9 @@ tm send-keys -t w -l 'effort=nonsense'
 tm send-keys -t w Enter
 shows 'error: .*effort'
 tm send-keys -t w P C-u
-tm send-keys -t w -l 'effort=thorough'
+tm send-keys -t w -l 'effort='
+shows 'quick | standard | thorough'
+tm send-keys -t w -l 'thorough'
 tm send-keys -t w Enter
 shows 'probing: '
 shows '[1-9] % .*Esc stops'
@@ -271,7 +273,7 @@ shows 'nodule is called as it is'
 
 tm send-keys -t w n
 shows "$(basename "$other") 2/3"
-shows 'called'
+shows 'nothing to change'
 tm send-keys -t w n
 shows 'error: .*missing.png'
 shows_not 'before, after'

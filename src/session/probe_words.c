@@ -32,7 +32,7 @@ static void say(const struct telling *t, enum sal_weight weight, const char *lab
     t->to->hear(t->to->self, weight, label, text);
 }
 
-/* ---- the decision ----------------------------------------------------------------------- */
+/* ---- the decision -------------------------------------------------------------------------- */
 
 static bool decides_labels(const struct telling *t)
 {
@@ -189,7 +189,7 @@ static void tell_noise(const struct telling *t)
             length_text(t, noise->eps, text), noise->flips, noise->n, noise->upper * 100);
 }
 
-/* ---- what was tried, and whether to believe it ------------------------------------------------ */
+/* ---- what was tried, and whether to believe it --------------------------------------------- */
 
 static void tell_trials(const struct telling *t)
 {

@@ -221,8 +221,11 @@ static void draw(struct sal_app *app)
 
 static void type(struct sal_app *app, wint_t character)
 {
-    if (sal_prompt_type(&app->prompt, (wchar_t)character) == SAL_PROMPT_ENTERED)
+    enum sal_prompt_end end = sal_prompt_type(&app->prompt, (wchar_t)character);
+    if (end == SAL_PROMPT_ENTERED)
         app->entered(app);
+    else if (end == SAL_PROMPT_GOES_ON && app->typed)
+        app->typed(app);
 }
 
 static void take_keys(struct sal_app *app)

@@ -53,6 +53,7 @@ struct sal_app {
     int help_top;
     struct sal_prompt prompt;
     void (*entered)(struct sal_app *app); /* what its text is for */
+    void (*typed)(struct sal_app *app);   /* makes the hint fit the text; NULL: it stays */
     struct sal_error message; /* status SAL_OK: good news */
     double message_until;     /* 0: none */
     double ask_at;            /* when the changed question is asked; 0: it was */

@@ -1,5 +1,4 @@
 /* What the session is asked, and when. */
-#include <stdio.h>
 #include <string.h>
 
 #include "action.h"
@@ -197,72 +196,6 @@ void sal_app_switch(struct sal_app *app, enum sal_task_id task)
 void sal_act_step(struct sal_app *app, int by)
 {
     sal_app_task(app)->step(app, by);
-}
-
-static int find_param(const struct sal_param *list, const char *name)
-{
-    int i = 0;
-    while (list && list[i].name && strcmp(list[i].name, name))
-        i++;
-    return list && list[i].name ? i : -1;
-}
-
-void sal_act_goal(struct sal_app *app, int unused)
-{
-    (void)unused;
-    struct sal_session_ask *ask = sal_app_ask(app);
-    int at = find_param(sal_ask_params(ask), "goal"), n = 0;
-    if (at < 0) {
-        sal_app_say(app, SAL_OK, "%s has no goal", sal_ask_title(ask));
-        return;
-    }
-    while (sal_goal_names[n])
-        n++;
-    ask->params.value[at] = ((int)ask->params.value[at] + 1) % n;
-    sal_app_say(app, SAL_OK, "goal: %s", sal_goal_names[(int)ask->params.value[at]]);
-    sal_app_ask_soon(app);
-}
-
-/* Each "key=value" of the text. */
-static void set_params(struct sal_app *app)
-{
-    struct sal_session_ask *ask = sal_app_ask(app);
-    struct sal_params params = ask->params;
-    struct sal_error err = {0};
-    char text[sizeof(app->prompt.text)], *rest;
-    app->prompt.open = false;
-    strcpy(text, app->prompt.text);
-    for (char *pair = strtok_r(text, " ", &rest); pair; pair = strtok_r(NULL, " ", &rest))
-        if (sal_params_set(&params, sal_ask_params(ask), pair, sal_ask_name(ask), &err)) {
-            sal_app_say(app, err.status, "%s", err.text);
-            return;
-        }
-    ask->params = params;
-    sal_app_ask_soon(app);
-}
-
-void sal_act_params(struct sal_app *app, int unused)
-{
-    (void)unused;
-    const struct sal_session_ask *ask = sal_app_ask(app);
-    const struct sal_param *list = sal_ask_params(ask);
-    char text[sizeof(app->prompt.text)] = "";
-    for (int i = 0; list && list[i].name; i++) {
-        char value[128];
-        size_t used = strlen(text);
-        if (!sal_param_counts(&ask->params, list, i))
-            continue;
-        sal_param_text(&list[i], ask->params.value[i], value, sizeof(value));
-        snprintf(text + used, sizeof(text) - used, "%s%s=%s", used ? " " : "", list[i].name,
-                 value);
-    }
-    if (!*text) {
-        sal_app_say(app, SAL_OK, "%s has no parameters", sal_ask_title(ask));
-        return;
-    }
-    sal_prompt_open(&app->prompt, sal_ask_name(ask), text);
-    snprintf(app->prompt.hint, sizeof(app->prompt.hint), "Enter sets, Esc leaves");
-    app->entered = set_params;
 }
 
 void sal_act_move_image(struct sal_app *app, int by)

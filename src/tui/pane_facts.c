@@ -15,7 +15,8 @@ static void asked_facts(struct sal_facts *at)
     int class_index = sal_app_class(app);
     if (class_index < 0)
         return;
-    if (!then || now->method != then->method || now->probe != then->probe || class_index != then->class_index)
+    if (!then || now->method != then->method || now->probe != then->probe ||
+        class_index != then->class_index)
         sal_facts_add(at, SAL_STYLE_TEXT, "asked", "%s of %s", sal_ask_title(now),
                           sal_model_class(app->model, class_index));
     if (now->layer >= 0 && !(then && then->layer == now->layer))

@@ -89,4 +89,5 @@ void sal_act_save(struct sal_app *app, int unused)
     hint_extensions(app->prompt.hint, sizeof(app->prompt.hint),
                     sal_app_task(app)->result == SAL_RESULT_ANSWER);
     app->entered = save;
+    app->typed = NULL;
 }
