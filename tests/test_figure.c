@@ -650,6 +650,31 @@ static void plots_of_any_size_are_drawn(void **state)
     sal_buffer_release(&svg);
 }
 
+/* A way that leads far out of the area is cut at its edge, however far; what is no number is
+ * a gap. */
+static void what_lies_outside_is_not_drawn(void **state)
+{
+    struct fixture *f = *state;
+    static double x[] = {1, 2, 3, 4}, y[] = {0.5, 0, 0, (double)NAN};
+    static const struct sal_plot plot = {.y = {.range = {0, 1}},
+                                         .curve = {{"c", 4, x, y, false}}};
+    const uint8_t *rgb = sal_plot_styles[0].rgb;
+    f->figure.n_panels = 1;
+    f->figure.panel[0] = (struct sal_figure_panel){.plot = &plot};
+    for (double far = 1e3; far < 1e28; far *= 7) {
+        y[1] = y[2] = far;
+        struct sal_image image = png_of(&f->figure);
+        struct measured m = measure(&f->figure);
+        struct sal_box area = m.layout.panel[0].plot.area;
+        assert_true(is_drawn(&image, area.x + 0.5, area.y + area.height / 2, rgb));
+        for (int i = 1; i < 20; i++)
+            assert_false(is_drawn(&image, area.x + area.width * i / 20,
+                                  area.y + area.height * (i % 3 + 1) / 4, rgb));
+        forget(&m);
+        sal_image_release(&image);
+    }
+}
+
 static void assert_refused(const struct sal_figure *figure, enum sal_status status,
                            const char *text)
 {
@@ -726,6 +751,7 @@ static const struct CMUnitTest all_tests[] = {
     WITH(rows_of_panels_lie_below_each_other),
     WITH(a_plot_beside_a_picture_has_its_height),
     WITH(plots_of_any_size_are_drawn),
+    WITH(what_lies_outside_is_not_drawn),
     WITH(impossible_figures_are_refused),
 };
 

@@ -265,6 +265,44 @@ static void the_caption_lists_what_was_asked_and_found(void **state)
     assert_says(f, "no recording of anything");
 }
 
+/* Each trial is told once and whole, over as many lines as it takes, and what must not be read
+ * into a figure is still there. */
+static void trials_that_are_no_curve_are_words(void **state)
+{
+    struct fixture *f = *state;
+    const struct sal_case *held = sal_session_case(f->session);
+    probe(f, "fgsm", "eps=20/255");
+    struct sal_probe_answer *a = &held->probed->answer;
+    enum { MANY = 40 };
+    a->trials = calloc(MANY, sizeof(*a->trials));
+    a->n_trials = MANY;
+    for (int i = 0; i < MANY; i++) {
+        a->trials[i] = (struct sal_trial){
+            .name = "place", .score = i / 100.0, .draws = i % 3, .flips = i % 2};
+        snprintf(a->trials[i].title, sizeof(a->trials[i].title), "region at place %d", i);
+    }
+    const struct sal_view view = {0};
+    const struct sal_writing writing = {f->session, held, &view, SAL_AT_INPUT};
+    struct sal_sheet sheet = {0};
+    assert_int_equal(sal_sheet_fill_probe(&sheet, &writing, NULL), SAL_OK);
+    char all[8000] = "";
+    for (int i = 0; i < sheet.n_lines; i++)
+        strcat(strcat(all, sheet.line[i]), "; ");
+    assert_non_null(strstr(all, "Scores of what was tried: region at place 0 0; "));
+    for (int i = 0; i < MANY; i++) {
+        char text[80];
+        snprintf(text, sizeof(text), "region at place %d %.3g%s; ", i, i / 100.0,
+                 i % 3 == 2 ? (i % 2 ? " (1 of 2 flip)" : " (0 of 2 flip)")
+                 : i % 2    ? " (flips)"
+                            : "");
+        assert_non_null(strstr(all, text));
+    }
+    assert_non_null(strstr(all, "no recording of anything"));
+    for (int i = 0; i < SAL_FIGURE_PANELS_MAX; i++)
+        sal_picture_release(&sheet.picture[i]);
+    sal_probe_plot_release(&sheet.plot);
+}
+
 static void figures_are_written_by_the_longest_extension(void **state)
 {
     struct fixture *f = *state;
@@ -520,6 +558,7 @@ int main(void)
         GREY(a_curve_is_a_panel_below_the_pictures),
         GREY(where_nothing_is_found_the_image_stands_beside_the_plot),
         GREY(the_caption_lists_what_was_asked_and_found),
+        GREY(trials_that_are_no_curve_are_words),
         GREY(figures_are_written_by_the_longest_extension),
         GREY(a_curve_is_plotted_in_levels_and_unit_intensity),
         GREY(the_flip_that_was_searched_is_marked),

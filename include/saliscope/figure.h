@@ -15,7 +15,7 @@
 #include "saliscope/plot.h"
 #include "saliscope/status.h"
 
-enum { SAL_FIGURE_LINES_MAX = 16, SAL_FIGURE_PANELS_MAX = 6 };
+enum { SAL_FIGURE_LINES_MAX = 24, SAL_FIGURE_PANELS_MAX = 6 };
 
 /* A picture or a plot; the other is NULL. Panels lie side by side; pictures in a row have
  * the same size in pixels, and plots beside them their height. */

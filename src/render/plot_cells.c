@@ -128,6 +128,14 @@ static int row_of(const struct drawing *d, double place)
     return dot_of(1 - place, d->up);
 }
 
+/* How far along from one place to another a column of dots is, 0..1; end: where both are one. */
+static double part_at(const struct drawing *d, int x, const double px[2], double end)
+{
+    if (!(px[1] > px[0]))
+        return end;
+    return fmin(fmax(((double)x / (d->across - 1) - px[0]) / (px[1] - px[0]), 0), 1);
+}
+
 /* The part of a way between two corners, drawn column by column, dashes by its length. */
 static void draw_stretch(const struct drawing *d, const double px[2], const double py[2],
                          const struct sal_plot_style *style, int *phase)
@@ -135,7 +143,7 @@ static void draw_stretch(const struct drawing *d, const double px[2], const doub
     int from = dot_of(px[0], d->across), to = dot_of(px[1], d->across);
     int last = row_of(d, py[0]);
     for (int x = from; x <= to; x++) {
-        double part = to > from ? (double)(x - from) / (to - from) : 1;
+        double part = x == to ? 1 : part_at(d, x, px, 1);
         int y = row_of(d, py[0] + part * (py[1] - py[0])), step = y < last ? -1 : 1;
         for (int at = y == last || x == from ? last : last + step;; at += step) {
             bool drawn = d->cell_up == 1 || style->dots >> (*phase)++ % 8 & 1;
@@ -183,7 +191,7 @@ static void draw_band(const struct drawing *d, const struct sal_plot_band *band)
             continue;
         int from = dot_of(x[0], d->across), to = dot_of(x[1], d->across);
         for (int c = from; c <= to; c++) {
-            double part = to > from ? (double)(c - from) / (to - from) : 0;
+            double part = part_at(d, c, x, 0);
             int top = row_of(d, high[0] + part * (high[1] - high[0]));
             int bottom = row_of(d, low[0] + part * (low[1] - low[0]));
             for (int r = top; r <= bottom; r++)

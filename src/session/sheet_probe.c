@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "probe_plot.h"
 #include "record.h"
 #include "sheet.h"
 
@@ -94,6 +95,38 @@ static void say_sizes(struct sal_sheet *sheet, const struct sal_probe_answer *a,
                       a->noise.n, a->noise.upper * 100);
 }
 
+static void trial_text(const struct sal_trial *trial, char *text, size_t size)
+{
+    char flips[32] = "";
+    if (trial->draws > 1)
+        snprintf(flips, sizeof(flips), " (%d of %d flip)", trial->flips, trial->draws);
+    else if (trial->flips)
+        snprintf(flips, sizeof(flips), " (flips)");
+    snprintf(text, size, "%s %.3g%s", trial->title, trial->score, flips);
+}
+
+/* Where they are no curve they are words: as many to a line as it has room for. */
+static void say_trials(struct sal_sheet *sheet, const struct sal_probe_answer *a)
+{
+    char line[sizeof(*sheet->line)] = "Scores of what was tried: ";
+    const char *between = "";
+    if (!a->n_trials || sal_plot_has_severity(a))
+        return;
+    for (int i = 0; i < a->n_trials; i++) {
+        char text[160];
+        trial_text(&a->trials[i], text, sizeof(text));
+        size_t used = strlen(line);
+        if (used + strlen(between) + strlen(text) >= sizeof(line)) {
+            sal_sheet_say(sheet, "%s", line);
+            between = "";
+            used = 0;
+        }
+        snprintf(line + used, sizeof(line) - used, "%s%s", between, text);
+        between = "; ";
+    }
+    sal_sheet_say(sheet, "%s", line);
+}
+
 static void say_probe(struct sal_sheet *sheet, const struct sal_writing *writing)
 {
     const struct sal_probed *probed = writing->held->probed;
@@ -110,6 +143,7 @@ static void say_probe(struct sal_sheet *sheet, const struct sal_writing *writing
             sal_sheet_say(sheet, "ALARM, %.60s: %s", a->lights[i].title, a->lights[i].text);
     if (*a->note)
         sal_sheet_say(sheet, "Note: %s", a->note);
+    say_trials(sheet, a);
 }
 
 /* What must not be read into it. */
