@@ -150,7 +150,10 @@ static void assert_is_kept(const struct sal_model *model, const struct sal_probe
     assert_memory_equal(read.samples, image.samples, SIZE * sizeof(*image.samples));
     for (int i = 0; i < SIZE; i++) {
         double given = (double)a->picture[i] - (double)a->change[i];
+        double wanted = given + saved->scale * (double)a->change[i];
         most = fmax(most, fabs((double)read.samples[i] / saved->white - given));
+        wanted = fmin(fmax(wanted, 0), 1) * saved->white;
+        assert_true(fabs(read.samples[i] - wanted) <= 0.5001); /* rounded, not cut off */
     }
     assert_true(fabs(most - saved->distance.linf) <= 1e-6);
     must(sal_model_prepare(model, &read, x, err));

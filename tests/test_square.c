@@ -127,33 +127,30 @@ static void a_window_may_lie_in_any_corner(void **state)
     close_bench(&b);
 }
 
-/* What one window gives up another has: the others keep their change, but for the scale that
- * all have. */
+/* What one window gives up another has: where neither is, the change stays what it was. */
 static void length_moves_from_window_to_window(void **state)
 {
     (void)state;
     enum { HEIGHT = 12, WIDTH = 12, SIZE = HEIGHT * WIDTH };
     static struct bench b;
     float before[SIZE];
-    int kept = 0, cleared = 0;
+    int cleared = 0;
     open_bench(&b, 1, HEIGHT, WIDTH);
     const float *p0 = b.search.space.p0;
     sal_search_aim(&b.search, (struct sal_ball){SAL_L2, 0.2});
     sal_square_l2_begin(&b.search, &b.eta, b.p);
     for (int i = 1; i < 50; i++) {
-        double ratio = 0;
+        int changed = 0;
         memcpy(before, b.p, sizeof(before));
         sal_square_l2_change(&b.search, &b.eta, i, 9.0 / SIZE, b.p);
         for (int k = 0; k < SIZE; k++) {
             double was = (double)before[k] - (double)p0[k], is = (double)b.p[k] - (double)p0[k];
             cleared += was != 0 && is == 0;
-            if (fabs(was) < 1e-3 || is == 0)
-                continue;
-            kept += ratio != 0 && fabs(is / was / ratio - 1) < 1e-3;
-            ratio = is / was;
+            changed += fabs(is - was) > 1e-4 * fabs(was) + 1e-6;
         }
+        assert_true(changed <= 2 * 9); /* two windows of three by three */
     }
-    assert_true(cleared > 50 && kept > 1000);
+    assert_true(cleared > 50);
     close_bench(&b);
 }
 

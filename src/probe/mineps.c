@@ -30,13 +30,19 @@ struct effort {
 
 /* A quick search has two valleys to choose from. */
 static const struct effort quick[] = {
-    [SAL_LINF] = {190, 0, 0, 0, 16, 0, 30, 23, 1, 0, 10, 1, 0, 8, 0, 0, 0, 6},
-    [SAL_L2] = {190, 0, 0, 19, 0, 25, 0, 25, 1, 0, 10, 1, 0, 8, 0, 0, 0, 6},
+    [SAL_LINF] = {.passes = 190, .small = 16, .sign = 30, .on = 23, .polish = 1, .steps = 10,
+                  .starts = 1, .noise = 8, .bisections = 6},
+    [SAL_L2] = {.passes = 190, .fmn = 19, .ddn = 25, .on = 25, .polish = 1, .steps = 10,
+                .starts = 1, .noise = 8, .bisections = 6},
 };
-static const struct effort standard = {1000, 10, 6,  50, 50, 40, 50, 40, 4,
-                                       3,    40, 1,  150, 60, 7, 10, 5,  10};
-static const struct effort thorough = {6000, 50,  10, 250,  250, 200, 250, 200, 12,
-                                       10,   100, 2,  1500, 400, 9,   40,  20,  16};
+static const struct effort standard = {
+    .passes = 1000, .deepfool = 10, .rivals = 6, .fmn = 50, .small = 50, .ddn = 40, .sign = 50,
+    .on = 40, .polish = 4, .descents = 3, .steps = 40, .starts = 1, .square = 150, .noise = 60,
+    .points = 7, .curve = 10, .draw = 5, .bisections = 10};
+static const struct effort thorough = {
+    .passes = 6000, .deepfool = 50, .rivals = 10, .fmn = 250, .small = 250, .ddn = 200,
+    .sign = 250, .on = 200, .polish = 12, .descents = 10, .steps = 100, .starts = 2,
+    .square = 1500, .noise = 400, .points = 9, .curve = 40, .draw = 20, .bisections = 16};
 
 static const struct effort *effort_of(const struct sal_search *s, enum sal_norm norm)
 {
