@@ -166,8 +166,16 @@ enum sal_status sal_deepfool(struct sal_search *search, int steps, int classes,
                              double overshoot, float *last, struct sal_error *err);
 enum sal_status sal_ddn(struct sal_search *search, int steps, double gamma, float *last,
                         struct sal_error *err);
-enum sal_status sal_fmn(struct sal_search *search, int steps, double alpha, double gamma,
-                        float *last, struct sal_error *err);
+
+struct sal_fmn {
+    int steps;
+    double alpha, gamma; /* first step and share, see sal_probe_fmn */
+    bool sign;           /* of linf: steps of alpha radii down the sign of the gradient, where the
+                            paper takes its direction in l2 */
+    bool on;             /* from the closest flip instead of the picture */
+};
+enum sal_status sal_fmn(struct sal_search *search, const struct sal_fmn *how, float *last,
+                        struct sal_error *err);
 
 /* Gradient-free. */
 enum sal_status sal_square(struct sal_search *search, int queries, double share, bool stop,

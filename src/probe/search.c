@@ -22,7 +22,8 @@ enum sal_status sal_search_init(struct sal_search *s, const struct sal_probe *pr
                              .ball = {SAL_LINF, INFINITY},
                              .nearest = INFINITY,
                              .depth = INFINITY,
-                             .best = INFINITY};
+                             .best = INFINITY,
+                             .seen0 = (double)NAN};
     enum sal_status status =
         sal_decision_init(&s->decision, question->model, question->class_index, err);
     if (!status)
@@ -31,6 +32,7 @@ enum sal_status sal_search_init(struct sal_search *s, const struct sal_probe *pr
         return status;
     s->closest = sal_search_vector(s, &status, err);
     s->deepest = sal_search_vector(s, &status, err);
+    s->gradient0 = sal_search_vector(s, &status, err);
     s->probabilities = calloc((size_t)s->decision.n, sizeof(double));
     s->logits = calloc((size_t)s->decision.n, sizeof(sal_real));
     if (!status && (!s->probabilities || !s->logits))
@@ -48,6 +50,7 @@ void sal_search_release(struct sal_search *s)
     free(s->closest);
     free(s->deepest);
     free(s->kept);
+    free(s->gradient0);
     free(s->probabilities);
     free(s->logits);
     sal_space_release(&s->space);
@@ -196,6 +199,7 @@ static void note(struct sal_search *s, struct sal_look *look, const sal_real *lo
     s->best = look->margin < s->best ? look->margin : s->best;
     if (look->reached && distance < s->nearest) {
         s->nearest = distance;
+        s->lowness = look->margin;
         memcpy(s->closest, look->p, bytes);
     }
     if (distance <= s->ball.eps && look->margin < s->depth) {
@@ -288,10 +292,30 @@ static enum sal_status look_at(struct sal_search *s, struct sal_run *run, int ba
     return status;
 }
 
+/* The slope of the margin at the picture as given: asked for by every attack, and passed once. */
+static bool is_first(const struct sal_search *s, const struct sal_look *look, int n)
+{
+    return n == 1 && look->gradient && look->loss == SAL_LOSS_MARGIN && !look->slope &&
+           !look->logits &&
+           memcmp(look->p, s->space.p0, (size_t)s->space.n * sizeof(float)) == 0;
+}
+
+static void recall(const struct sal_search *s, struct sal_look *look)
+{
+    look->margin = look->value = s->seen0;
+    look->reached = false;
+    memcpy(look->gradient, s->gradient0, (size_t)s->space.n * sizeof(float));
+}
+
 enum sal_status sal_search_look(struct sal_search *s, struct sal_look *looks, int n,
                                 struct sal_error *err)
 {
     enum sal_status status = SAL_OK;
+    const bool first = is_first(s, looks, n);
+    if (first && !isnan(s->seen0)) {
+        recall(s, looks);
+        return SAL_OK;
+    }
     for (int done = 0; done < n && !status;) {
         struct sal_run *run;
         int batch, left = n - done;
@@ -302,6 +326,10 @@ enum sal_status sal_search_look(struct sal_search *s, struct sal_look *looks, in
         if (!status)
             status = look_at(s, run, batch, looks + done, now, err);
         done += now;
+    }
+    if (first && !status && !looks->reached) {
+        s->seen0 = looks->margin;
+        memcpy(s->gradient0, looks->gradient, (size_t)s->space.n * sizeof(float));
     }
     return status;
 }

@@ -42,11 +42,15 @@ struct sal_search {
     struct sal_ball ball; /* what is searched now */
     float *closest;       /* of all points that reached the goal, the nearest by ball.norm */
     double nearest;       /* its distance; INFINITY: none did */
+    double lowness;       /* and its margin, not above 0 */
     float *deepest;       /* of all points within the ball, that of the lowest margin */
     double depth;         /* that margin */
     double best;          /* the lowest margin of all */
     float *kept;          /* of a probe that holds the decision, what it found; NULL: nothing */
     double drift;         /* that the score may move by there */
+
+    float *gradient0;     /* [n], of the margin at the picture as given, where attacks begin */
+    double seen0;         /* that margin; NAN: nobody asked yet */
 
     int n_curve; /* the worst score and margin at a distance of up to eps[k] */
     double eps[SAL_CURVE_MAX], score[SAL_CURVE_MAX], margin[SAL_CURVE_MAX];
