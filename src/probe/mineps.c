@@ -44,10 +44,11 @@ static const struct effort thorough = {
     .sign = 250, .on = 200, .polish = 12, .descents = 10, .steps = 100, .starts = 2,
     .square = 1500, .noise = 400, .points = 9, .curve = 40, .draw = 20, .bisections = 16};
 
-static const struct effort *effort_of(const struct sal_search *s, enum sal_norm norm)
+/* effort: of sal_effort_names. */
+static const struct effort *effort_of(enum sal_norm norm, int effort)
 {
     const struct effort *of[] = {&quick[norm], &standard, &thorough};
-    return of[(int)sal_search_param(s, "effort")];
+    return of[effort];
 }
 
 /* A ball that holds half the range of every pixel. */
@@ -262,7 +263,7 @@ enum sal_status sal_nearest(struct sal_search *s, int effort, struct sal_error *
     enum sal_status status = SAL_OK;
     float *last = sal_search_vector(s, &status, err);
     if (!status)
-        status = find_nearest(s, &efforts[effort], last, err);
+        status = find_nearest(s, effort_of(s->ball.norm, effort), last, err);
     free(last);
     return status;
 }
@@ -346,7 +347,7 @@ static enum sal_status run(struct sal_search *s, struct sal_error *err)
     enum sal_status status = SAL_OK;
     enum attack attack = (enum attack)sal_search_param(s, "attack");
     enum sal_norm norm = (enum sal_norm)sal_search_param(s, "norm");
-    const struct effort *e = effort_of(s, norm);
+    const struct effort *e = effort_of(norm, (int)sal_search_param(s, "effort"));
     float *last = sal_search_vector(s, &status, err);
     sal_search_aim(s, (struct sal_ball){norm, INFINITY});
     sal_search_expect(s, e->passes);
