@@ -250,6 +250,7 @@ tm send-keys -t w -l 'thorough'
 tm send-keys -t w Enter
 shows 'probing: '
 shows '[1-9] % .*Esc stops'
+shows '! partial: after [0-9]* passes'
 tm send-keys -t w o
 shows 'image alone'
 tm send-keys -t w o Escape

@@ -48,6 +48,8 @@ extern const char *const sal_norm_names[]; /* "linf" "l2", NULL */
 enum sal_where { SAL_EVERYWHERE, SAL_INSIDE, SAL_OUTSIDE };
 extern const char *const sal_where_names[]; /* "everywhere" "inside" "outside", NULL */
 
+struct sal_probe_answer;
+
 /* What is asked. */
 struct sal_probe_question {
     const struct sal_model *model;
@@ -67,6 +69,12 @@ struct sal_probe_question {
     bool exact;    /* of all runs, see sal_run_options */
     struct sal_pool *pool;
     struct sal_job *job; /* may be NULL */
+    /* Now and then, in the thread that asked: the best so far, partial, with what is known
+     * without a further pass: of the altered picture no scores (`after` is `before`, f_after NAN),
+     * and nothing about rounding or noise. It takes over what it zeroes; the rest is released.
+     * NULL: nobody looks. What is found does not depend on it. */
+    void (*show)(void *audience, struct sal_probe_answer *answer);
+    void *audience;
 };
 
 /* Numbers in their order: y over x, to be plotted. */

@@ -37,8 +37,8 @@ struct sal_session_options {
     bool force_opset; /* see sal_model_options */
     bool exact;       /* see sal_run_options */
     enum sal_precision precision; /* see sal_question */
-    bool previews; /* the worker shows maps of many passes while they are made; takes up to a
-                      tenth of the time */
+    bool previews; /* the worker shows maps of many passes, and answers, while they are made;
+                      takes up to a tenth of the time */
     const char *program; /* the command line, for records; NULL: one that asks the
                             same is made from the case */
 };
@@ -141,9 +141,9 @@ struct sal_snapshot {
     struct sal_session_ask ask; /* of the map, all of it resolved */
     const struct sal_map *map;
     double seconds;         /* the map took */
-    bool preview; /* the map is that of the work under way, so far: map->partial. It ends as
-                     the whole map, or as what a cancel leaves; where its question was
-                     superseded or fails, the map before is back */
+    bool preview; /* the map, or the answer, is that of the work under way, so far: partial. It
+                     ends as the whole one, or as what a cancel leaves; where its question was
+                     superseded or fails, the one before is back */
     struct sal_session_ask probe_ask; /* of the answer, all of it resolved */
     const struct sal_probe_answer *answer;
     const struct sal_stability *stability; /* of the answer; NULL: no method was beside it */

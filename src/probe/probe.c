@@ -128,10 +128,7 @@ static void describe(struct sal_search *s, const float *p)
     a->distance = sal_space_distance(&s->space, p);
     a->norm = s->ball.norm;
     a->best_margin = s->best;
-    for (int64_t i = 0; i < s->space.n; i++) {
-        a->picture[i] = p[i];
-        a->change[i] = (float)((double)p[i] - (double)s->space.p0[i]);
-    }
+    sal_space_picture(&s->space, p, a->picture, a->change);
     if (a->flipped && !isnan(a->bracket[1]))
         a->bracket[1] = a->norm == SAL_LINF ? a->distance.linf : a->distance.l2;
     if (!a->flipped && s->probe->needs & SAL_PROBE_ATTACK && !*a->note)

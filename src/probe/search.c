@@ -331,6 +331,8 @@ enum sal_status sal_search_look(struct sal_search *s, struct sal_look *looks, in
         s->seen0 = looks->margin;
         memcpy(s->gradient0, looks->gradient, (size_t)s->space.n * sizeof(float));
     }
+    if (!status)
+        sal_search_show(s);
     return status;
 }
 

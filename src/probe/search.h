@@ -63,6 +63,8 @@ struct sal_search {
     sal_real *logits;           /* [classes] */
     struct sal_series *trail;   /* of the answer: the best over the passes so far */
     int trail_room;
+    double show_due; /* seconds: when the best so far may be shown again */
+    int shown;       /* points of the trail that were */
 };
 
 enum sal_status sal_search_init(struct sal_search *search, const struct sal_probe *probe,
@@ -90,6 +92,9 @@ void sal_search_expect(struct sal_search *search, long passes);
  * results do not depend on how many are at hand at once. */
 enum sal_status sal_search_look(struct sal_search *search, struct sal_look *looks, int n,
                                 struct sal_error *err);
+
+/* Shows whoever looks on what is new, not too often. */
+void sal_search_show(struct sal_search *search);
 
 /* What classify would say of an input: a forward of its own. */
 enum sal_status sal_search_classify(struct sal_search *search, const sal_real *x,

@@ -240,6 +240,15 @@ double sal_space_norm(const struct sal_space *space, enum sal_norm norm, const f
                             : sqrt(sum_of_squares(p, space->p0, space->n));
 }
 
+void sal_space_picture(const struct sal_space *space, const float *p, float *picture,
+                       float *change)
+{
+    for (int64_t i = 0; i < space->n; i++) {
+        picture[i] = p[i];
+        change[i] = (float)((double)p[i] - (double)space->p0[i]);
+    }
+}
+
 struct sal_distance sal_space_distance(const struct sal_space *space, const float *p)
 {
     struct sal_distance d = {.linf = sal_space_norm(space, SAL_LINF, p),

@@ -57,6 +57,10 @@ void sal_space_project(const struct sal_space *space, struct sal_ball ball, floa
 /* What a ball of linf leaves of the box, [n] each: to clamp to it is to project. */
 void sal_space_bounds(const struct sal_space *space, double eps, float *low, float *high);
 
+/* What an answer says of p: its planes, and what is changed of them. */
+void sal_space_picture(const struct sal_space *space, const float *p, float *picture,
+                       float *change);
+
 /* ||p - p0||. */
 double sal_space_norm(const struct sal_space *space, enum sal_norm norm, const float *p);
 struct sal_distance sal_space_distance(const struct sal_space *space, const float *p);

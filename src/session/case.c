@@ -235,3 +235,21 @@ enum sal_status sal_probed_make(struct sal_probed **out,
     *out = probed;
     return SAL_OK;
 }
+
+struct sal_probed *sal_probed_so_far(const struct sal_probe_question *question,
+                                     const struct sal_probe *probe,
+                                     struct sal_probe_answer *answer)
+{
+    struct sal_probed *probed = calloc(1, sizeof(*probed));
+    if (!probed)
+        return NULL;
+    probed->answer = *answer;
+    *answer = (struct sal_probe_answer){0};
+    probed->ask = (struct sal_session_ask){.probe = probe,
+                                           .params = probed->answer.params,
+                                           .class_index = question->class_index,
+                                           .layer = -1};
+    probed->part.release = release_probed;
+    retain(&probed->part);
+    return probed;
+}

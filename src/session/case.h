@@ -78,6 +78,11 @@ enum sal_status sal_probed_make(struct sal_probed **probed,
                                 const struct sal_stability_question *beside,
                                 struct sal_error *err);
 
+/* An answer so far, which it takes over, to that question. NULL: no memory. */
+struct sal_probed *sal_probed_so_far(const struct sal_probe_question *question,
+                                     const struct sal_probe *probe,
+                                     struct sal_probe_answer *answer);
+
 /* A map so far, which it takes over, of that question. NULL: no memory. */
 struct sal_explained *sal_explained_so_far(const struct sal_question *question,
                                            const struct sal_method *method,

@@ -39,10 +39,11 @@ static bool decides_labels(const struct telling *t)
     return sal_model_output(t->model)->activation == SAL_SIGMOID || t->answer->n_logits == 1;
 }
 
-/* The class that is called in the other's place. */
+/* The class that is called in the other's place; of a search under way it is not known. */
 static const char *rival(const struct telling *t, const sal_real *logits)
 {
-    return sal_model_class(t->model, sal_model_top_class(t->model, logits));
+    int top = sal_model_top_class(t->model, logits);
+    return top == t->class_index ? "another" : sal_model_class(t->model, top);
 }
 
 static void tell_flip(const struct telling *t)

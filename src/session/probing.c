@@ -72,6 +72,32 @@ static void resolve_beside(const struct sal_session_ask *ask, struct sal_probed 
     probed->ask.layer = probed->stability->before.layer;
 }
 
+/* ---- an answer while it is looked for ------------------------------------------------ */
+
+struct watching {
+    struct sal_session *session;
+    const struct sal_case *held;
+    const struct sal_probe_question *question;
+    const struct sal_probe *probe;
+    double begin;
+};
+
+static void show_answer(void *audience, struct sal_probe_answer *answer)
+{
+    const struct watching *now = audience;
+    struct sal_case shown = *now->held;
+    shown.probed = sal_probed_so_far(now->question, now->probe, answer);
+    if (!shown.probed)
+        return;
+    shown.probed->seconds = sal_seconds() - now->begin;
+    shown.probed->serial = ++now->session->results;
+    sal_worker_show(now->session, &shown);
+    struct sal_case answer_only = {.probed = shown.probed};
+    sal_case_release(&answer_only);
+}
+
+/* ---- probing --------------------------------------------------------------------------- */
+
 static void hold(struct sal_session *session, struct sal_case *held, struct sal_probed *probed)
 {
     struct sal_case before = {.probed = held->probed};
@@ -85,6 +111,7 @@ static enum sal_status answer(struct sal_session *session, const struct sal_sess
                               struct sal_error *err)
 {
     const struct sal_image *image = &held->loaded->image;
+    struct watching watching = {session, held, NULL, ask->probe, sal_seconds()};
     const struct sal_probe_question question = {
         .model = session->model,
         .x = held->loaded->x,
@@ -100,7 +127,10 @@ static enum sal_status answer(struct sal_session *session, const struct sal_sess
         .exact = session->options.exact,
         .pool = session->pool,
         .job = &session->job,
+        .show = session->options.previews ? show_answer : NULL,
+        .audience = &watching,
     };
+    watching.question = &question;
     const struct sal_stability_question beside = {.probed = &question,
                                                   .method = ask->beside,
                                                   .method_params = &ask->beside_params,

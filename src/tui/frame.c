@@ -9,7 +9,7 @@
 enum {
     BAR_CELLS = 2,
     GAP_CELLS = 2,          /* between the image and a map beside it */
-    BESIDE_COLUMNS_MIN = 24 /* of each */
+    BESIDE_COLUMNS_MIN = 20 /* of each */
 };
 
 void sal_frame_release(struct sal_frame *frame)

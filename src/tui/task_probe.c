@@ -138,7 +138,8 @@ static void caption(const struct sal_canvas *canvas, const struct sal_app *app, 
 static const sal_real *after(const struct sal_app *app)
 {
     const struct sal_probe_answer *answer = answer_of(app);
-    return answer && answer->distance.linf > 0 ? answer->after : NULL;
+    bool known = answer && answer->distance.linf > 0 && !isnan(answer->f_after);
+    return known ? answer->after : NULL;
 }
 
 static void hear(void *self, enum sal_weight weight, const char *label, const char *text)
