@@ -390,7 +390,7 @@ static void a_curve_is_plotted_in_levels_and_unit_intensity(void **state)
     assert_string_equal(plot->x.second_title, "unit intensity");
     assert_string_equal(plot->y.title, "probability of nodule");
     assert_true(plot->y.range.low == 0 && plot->y.range.high == 1);
-    assert_line(&plot->level[0], "as given 0.881", 1 / (1 + exp(-2)));
+    assert_line(&plot->level[0], "as given 88.08 %", 1 / (1 + exp(-2)));
     assert_line(&plot->level[1], "threshold 0.4", 0.4);
     assert_line(&plot->mark[0], "flips within: linf 4 levels (0.0157)", 4);
     sal_probe_plot_release(&made);

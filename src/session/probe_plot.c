@@ -82,7 +82,12 @@ enum sal_status sal_plot_score(const struct sal_plotted *plotted, struct sal_pro
              probable ? "probability" : "logit", sal_model_class(plotted->model, c));
     plot->plot.y = (struct sal_plot_axis){.title = plot->text[SAL_PLOT_Y],
                                           .range = {0, probable ? 1 : 0}};
-    snprintf(plot->text[SAL_PLOT_GIVEN], sizeof(*plot->text), "as given %.3g", given);
+    char share[32] = "";
+    if (probable) /* never rounded to a certainty */
+        sal_probability_text(given, share, sizeof(share));
+    else
+        snprintf(share, sizeof(share), "%.3g", given);
+    snprintf(plot->text[SAL_PLOT_GIVEN], sizeof(*plot->text), "as given %s", share);
     plot->plot.level[0] = (struct sal_plot_line){plot->text[SAL_PLOT_GIVEN], given};
     snprintf(plot->text[SAL_PLOT_THRESHOLD], sizeof(*plot->text), "threshold %.3g", least);
     if (probable && !isnan(least))

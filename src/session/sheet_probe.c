@@ -220,9 +220,9 @@ static enum sal_status draw_change(struct sal_sheet *sheet, const struct sal_pro
 static void label_change(struct sal_sheet *sheet, const struct sal_probe_answer *a,
                          const struct sal_view *view, unsigned white)
 {
-    const double most = a->distance.linf * white;
-    snprintf(sheet->label, sizeof(sheet->label), "change, magnified %.3g times",
-             1 / a->distance.linf);
+    const double most = a->distance.linf * white, times = 1 / a->distance.linf;
+    snprintf(sheet->label, sizeof(sheet->label), "change, magnified %.*f times",
+             times < 10 ? 2 : times < 100 ? 1 : 0, times);
     snprintf(sheet->unit, sizeof(sheet->unit), "levels of %u%s", white,
              a->planes > 1 ? ", largest channel" : "");
     sheet->figure.panel[CHANGE] = (struct sal_figure_panel){
