@@ -139,7 +139,12 @@ static enum sal_status settle_held(struct sal_search *s, float *p, struct sal_er
     memcpy(p, s->kept, (size_t)s->space.n * sizeof(*p));
     enum sal_status status = confirm(s, p, &reached, err);
     a->found = !status && sal_search_holds(s, a->after, s->drift);
-    return status;
+    if (status || a->found)
+        return status;
+    a->displaced.overlap = a->displaced.stored = (double)NAN;
+    snprintf(a->note, sizeof(a->note),
+             "what was found does not hold the decision in a forward by itself");
+    return SAL_OK;
 }
 
 static enum sal_status nothing_found(struct sal_search *s, float *p)

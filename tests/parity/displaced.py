@@ -37,8 +37,8 @@ method's own top 5 % that is left, and in brackets what noise of the same norm l
 probability (or logit) moved. The attack knows the gradient alone: what happens to the other
 methods' maps happens by the way.
 
-Made by `make parity-explanations` (`tests/parity/displaced.py`), with 40 steps and seed 0. Of
-models and images that are not part of this repository.
+Made by `make parity-explanations` (`tests/parity/displaced.py`), with 40 steps and seed 0.
+The phantoms are in `samples/`; the other models and images are not part of this repository.
 
 """
 
