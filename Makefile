@@ -11,6 +11,8 @@
 #   make parity-architectures  holds them against PyTorch, remakes docs/architectures.md;
 #                      test-all does the first where they are there
 #   make parity-attacks  smallest changes beside Foolbox and ART, remakes docs/attacks.md
+#   make parity-explanations  what is left of maps that are attacked, remakes
+#                      docs/explanations-under-attack.md
 #   make parity        our maps against Captum's, pytorch-grad-cam's, MONAI's and RISE's,
 #                      remakes docs/parity.md (MODELS="resnet18 ..." METHODS="ig ..." ARGS=)
 #   make bench         how fast, beside ONNX Runtime and PyTorch: build/bench
@@ -87,7 +89,7 @@ ALL_LDFLAGS = $(LINK_FLAGS) $(OPT) $(LDFLAGS)
 
 .PHONY: all show-flags deps demo test check test-all samples conformance conformance-accept clean \
         install uninstall peers peers-models bench bench-maps bench-probes parity parity-attacks \
-        check-architectures parity-architectures
+        parity-explanations check-architectures parity-architectures
 .DELETE_ON_ERROR:
 
 all: $B/saliscope $B/libsaliscope.a
@@ -291,6 +293,11 @@ parity-architectures: $B/tests/peers/compare
 # Smallest changes beside Foolbox's and ART's, at equal passes.
 parity-attacks: $B/saliscope
 	$(PEERS) tests/parity/attacks.py $B/saliscope --table docs/attacks.md
+
+# What is left of maps while the decision holds; needs no peers.
+parity-explanations: $B/saliscope
+	$(PYTHON) tests/parity/displaced.py $B/saliscope --table docs/explanations-under-attack.md
+
 # Of some models or methods ARGS=--add keeps what was found of the others.
 PARITY := build/parity
 

@@ -2,8 +2,8 @@
  * map, h = |d logit / d p|, goes elsewhere (Ghorbani et al.). What is made small is the share L
  * of the map's sum that lies in the top T of the map as given. Its slope needs second
  * derivatives, of which only one product with a vector: dL / dp = H v / sum h with
- * v = sign(d logit / d p) (1_T - L), and H v is the difference of two gradients, a grey level
- * up and down v. So far apart, they see the kinks of a ReLU, whose second derivative is zero
+ * v = sign(d logit / d p) (1_T - L), and H v is the difference of two gradients, at p + eta v and
+ * p - eta v. Grey levels apart, they see the kinks of a ReLU, whose second derivative is zero
  * otherwise; the published attack puts a softplus in its place, and needs a framework.
  *
  * Colours are summed before magnitudes are taken, as the method `gradient` does. Each step
@@ -22,7 +22,7 @@ static const char *const criterion_names[] = {"share", "sum", NULL};
 
 /* The map at a point: its gradient with colours summed, and how it stands to the first. */
 struct seen {
-    double overlap, share, sum; /* of both tops; L; sum of h in T */
+    double overlap, share; /* of both tops; L */
     double score;
     bool holds;
 };
@@ -62,7 +62,8 @@ static void put_map(const struct sal_search *s, const float *g, float *h)
         h[i] = (float)fabs(slope_at(s, g, i));
 }
 
-/* Compares the map of gradient g with the first. */
+/* Compares the map of gradient g with the first. A map that is zero everywhere is none that
+ * another explanation could be: all of the top counts as left. */
 static void compare(struct chase *c, const float *g, float *h, struct seen *seen)
 {
     const struct sal_search *s = c->search;
@@ -73,9 +74,9 @@ static void compare(struct chase *c, const float *g, float *h, struct seen *seen
         all += (double)h[i];
     }
     struct sal_top top = sal_top_find(h, s->space.pixels, c->top.k);
-    seen->overlap = sal_top_overlap(c->first, &c->top, h, &top, s->space.pixels);
+    double overlap = sal_top_overlap(c->first, &c->top, h, &top, s->space.pixels);
+    seen->overlap = all > 0 ? overlap : 1;
     seen->share = all > 0 ? in / all : 1;
-    seen->sum = in;
 }
 
 /* What steps keep: log (p / (1 - p)) of the class, which moves evenly where p does not; f where
@@ -115,7 +116,8 @@ static enum sal_status look(struct chase *c, struct seen *seen, struct sal_error
     enum sal_status status = sal_search_look(s, looks, n, err);
     if (status)
         return status;
-    put_back(c);
+    if (!c->maps_only)
+        put_back(c);
     /* a little inside, since a forward by itself may round otherwise */
     seen->holds = sal_search_holds(s, c->logits, c->drift * 0.999);
     seen->score = sal_search_score(s, c->logits);
@@ -243,9 +245,8 @@ static enum sal_status chase(struct chase *c, int steps, int *done, struct sal_e
         c->at[0][*done] = seen.overlap;
         c->at[1][*done] = c->best[0];
         c->at[2][*done] = seen.score;
-        if (*done == steps || c->eps <= 0)
-            continue;
-        status = step(c, &seen, err);
+        if (*done < steps)
+            status = step(c, &seen, err);
     }
     return status;
 }
@@ -353,7 +354,7 @@ static enum sal_status attack(struct chase *c, int steps, int draws, struct sal_
     c->top = sal_top_find(c->first, pixels,
                           sal_top_places(pixels, sal_search_param(s, "top")));
     s->answer->displaced.top = c->top.k;
-    status = chase(c, steps, &done, err);
+    status = chase(c, c->eps > 0 ? steps : 0, &done, err);
     enum sal_status told = put_series(c, done, err);
     if (!status)
         status = told;

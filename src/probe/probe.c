@@ -105,7 +105,12 @@ static enum sal_status settle_held(struct sal_search *s, float *p, struct sal_er
     sal_space_input(&s->space, p, a->x);
     enum sal_status status = sal_search_classify(s, a->x, a->after, NULL, err);
     a->found = !status && sal_search_holds(s, a->after, s->drift);
-    return status;
+    if (status || a->found)
+        return status;
+    a->displaced.overlap = a->displaced.stored = (double)NAN;
+    snprintf(a->note, sizeof(a->note),
+             "what was found does not hold the decision in a forward by itself");
+    return SAL_OK;
 }
 
 static enum sal_status nothing_found(struct sal_search *s, float *p)

@@ -52,14 +52,21 @@ static bool copy_answer(const struct sal_search *s, struct sal_probe_answer *out
     return there;
 }
 
+static const float *best_of(const struct sal_search *s, bool flipped)
+{
+    if (flipped)
+        return isfinite(s->ball.eps) ? s->deepest : s->closest;
+    return s->kept ? s->kept : s->space.p0;
+}
+
 static void fill(const struct sal_search *s, struct sal_probe_answer *out)
 {
-    const bool bounded = isfinite(s->ball.eps);
     out->partial = true;
-    out->flipped = sal_search_found(s);
+    out->flipped = out->sought == SAL_SEEK_FLIP && sal_search_found(s);
+    out->found = out->flipped || s->kept;
     out->norm = s->ball.norm;
     out->best_margin = s->best;
-    const float *p = !out->flipped ? s->space.p0 : bounded ? s->deepest : s->closest;
+    const float *p = best_of(s, out->flipped);
     sal_space_input(&s->space, p, out->x);
     sal_space_picture(&s->space, p, out->picture, out->change);
     out->distance = sal_space_distance(&s->space, p);
