@@ -123,8 +123,9 @@ static void map_facts(struct cursor *at)
              map->checks[i].value, map->checks[i].unit);
     if (*map->note)
         fact(at, SAL_STYLE_WARNING, "note", "! %s", map->note);
-    fact(at, SAL_STYLE_TEXT, "passes", "%ld forward, %ld backward", map->forwards,
-         map->backwards);
+    fact(at, SAL_STYLE_TEXT, "passes", "%ld forward, %ld backward%s%s", map->forwards,
+         map->backwards, map->precision == SAL_F32 ? "" : ", in ",
+         map->precision == SAL_F32 ? "" : sal_precision_names[map->precision]);
 }
 
 /* What was chosen and has no map yet. */
