@@ -173,6 +173,30 @@ static void moving_between_layers_needs_no_pass(void **state)
     }
 }
 
+/* In a workbench, which goes from method to method. */
+static void bf16_is_for_methods_that_have_it(void **state)
+{
+    struct fixture *f = *state;
+    if (sal_precision_check(SAL_BF16, NULL))
+        skip();
+    for (int lenient = 0; lenient < 2; lenient++) {
+        struct sal_session_options options = {.precision = SAL_BF16, .any_method = lenient};
+        struct sal_session *session;
+        const struct sal_map *map;
+        struct sal_session_ask ask = gradcam(0);
+        assert_int_equal(sal_session_open(&session, f->model, &options, NULL), SAL_OK);
+        assert_int_equal(sal_session_load(session, f->bright, NULL), SAL_OK);
+        assert_int_equal(sal_session_explain(session, &ask, &map, NULL),
+                         lenient ? SAL_OK : SAL_USAGE);
+        assert_true(!lenient || map->precision == SAL_F32);
+        ask.method = sal_method_find("occlusion");
+        sal_params_init(&ask.params, ask.method->params);
+        assert_int_equal(sal_session_explain(session, &ask, &map, NULL), SAL_OK);
+        assert_int_equal(map->precision, SAL_BF16);
+        sal_session_close(session);
+    }
+}
+
 static void nothing_is_answered_before_an_image_is_loaded(void **state)
 {
     struct fixture *f = *state;
@@ -823,6 +847,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         HERE(scores_are_probabilities_of_the_logits),
         HERE(moving_between_layers_needs_no_pass),
+        HERE(bf16_is_for_methods_that_have_it),
         HERE(nothing_is_answered_before_an_image_is_loaded),
         HERE(a_failed_load_forgets_the_image_before),
         HERE(a_class_that_does_not_exist_is_refused),

@@ -37,6 +37,7 @@ struct sal_session_options {
     bool force_opset; /* see sal_model_options */
     bool exact;       /* see sal_run_options */
     enum sal_precision precision; /* see sal_question */
+    bool any_method; /* methods that know only f32 are computed so, and not refused */
     bool previews; /* the worker shows maps of many passes, and answers, while they are made;
                       takes up to a tenth of the time */
     const char *program; /* the command line, for records; NULL: one that asks the

@@ -44,6 +44,7 @@ enum sal_status cli_open_session(struct cli *cli, const char *model,
         .exact = option_given(given, OPT_EXACT),
         .precision = (enum sal_precision)option_number(given, OPT_PRECISION, SAL_F32),
         .previews = cli->previews,
+        .any_method = cli->previews,
         .program = (const char *)cli->program.data,
     };
     enum sal_status status = sal_session_open(&cli->session, model, &options, err);

@@ -290,6 +290,13 @@ static void show(void *audience, struct sal_map *map)
 
 /* ---- explaining --------------------------------------------------------------------- */
 
+static enum sal_precision precision_for(const struct sal_session *session,
+                                        const struct sal_method *method)
+{
+    bool has = method->needs & SAL_SWEEPS || !session->options.any_method;
+    return has ? session->options.precision : SAL_F32;
+}
+
 enum sal_status sal_step_explain(struct sal_session *session,
                                  const struct sal_session_ask *ask,
                                  struct sal_case *held, struct sal_error *err)
@@ -307,7 +314,7 @@ enum sal_status sal_step_explain(struct sal_session *session,
         .batch = session->options.batch,
         .seed = session->options.seed,
         .exact = session->options.exact,
-        .precision = session->options.precision,
+        .precision = precision_for(session, ask->method),
         .pool = session->pool,
         .job = &session->job,
         .tally = tally_of(session),
