@@ -283,7 +283,7 @@ run 3 probe -m $model $image --roi "$dir/none.png"; one_line; err 'none.png'
 run 2 probe -m $model $image --where inside; one_line; err '--roi'
 run 2 probe -m $model $image -A shortcut; one_line; err '--roi'
 run 0 probe -q -m $shortcut $marked -c nodule -A region
-out 'top left corner of 20 % removed .*, flips'
+out 'top left corner of 20 % removed *[0-9.]* (f [-0-9.]*), flips'
 for m in $model $shortcut; do
     run 0 probe -q --json --redact-paths -m $m $marked -c nodule -A region --roi $marker
     json "d['roi']['source'] == ['MASK'] and 0.01 < d['roi']['area_share'] < 0.013"
