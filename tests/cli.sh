@@ -426,6 +426,8 @@ json "all(m[k] in ' '.join(open('man/saliscope.1').read().split()) \\
     for m in d['methods'] for k in ('formula', 'paper', 'semantics'))"
 run 0 list attacks --json
 json "all(p['attack'] and p['parameters'] for p in d['attacks']) and len(d['attacks']) >= 9"
+run 0 list metrics --json
+json "'top_overlap' in [m['name'] for m in d['metrics']] and all(m['paper'] for m in d['metrics'])"
 run 0 list operators --json
 json "all(o['since'] <= o['until'] for o in d['operators']) and len(d['operators']) > 40"
 run 0 doctor; out 'Sandbox'; out 'BLAS'

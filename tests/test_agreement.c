@@ -158,6 +158,8 @@ static void a_map_agrees_with_itself_and_both_ways(void **state)
             struct sal_map_agreement self = agreement_of(a, a, SIDE, SIDE, 0.05);
             assert_true(self.overlap == 1 && self.spearman == 1 && self.pearson == 1);
             assert_true(self.spearman_magnitude == 1 && self.ssim == 1 && self.shift == 0);
+            for (const struct sal_measure *m = sal_measures; m->name; m++)
+                assert_true(sal_measure_of(&self, m) == m->same);
             assert_true(one.overlap >= 0 && one.overlap < 1 && fabs(one.pearson) < 1);
             assert_true(fabs(one.spearman) < 1 && one.ssim < 1);
         }

@@ -11,6 +11,7 @@
 #define SALISCOPE_AGREEMENT_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #include "saliscope/status.h"
@@ -34,6 +35,22 @@ struct sal_map_agreement {
 enum sal_status sal_map_agreement_of(const float *a, const float *b, int height, int width,
                                  double share, struct sal_map_agreement *agreement,
                                  struct sal_error *err);
+
+/* The measures as a table, for who tells, adds or lists them; ends with a NULL name. */
+struct sal_measure {
+    const char *name;  /* JSON key, static text: "top_overlap" */
+    const char *title; /* for people: "top overlap" */
+    const char *unit;  /* "" where it has none */
+    const char *help;  /* one phrase */
+    const char *paper;
+    double same; /* of a map and itself: 1 or 0 */
+    size_t at;   /* in struct sal_map_agreement */
+};
+extern const struct sal_measure sal_measures[];
+
+double *sal_measure_in(struct sal_map_agreement *agreement, const struct sal_measure *measure);
+double sal_measure_of(const struct sal_map_agreement *agreement,
+                      const struct sal_measure *measure);
 
 /* All of them NAN: of maps that were not compared. */
 struct sal_map_agreement sal_map_agreement_none(void);

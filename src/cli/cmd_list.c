@@ -1,6 +1,7 @@
 #include <string.h>
 
 #include "cli.h"
+#include "saliscope/agreement.h"
 #include "saliscope/like.h"
 #include "saliscope/model.h"
 #include "saliscope/probe.h"
@@ -304,10 +305,16 @@ static void list_writers(struct listing *listing)
     }
 }
 
-static void list_nothing(struct listing *listing)
+static void list_metrics(struct listing *listing)
 {
-    if (!listing->json)
-        cli_warn(listing->cli, "this version has none yet");
+    for (const struct sal_measure *measure = sal_measures; measure->name; measure++) {
+        begin(listing, measure->name, measure->help);
+        if (listing->json) {
+            sal_json_text(listing->json, "unit", measure->unit);
+            sal_json_text(listing->json, "paper", measure->paper);
+        }
+        end(listing);
+    }
 }
 
 static const struct {
@@ -317,7 +324,7 @@ static const struct {
     {"methods", "saliency methods and their parameters, for -M and -P", list_methods},
     {"probes", "altered inputs and their parameters, for -A and -P", list_probes},
     {"attacks", "those probes that look for a changed decision", list_attacks},
-    {"metrics", "per-case numbers, for measure (none in this version)", list_nothing},
+    {"metrics", "how far two maps agree, for the maps of probe -M", list_metrics},
     {"colormaps", "for --colormap", list_colormaps},
     {"operators", "ONNX operators and the opsets they cover", list_operators},
     {"loaders", "image formats", list_loaders},

@@ -34,18 +34,24 @@ static void add_displaced(struct cli_table *table, const struct sal_probe_answer
 
 /* ---- maps of a method ------------------------------------------------------------------------ */
 
-/* "0.31 of the top 5 %, Spearman 0.62, Pearson 0.7, SSIM 0.8, centre 3.1 px away" */
+/* "top overlap 0.31, Spearman 0.62, ... shift of the centre 3.1 pixels" */
 static void add_agreement(struct cli_table *table, const char *name,
                           const struct sal_map_agreement *one, const char *tail)
 {
+    char text[320];
+    size_t used = 0;
+    for (const struct sal_measure *m = sal_measures; m->name && used < sizeof(text); m++) {
+        double value = sal_measure_of(one, m);
+        if (!isnan(value))
+            used += (size_t)snprintf(text + used, sizeof(text) - used, "%s%s %.3g%s%s",
+                                     used ? ", " : "", m->title, value, *m->unit ? " " : "",
+                                     m->unit);
+    }
     line(table, name);
     if (isnan(one->overlap))
         cli_table_add(table, "one of the maps is the same everywhere: nothing to compare%s", tail);
     else
-        cli_table_add(table, "top overlap %.3g of %lld pixels, Spearman %.3g, Pearson %.3g, SSIM "
-                             "%.3g, centre moved by %.3g pixels%s", one->overlap,
-                      (long long)one->top, one->spearman, one->pearson, one->ssim, one->shift,
-                      tail);
+        cli_table_add(table, "%s%s", text, tail);
 }
 
 static void add_stability(struct cli_table *table, const struct sal_snapshot *snapshot)

@@ -199,10 +199,40 @@ static double shift_of(const float *a, const float *b, int height, int width)
 
 /* ---- all of them ------------------------------------------------------------------------------------ */
 
+#define AT(field) offsetof(struct sal_map_agreement, field)
+
+const struct sal_measure sal_measures[] = {
+    {"top_overlap", "top overlap", "", "share of the top pixels that both have, by magnitude",
+     "Ghorbani et al., AAAI 2019, arXiv:1710.10547", 1, AT(overlap)},
+    {"spearman", "Spearman", "", "correlation of ranks, equal values with their mean rank",
+     "Spearman, 1904", 1, AT(spearman)},
+    {"spearman_magnitude", "Spearman of magnitudes", "", "the same, sign apart",
+     "Adebayo et al., NeurIPS 2018, arXiv:1810.03292", 1, AT(spearman_magnitude)},
+    {"pearson", "Pearson", "", "correlation of values", "Pearson, 1895", 1, AT(pearson)},
+    {"ssim", "SSIM", "", "structural similarity of the maps as they are drawn",
+     "Wang et al., IEEE TIP 2004", 1, AT(ssim)},
+    {"mass_shift", "shift of the centre", "pixels", "distance of the centres of mass, by magnitude",
+     "Ghorbani et al., AAAI 2019, arXiv:1710.10547", 0, AT(shift)},
+    {0},
+};
+
+double *sal_measure_in(struct sal_map_agreement *agreement, const struct sal_measure *measure)
+{
+    return (double *)((char *)agreement + measure->at);
+}
+
+double sal_measure_of(const struct sal_map_agreement *agreement,
+                      const struct sal_measure *measure)
+{
+    return *(const double *)((const char *)agreement + measure->at);
+}
+
 struct sal_map_agreement sal_map_agreement_none(void)
 {
-    const double none = (double)NAN;
-    return (struct sal_map_agreement){0, none, none, none, none, none, none};
+    struct sal_map_agreement agreement = {0};
+    for (const struct sal_measure *m = sal_measures; m->name; m++)
+        *sal_measure_in(&agreement, m) = (double)NAN;
+    return agreement;
 }
 
 /* Whether one is negative. */

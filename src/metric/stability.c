@@ -90,12 +90,8 @@ static enum sal_status compare(struct sal_stability *s, const struct sal_map *ma
 
 static void add(struct sal_map_agreement *sum, const struct sal_map_agreement *one, double weight)
 {
-    sum->overlap += weight * one->overlap;
-    sum->spearman += weight * one->spearman;
-    sum->spearman_magnitude += weight * one->spearman_magnitude;
-    sum->pearson += weight * one->pearson;
-    sum->ssim += weight * one->ssim;
-    sum->shift += weight * one->shift;
+    for (const struct sal_measure *m = sal_measures; m->name; m++)
+        *sal_measure_in(sum, m) += weight * sal_measure_of(one, m);
 }
 
 /* The map under draw i of noise. */

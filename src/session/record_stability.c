@@ -8,12 +8,8 @@ static void write_agreement(struct sal_json *json, const char *key,
 {
     sal_json_object(json, key);
     sal_json_int(json, "top_pixels", agreement->top);
-    sal_json_real(json, "top_overlap", agreement->overlap);
-    sal_json_real(json, "spearman", agreement->spearman);
-    sal_json_real(json, "spearman_magnitude", agreement->spearman_magnitude);
-    sal_json_real(json, "pearson", agreement->pearson);
-    sal_json_real(json, "ssim", agreement->ssim);
-    sal_json_real(json, "mass_shift", agreement->shift);
+    for (const struct sal_measure *m = sal_measures; m->name; m++)
+        sal_json_real(json, m->name, sal_measure_of(agreement, m));
     sal_json_end(json);
 }
 
