@@ -1,5 +1,6 @@
-/* What an answer says of itself holds when it is asked for again: the ends of its bracket, the
- * picture as a file keeps it; and the gradients that attacks go by are those of what they see. */
+/* What an answer says of itself holds when it is asked for again: the ends of its
+ * bracket, the picture as a file keeps it; and the gradients that attacks go by are
+ * those of what they see. */
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -18,7 +19,8 @@
 
 enum { HEIGHT = 6, WIDTH = 10, SIZE = HEIGHT * WIDTH };
 
-/* A half space of unit intensity, the picture on levels of 255, f there of about that size. */
+/* A half space of unit intensity, the picture on levels of 255, f there of about that
+ * size. */
 static struct sal_model *make_half(double f, uint64_t seed, float x[SIZE])
 {
     float w[SIZE], b;
@@ -35,7 +37,8 @@ static struct sal_model *make_half(double f, uint64_t seed, float x[SIZE])
 /* ---- gradients ------------------------------------------------------------------------------ */
 
 /* d value / d p along a direction, by differences of what a look sees. */
-static double slope_along(struct sal_search *s, const float *p, const float *v, enum sal_loss loss)
+static double slope_along(struct sal_search *s, const float *p, const float *v,
+                          enum sal_loss loss)
 {
     static float at[N], g[N];
     const double h = 1.0 / 4096;
@@ -73,7 +76,8 @@ static void gradients_are_those_of_what_is_seen(void **state)
             enum sal_loss loss = (enum sal_loss)(ask % 3);
             struct sal_look look = {.p = p, .gradient = g, .loss = loss};
             must(sal_search_look(&s, &look, 1, err));
-            for (int64_t i = 0; i < s.space.n; i++) /* towards the gradient, so that it is seen */
+            for (int64_t i = 0; i < s.space.n;
+                 i++) /* towards the gradient, so that it is seen */
                 v[i] += (float)(g[i] > 0) - (float)(g[i] < 0);
             for (int64_t i = 0; i < s.space.n; i++) {
                 along += (double)g[i] * (double)v[i];
@@ -81,7 +85,8 @@ static void gradients_are_those_of_what_is_seen(void **state)
             }
             double seen = slope_along(&s, p, v, loss);
             if (!(fabs(seen - along) <= 0.01 * length && length > 0))
-                fail_msg("loss %d: %g by differences, %g by the gradient", loss, seen, along);
+                fail_msg("loss %d: %g by differences, %g by the gradient", loss, seen,
+                         along);
             sal_search_release(&s);
             sal_model_close(model);
         }
@@ -101,7 +106,8 @@ static double f_at(const struct sal_model *model, const float *x,
     must(sal_decision_init(&d, model, 0, err));
     must(sal_run_open(&run, model, &(struct sal_run_options){0}, err));
     must(sal_run_forward(run, at, NULL, err));
-    double f = sal_decision_f(&d, sal_run_value(run, sal_model_output(model)->value, NULL));
+    double f =
+        sal_decision_f(&d, sal_run_value(run, sal_model_output(model)->value, NULL));
     sal_run_close(run);
     return a->goal == SAL_GOAL_CREATE ? -f : f;
 }
@@ -115,12 +121,14 @@ static void both_ends_of_a_bracket_are_what_they_say(void **state)
             for (int k = 0; k < 3; k++) {
                 float x[SIZE];
                 char settings[32];
-                struct sal_model *model = make_half(round % 2 ? 0.4 : -0.4, 5 + round, x);
+                struct sal_model *model =
+                    make_half(round % 2 ? 0.4 : -0.4, 5 + round, x);
                 snprintf(settings, sizeof(settings), "norm=%s", sal_norm_names[norm]);
-                struct sal_probe_answer a =
-                    probe_of(model, x, names[k], (struct probing){.settings = settings});
+                struct sal_probe_answer a = probe_of(
+                    model, x, names[k], (struct probing){.settings = settings});
                 double low = a.bracket[0] / a.bracket[1];
-                assert_true(a.flipped && low > 0 && low < 1 && 1 - low <= ldexp(1, -12));
+                assert_true(a.flipped && low > 0 && low < 1 &&
+                            1 - low <= ldexp(1, -12));
                 assert_true(f_at(model, x, &a, 1, SIZE) <= 0);
                 assert_true(f_at(model, x, &a, low, SIZE) > 0);
                 assert_true(a.bracket[1] ==
@@ -133,7 +141,8 @@ static void both_ends_of_a_bracket_are_what_they_say(void **state)
 /* ---- files ---------------------------------------------------------------------------------------- */
 
 /* Written as PNG, read, prepared and decided: as the answer tells it. */
-static void assert_is_kept(const struct sal_model *model, const struct sal_probe_answer *a,
+static void assert_is_kept(const struct sal_model *model,
+                           const struct sal_probe_answer *a,
                            const struct sal_saved *saved)
 {
     struct sal_image image, read;
@@ -144,8 +153,8 @@ static void assert_is_kept(const struct sal_model *model, const struct sal_probe
     double most = 0;
     must(sal_probe_picture(a, model, saved->white, saved->scale, &image, err));
     must(sal_image_encode_png(&image, 0, NULL, 0, &png, err));
-    must(sal_image_decode(&read, (struct sal_span){png.data, png.size}, "a.png", SAL_SANDBOX_OFF,
-                          err));
+    must(sal_image_decode(&read, (struct sal_span){png.data, png.size}, "a.png",
+                          SAL_SANDBOX_OFF, err));
     assert_int_equal(read.max, saved->white);
     assert_memory_equal(read.samples, image.samples, SIZE * sizeof(*image.samples));
     for (int i = 0; i < SIZE; i++) {
@@ -153,7 +162,8 @@ static void assert_is_kept(const struct sal_model *model, const struct sal_probe
         double wanted = given + saved->scale * (double)a->change[i];
         most = fmax(most, fabs((double)read.samples[i] / saved->white - given));
         wanted = fmin(fmax(wanted, 0), 1) * saved->white;
-        assert_true(fabs(read.samples[i] - wanted) <= 0.5001); /* rounded, not cut off */
+        assert_true(fabs(read.samples[i] - wanted) <=
+                    0.5001); /* rounded, not cut off */
     }
     assert_true(fabs(most - saved->distance.linf) <= 1e-6);
     must(sal_model_prepare(model, &read, x, err));
@@ -171,7 +181,8 @@ static void assert_is_kept(const struct sal_model *model, const struct sal_probe
     sal_buffer_release(&png);
 }
 
-/* A change of less than half a level is undone by rounding, always; a large one is not. */
+/* A change of less than half a level is undone by rounding, always; a large one is not.
+ */
 static void what_a_file_keeps_is_what_is_told(void **state)
 {
     (void)state;
@@ -179,7 +190,8 @@ static void what_a_file_keeps_is_what_is_told(void **state)
     for (int round = 0; round < 12; round++) {
         float x[SIZE];
         struct sal_model *model = make_half(0.02 * (round * round + 1), 40 + round, x);
-        struct sal_probe_answer a = probe_of(model, x, "mineps", (struct probing){.white = 255});
+        struct sal_probe_answer a =
+            probe_of(model, x, "mineps", (struct probing){.white = 255});
         assert_true(a.flipped && a.stored.white == 255 && a.deep.white == 65535);
         assert_is_kept(model, &a, &a.stored);
         assert_is_kept(model, &a, &a.deep);

@@ -1,5 +1,5 @@
-/* What the Square attack tries: in L2 bumps of the ball's whole length, anywhere in a picture of
- * any shape; and that it keeps only what is better. */
+/* What the Square attack tries: in L2 bumps of the ball's whole length, anywhere in a
+ * picture of any shape; and that it keeps only what is better. */
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -39,7 +39,8 @@ static void open_bench(struct bench *b, int channels, int height, int width)
     }
     b->model = linear_model(channels, height, width, 1, b->w, &bias, "Sigmoid", NULL);
     b->question = (struct sal_probe_question){.model = b->model, .x = b->x};
-    must(sal_search_init(&b->search, sal_probe_find("square"), &b->question, &b->answer, err));
+    must(sal_search_init(&b->search, sal_probe_find("square"), &b->question, &b->answer,
+                         err));
     b->eta.values = calloc((size_t)n, sizeof(float));
     memcpy(b->p, b->search.space.p0, (size_t)n * sizeof(float));
 }
@@ -66,7 +67,8 @@ static void a_bump_lies_beside_its_negative(void **state)
                 half[y >= side / 2] += v * v;
             }
         assert_true(fabs(half[0] - 1) <= 1e-5 && fabs(half[1] - 1) <= 1e-5);
-        /* of squares of height 1 / k^2: the middle has them all, its neighbour all but one */
+        /* of squares of height 1 / k^2: the middle has them all, its neighbour all but
+         * one */
         int middle = side / 4 * side + side / 2, reach = side / 2;
         double all = 0;
         for (int k = 0; k <= reach; k++)
@@ -81,7 +83,8 @@ static void a_bump_lies_beside_its_negative(void **state)
 static void every_query_uses_the_whole_length(void **state)
 {
     (void)state;
-    static const int shapes[][3] = {{1, 1, 1}, {1, 1, 9}, {3, 20, 30}, {3, 30, 8}, {1, 2, 2}};
+    static const int shapes[][3] = {
+        {1, 1, 1}, {1, 1, 9}, {3, 20, 30}, {3, 30, 8}, {1, 2, 2}};
     static struct bench b;
     for (int shape = 0; shape < 5; shape++) {
         const int *s = shapes[shape];
@@ -95,14 +98,15 @@ static void every_query_uses_the_whole_length(void **state)
                 sal_square_l2_change(&b.search, &b.eta, i, 0.4 / (1 + i), b.p);
             double length = sal_space_norm(&b.search.space, SAL_L2, b.p);
             if (!(length <= eps && length >= eps * (1 - 1e-5)))
-                fail_msg("%dx%dx%d, query %d: %.9g of %g", s[0], s[1], s[2], i, length, eps);
+                fail_msg("%dx%dx%d, query %d: %.9g of %g", s[0], s[1], s[2], i, length,
+                         eps);
         }
         close_bench(&b);
     }
 }
 
-/* Windows lie anywhere, the last row and column included, and no larger than the picture; where
- * nothing is changed yet one has the whole length. */
+/* Windows lie anywhere, the last row and column included, and no larger than the
+ * picture; where nothing is changed yet one has the whole length. */
 static void a_window_may_lie_in_any_corner(void **state)
 {
     (void)state;
@@ -127,7 +131,8 @@ static void a_window_may_lie_in_any_corner(void **state)
     close_bench(&b);
 }
 
-/* What one window gives up another has: where neither is, the change stays what it was. */
+/* What one window gives up another has: where neither is, the change stays what it was.
+ */
 static void length_moves_from_window_to_window(void **state)
 {
     (void)state;
@@ -144,7 +149,8 @@ static void length_moves_from_window_to_window(void **state)
         memcpy(before, b.p, sizeof(before));
         sal_square_l2_change(&b.search, &b.eta, i, 9.0 / SIZE, b.p);
         for (int k = 0; k < SIZE; k++) {
-            double was = (double)before[k] - (double)p0[k], is = (double)b.p[k] - (double)p0[k];
+            double was = (double)before[k] - (double)p0[k],
+                   is = (double)b.p[k] - (double)p0[k];
             cleared += was != 0 && is == 0;
             changed += fabs(is - was) > 1e-4 * fabs(was) + 1e-6;
         }
@@ -154,13 +160,17 @@ static void length_moves_from_window_to_window(void **state)
     close_bench(&b);
 }
 
-/* The difference of two halves of the picture. Its best margin falls with queries, in either
- * norm, and with enough of them it flips what three times the least radius allows. */
+/* The difference of two halves of the picture. Its best margin falls with queries, in
+ * either norm, and with enough of them it flips what three times the least radius
+ * allows. */
 static void square_finds_what_is_there(void **state)
 {
     (void)state;
     enum { SIDE = 12, SIZE = SIDE * SIDE };
-    static struct { struct sal_model *model; float x[SIZE], w[SIZE]; } b;
+    static struct {
+        struct sal_model *model;
+        float x[SIZE], w[SIZE];
+    } b;
     const float bias = 0.05F;
     for (int i = 0; i < SIZE; i++) {
         b.x[i] = 0.5F;
@@ -172,9 +182,10 @@ static void square_finds_what_is_there(void **state)
         double margin = INFINITY;
         for (int queries = 1; queries <= 600; queries *= 24) {
             char settings[80];
-            snprintf(settings, sizeof(settings), "%s control=0 queries=%d", asks[i], queries);
-            struct sal_probe_answer a =
-                probe_of(b.model, b.x, "square", (struct probing){.settings = settings});
+            snprintf(settings, sizeof(settings), "%s control=0 queries=%d", asks[i],
+                     queries);
+            struct sal_probe_answer a = probe_of(
+                b.model, b.x, "square", (struct probing){.settings = settings});
             assert_int_equal(a.backwards, 0);
             assert_true(a.best_margin <= margin);
             margin = a.best_margin;

@@ -36,8 +36,8 @@ static const struct effort quick[] = {
                 .starts = 1, .noise = 8, .bisections = 6},
 };
 static const struct effort standard = {
-    .passes = 1000, .deepfool = 10, .rivals = 6, .fmn = 50, .small = 50, .ddn = 40, .sign = 50,
-    .on = 40, .polish = 4, .descents = 3, .steps = 40, .starts = 1, .square = 150, .noise = 60,
+    .passes = 1000, .deepfool = 10, .rivals = 6, .fmn = 40, .small = 40, .ddn = 40, .sign = 40,
+    .on = 30, .polish = 4, .descents = 3, .steps = 30, .starts = 1, .square = 150, .noise = 60,
     .points = 7, .curve = 10, .draw = 5, .bisections = 10};
 static const struct effort thorough = {
     .passes = 6000, .deepfool = 50, .rivals = 10, .fmn = 250, .small = 250, .ddn = 200,

@@ -1,7 +1,7 @@
 /* Square: random squares of +-eps, in L2 bumps (square_l2.c), kept where the margin falls. It
- * asks for no gradient, so a lower margin than PGD finds is a sign that the gradient misleads. Sizes of the squares
- * are halved as published, by the share of all queries that is done; a square may lie
- * anywhere in a picture of any shape, the last row and column included. */
+ * asks for no gradient, so a lower margin than PGD finds is a sign that the gradient misleads.
+ * Sizes of the squares are halved as published, by the share of all queries that is done; a
+ * square may lie anywhere in a picture of any shape, the last row and column included. */
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>

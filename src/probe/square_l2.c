@@ -1,7 +1,8 @@
-/* What the Square attack tries in L2: the change of one window is given up, and what length
- * that frees goes into another, as a bump beside its negative (eta in the paper), so that each
- * point has the ball's whole length. As published, but that a window may lie anywhere in a
- * picture of any shape, the last row and column included, and is at most as large as it. */
+/* What the Square attack tries in L2: the change of one window is given up, and what
+ * length that frees goes into another, as a bump beside its negative (eta in the
+ * paper), so that each point has the ball's whole length. As published, but that a
+ * window may lie anywhere in a picture of any shape, the last row and column included,
+ * and is at most as large as it. */
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -33,8 +34,8 @@ static int shorter_side(const struct sal_search *s)
 
 /* ---- eta -------------------------------------------------------------------------------------- */
 
-/* Rows top..top+height of out [side][side]: squares around the middle, the k-th 1 / k^2 high, one
- * on another; of length 1, times sign. */
+/* Rows top..top+height of out [side][side]: squares around the middle, the k-th 1 / k^2
+ * high, one on another; of length 1, times sign. */
 static void put_bump(int top, int height, int side, double sign, float *out)
 {
     const int reach = (height > side ? height : side) / 2;
@@ -53,7 +54,8 @@ static void put_bump(int top, int height, int side, double sign, float *out)
         out[i] = (float)((double)out[i] * scale);
 }
 
-/* A bump over a dent; their sizes depend on the side alone, so they are made once for each. */
+/* A bump over a dent; their sizes depend on the side alone, so they are made once for
+ * each. */
 void sal_eta_init(struct sal_eta *eta, int side)
 {
     if (eta->side == side)
@@ -86,8 +88,8 @@ static bool holds(struct window w, int y, int x)
 }
 
 /* Of the change in a window; where `but` has it, not counted again. */
-static double squares_in(const struct sal_search *s, const float *p, int plane, struct window w,
-                         const struct window *but)
+static double squares_in(const struct sal_search *s, const float *p, int plane,
+                         struct window w, const struct window *but)
 {
     double sum = 0;
     for (int y = w.top; y < w.top + w.side; y++)
@@ -109,15 +111,16 @@ static void clear_window(const struct sal_search *s, int plane, struct window w,
 
 /* What is in the window, as a direction, plus eta: of that length. */
 static void put_window(const struct sal_search *s, int plane, struct window w,
-                       const struct sal_eta *eta, bool turned, double sign, double length,
-                       float *p)
+                       const struct sal_eta *eta, bool turned, double sign,
+                       double length, float *p)
 {
     double old = sqrt(squares_in(s, p, plane, w, NULL)), sum = 0, scale = 1;
     for (int pass = 0; pass < 2; pass++) {
         for (int y = 0; y < w.side; y++)
             for (int x = 0; x < w.side; x++) {
                 int64_t at = place(s, plane, w.top + y, w.left + x);
-                double d = change_at(s, p, at) / (old + 1e-10) + sign * eta_at(eta, turned, y, x);
+                double d = change_at(s, p, at) / (old + 1e-10) +
+                           sign * eta_at(eta, turned, y, x);
                 sum += pass ? 0 : d * d;
                 if (pass)
                     p[at] = (float)((double)s->space.p0[at] + scale * d);
@@ -152,25 +155,27 @@ void sal_square_l2_begin(const struct sal_search *s, struct sal_eta *eta, float 
     sal_eta_init(eta, side);
     uint64_t tile = 0;
     for (int top = input->height % side / 2; top + side <= input->height; top += side)
-        for (int left = input->width % side / 2; left + side <= input->width; left += side, tile++)
+        for (int left = input->width % side / 2; left + side <= input->width;
+             left += side, tile++)
             for (int k = 0; k < s->space.planes; k++) {
                 uint64_t counter = tile * (SAL_SPACE_CHANNELS_MAX + 1);
                 double sign = coin(key, counter + 1 + (uint64_t)k) ? 1 : -1;
-                put_window(s, k, (struct window){top, left, side}, eta, coin(key, counter), sign,
-                           s->ball.eps, p);
+                put_window(s, k, (struct window){top, left, side}, eta,
+                           coin(key, counter), sign, s->ball.eps, p);
             }
     finish(s, p);
 }
 
-void sal_square_l2_change(const struct sal_search *s, struct sal_eta *eta, int64_t i, double share,
-                          float *p)
+void sal_square_l2_change(const struct sal_search *s, struct sal_eta *eta, int64_t i,
+                          double share, float *p)
 {
     const uint64_t key = sal_stream_key(s, SAL_STREAM_SQUARE, (uint64_t)i);
     const int most = shorter_side(s);
     int side = (int)(sqrt(share * (double)s->space.pixels) + 0.5);
     side = (side > SIDE_LEAST ? side : SIDE_LEAST) | 1;
     side = side < most ? side : most;
-    struct window to = draw_window(s, side, key, 0), from = draw_window(s, side, key, 2);
+    struct window to = draw_window(s, side, key, 0),
+                  from = draw_window(s, side, key, 2);
     double length = sal_space_norm(&s->space, SAL_L2, p), eps = s->ball.eps;
     double spare = fmax(0, eps * eps - length * length) / s->space.planes;
     sal_eta_init(eta, side);

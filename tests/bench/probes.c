@@ -3,15 +3,16 @@
  *
  *     probes MODEL INPUT THREADS PROBE [KEY=VALUE...]
  *
- * INPUT holds one image's input, raw floats; asked for is the class whose logit is lowest
- * there, so that nothing is found early and nothing is done with what was found.
+ * INPUT holds one image's input, raw floats; asked for is the class whose logit is
+ * lowest there, so that nothing is found early and nothing is done with what was found.
  * Once the model is open says {"ready": ...}. Then it obeys lines:
  *
  *     run N    N probes: [milliseconds, ...]
- *     values   of the last: {"forwards", "backwards", "linf", "margin", "flipped", "before"}
+ *     values   of the last: {"forwards", "backwards", "linf", "margin", "flipped",
+ * "before"}
  *
- * and ends with its input. What a probe needs beyond the model, runs and their memory, is
- * laid out within its time.
+ * and ends with its input. What a probe needs beyond the model, runs and their memory,
+ * is laid out within its time.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -52,7 +53,8 @@ static enum sal_status read_input(struct bench *bench, const char *path,
     size_t got = file && bench->x ? fread(bench->x, sizeof(*bench->x), n, file) : 0;
     if (file)
         fclose(file);
-    return got == n ? SAL_OK : sal_fail(err, SAL_BAD_INPUT, "%s: not %zu floats", path, n);
+    return got == n ? SAL_OK
+                    : sal_fail(err, SAL_BAD_INPUT, "%s: not %zu floats", path, n);
 }
 
 /* The class whose logit is lowest. */
@@ -77,8 +79,10 @@ static enum sal_status bench_open(struct bench *bench, char **arguments, int n,
 {
     enum sal_status status = sal_pool_open(&bench->pool, atoi(arguments[2]), err);
     struct sal_model_options options = {.pool = bench->pool};
-    if (status || (status = sal_model_open(&bench->model, arguments[0], &options, err)) ||
-        (status = read_input(bench, arguments[1], err)) || (status = find_class(bench, err)))
+    if (status ||
+        (status = sal_model_open(&bench->model, arguments[0], &options, err)) ||
+        (status = read_input(bench, arguments[1], err)) ||
+        (status = find_class(bench, err)))
         return status;
     bench->probe = sal_probe_find(arguments[3]);
     if (!bench->probe)

@@ -88,7 +88,8 @@ def measure(given, name):
         row["seconds"], row["others"] = time.time() - begin, others_cpu() - others
         for key, side in sides.items():
             row[key] = {"ms": statistics.median(times[key]), "min_ms": min(times[key]),
-                        "cpu_s": statistics.median(spent[key]), **side.ask("values"), **side.memory()}
+                        "cpu_s": statistics.median(spent[key]), **side.ask("values"),
+                        **side.memory()}
     finally:
         for side in sides.values():
             side.close()

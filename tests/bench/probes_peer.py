@@ -5,8 +5,8 @@
 
 Weights ask for no gradient, so that a backward computes the picture's alone. A step is a
 forward, the gradient of the margin by which the lowest class is not called, a step down its
-sign, the ball, the range. The loop ends with the forward that tells what it reached; Foolbox's attack
-with its own. Obeys `run N` and `values` as probes.c.
+sign, the ball, the range. The loop ends with the forward that tells what it reached; Foolbox's
+attack with its own. Obeys `run N` and `values` as probes.c.
 """
 
 import json
