@@ -246,7 +246,7 @@ shows 'error: .*effort'
 tm send-keys -t w P C-u
 tm send-keys -t w -l 'effort='
 shows 'quick | standard | thorough'
-tm send-keys -t w -l 'thorough'
+tm send-keys -t w -l 'thorough control=100000'
 tm send-keys -t w Enter
 shows 'probing: '
 shows '[1-9] % .*Esc stops'

@@ -22,6 +22,7 @@
 #include "saliscope/overlay.h"
 #include "saliscope/plot.h"
 #include "saliscope/probe.h"
+#include "saliscope/stability.h"
 
 struct sal_session;
 
@@ -36,6 +37,7 @@ struct sal_session_options {
     bool force_opset; /* see sal_model_options */
     bool exact;       /* see sal_run_options */
     enum sal_precision precision; /* see sal_question */
+    bool any_method; /* methods that know only f32 are computed so, and not refused */
     bool previews; /* the worker shows maps of many passes, and answers, while they are made;
                       takes up to a tenth of the time */
     const char *program; /* the command line, for records; NULL: one that asks the
@@ -75,10 +77,17 @@ struct sal_session_ask {
     const struct sal_method *method;
     const struct sal_probe *probe; /* instead of a map; method is NULL then */
     struct sal_params params;      /* of the method, or of the probe */
+    const struct sal_method *beside; /* of a probe: the method whose maps before and after are
+                                        compared, of `layer`; NULL: none */
+    struct sal_params beside_params, stability_params; /* its own; sal_stability_params */
     int class_index; /* -1: the top class */
     int layer;       /* value id; -1: automatic */
     const struct sal_like *like; /* what becomes of the map, as in a library that has the
                                     method too; params are set by it already. NULL: nothing */
+    const char *const *roi; /* [n_roi] parts of the region that a probe asks about, see roi.h;
+                               text that outlives the session */
+    int n_roi;              /* 0: none */
+    enum sal_where where;   /* a probe may alter the picture there only */
 };
 
 /* Sets method and its params: the defaults, or where a library is given its own, which
@@ -95,7 +104,7 @@ enum sal_status sal_session_explain(struct sal_session *session,
                                     struct sal_error *err);
 
 /* Probes the decision about the current image; the answer lives until the next image or
- * probe. */
+ * probe. With ask->beside maps before and after are compared too. */
 enum sal_status sal_session_probe(struct sal_session *session,
                                   const struct sal_session_ask *ask,
                                   const struct sal_probe_answer **answer,
@@ -138,7 +147,8 @@ struct sal_snapshot {
                      superseded or fails, the one before is back */
     struct sal_session_ask probe_ask; /* of the answer, all of it resolved */
     const struct sal_probe_answer *answer;
-    double probe_seconds; /* the answer took */
+    const struct sal_stability *stability; /* of the answer; NULL: no method was beside it */
+    double probe_seconds; /* the answer took, maps included */
     struct sal_error error; /* of the last request; status SAL_OK: none */
     unsigned serial; /* changes whenever anything above did, progress excepted */
 };

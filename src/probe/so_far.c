@@ -3,18 +3,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
+#include "saliscope/clock.h"
 #include "search.h"
 
 static const double show_every = 0.3; /* seconds */
-
-static double seconds(void)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
-}
 
 static void *copy(const void *data, size_t size)
 {
@@ -52,14 +45,21 @@ static bool copy_answer(const struct sal_search *s, struct sal_probe_answer *out
     return there;
 }
 
+static const float *best_of(const struct sal_search *s, bool flipped)
+{
+    if (flipped)
+        return isfinite(s->ball.eps) ? s->deepest : s->closest;
+    return s->kept ? s->kept : s->space.p0;
+}
+
 static void fill(const struct sal_search *s, struct sal_probe_answer *out)
 {
-    const bool bounded = isfinite(s->ball.eps);
     out->partial = true;
-    out->flipped = sal_search_found(s);
+    out->flipped = out->sought == SAL_SEEK_FLIP && sal_search_found(s);
+    out->found = out->flipped || s->kept;
     out->norm = s->ball.norm;
     out->best_margin = s->best;
-    const float *p = !out->flipped ? s->space.p0 : bounded ? s->deepest : s->closest;
+    const float *p = best_of(s, out->flipped);
     sal_space_input(&s->space, p, out->x);
     sal_space_picture(&s->space, p, out->picture, out->change);
     out->distance = sal_space_distance(&s->space, p);
@@ -73,7 +73,7 @@ void sal_search_show(struct sal_search *s)
     struct sal_probe_answer so_far;
     if (!question->show || !s->trail || s->trail->n == s->shown)
         return;
-    double begin = seconds();
+    double begin = sal_seconds();
     if (begin < s->show_due)
         return;
     s->shown = s->trail->n;
@@ -82,6 +82,6 @@ void sal_search_show(struct sal_search *s)
         question->show(question->audience, &so_far);
     }
     sal_probe_answer_release(&so_far);
-    double end = seconds();
+    double end = sal_seconds();
     s->show_due = end + fmax(show_every, 10 * (end - begin));
 }

@@ -9,6 +9,8 @@
 
 #include <stdatomic.h>
 
+#include "saliscope/clock.h"
+#include "saliscope/roi.h"
 #include "saliscope/session.h"
 
 struct sal_part {
@@ -40,6 +42,8 @@ struct sal_probed {
     struct sal_part part;
     struct sal_session_ask ask; /* class and parameters resolved */
     struct sal_probe_answer answer;
+    struct sal_roi roi; /* inside NULL: none was asked about */
+    struct sal_stability *stability; /* NULL: no method was beside it */
     double seconds;
     unsigned serial; /* counted with those of maps */
 };
@@ -68,9 +72,12 @@ enum sal_status sal_explained_make(struct sal_explained **explained,
                                    const struct sal_method *method,
                                    struct sal_error *err);
 
+/* ask: its probe and region. beside: NULL, or the method whose maps are compared. */
 enum sal_status sal_probed_make(struct sal_probed **probed,
                                 const struct sal_probe_question *question,
-                                const struct sal_probe *probe, struct sal_error *err);
+                                const struct sal_session_ask *ask,
+                                const struct sal_stability_question *beside,
+                                struct sal_error *err);
 
 /* An answer so far, which it takes over, to that question. NULL: no memory. */
 struct sal_probed *sal_probed_so_far(const struct sal_probe_question *question,
@@ -81,7 +88,5 @@ struct sal_probed *sal_probed_so_far(const struct sal_probe_question *question,
 struct sal_explained *sal_explained_so_far(const struct sal_question *question,
                                            const struct sal_method *method,
                                            struct sal_map *map);
-
-double sal_seconds(void); /* monotonic */
 
 #endif

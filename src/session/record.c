@@ -265,7 +265,7 @@ static void write_case(struct sal_session *session, struct sal_json *json,
     if (!sal_session_serial(session))
         return;
     if (sal_session_shows_probe(session))
-        sal_record_probed(json, session, held->probed);
+        sal_record_probed(json, session, held->probed, redact);
     else
         write_explained(json, session, held->explained);
     write_outputs(json, outputs ? outputs : sal_session_outputs(session), redact);

@@ -239,9 +239,9 @@ static struct sal_taps *taps_for(struct sal_session *session,
 }
 
 /* Classifies, which may say what is looked at. */
-static enum sal_status find_class(struct sal_session *session,
-                                  const struct sal_session_ask *ask, struct sal_case *held,
-                                  int *class_index, struct sal_error *err)
+enum sal_status sal_step_class(struct sal_session *session,
+                               const struct sal_session_ask *ask, struct sal_case *held,
+                               int *class_index, struct sal_error *err)
 {
     enum sal_status status = sal_step_classify(session, held, err);
     if (status)
@@ -290,12 +290,19 @@ static void show(void *audience, struct sal_map *map)
 
 /* ---- explaining --------------------------------------------------------------------- */
 
+static enum sal_precision precision_for(const struct sal_session *session,
+                                        const struct sal_method *method)
+{
+    bool has = method->needs & SAL_SWEEPS || !session->options.any_method;
+    return has ? session->options.precision : SAL_F32;
+}
+
 enum sal_status sal_step_explain(struct sal_session *session,
                                  const struct sal_session_ask *ask,
                                  struct sal_case *held, struct sal_error *err)
 {
     int class_index;
-    enum sal_status status = find_class(session, ask, held, &class_index, err);
+    enum sal_status status = sal_step_class(session, ask, held, &class_index, err);
     if (status)
         return status;
     struct sal_question question = {
@@ -307,7 +314,7 @@ enum sal_status sal_step_explain(struct sal_session *session,
         .batch = session->options.batch,
         .seed = session->options.seed,
         .exact = session->options.exact,
-        .precision = session->options.precision,
+        .precision = precision_for(session, ask->method),
         .pool = session->pool,
         .job = &session->job,
         .tally = tally_of(session),
@@ -326,88 +333,6 @@ enum sal_status sal_step_explain(struct sal_session *session,
     explained->ask.like = ask->like;
     finish_like(session, ask, &explained->map);
     explained->serial = ++session->results;
-    return SAL_OK;
-}
-
-/* Where fit pads, the input shows no part of the image: nothing is altered there. NULL: it
- * shows it everywhere, or no memory. */
-static uint8_t *shown_mask(const struct sal_session *session, const struct sal_image *image)
-{
-    const struct sal_model_input *input = sal_model_input(session->model);
-    const struct sal_preprocessing *spec = sal_model_preprocessing(session->model);
-    struct sal_placement place = sal_placement_of(image->width, image->height, input->width,
-                                                  input->height, spec->fit);
-    if (place.dst_width == input->width && place.dst_height == input->height)
-        return NULL;
-    uint8_t *mask = calloc((size_t)input->width * (size_t)input->height, 1);
-    for (int y = 0; mask && y < place.dst_height; y++)
-        memset(mask + (size_t)(place.dst_y + y) * (size_t)input->width + place.dst_x, 1,
-               (size_t)place.dst_width);
-    return mask;
-}
-
-/* ---- an answer while it is looked for ------------------------------------------------ */
-
-struct probing {
-    struct sal_session *session;
-    const struct sal_case *held;
-    const struct sal_probe_question *question;
-    const struct sal_probe *probe;
-    double begin;
-};
-
-static void show_answer(void *audience, struct sal_probe_answer *answer)
-{
-    const struct probing *now = audience;
-    struct sal_case shown = *now->held;
-    shown.probed = sal_probed_so_far(now->question, now->probe, answer);
-    if (!shown.probed)
-        return;
-    shown.probed->seconds = sal_seconds() - now->begin;
-    shown.probed->serial = ++now->session->results;
-    sal_worker_show(now->session, &shown);
-    struct sal_case answer_only = {.probed = shown.probed};
-    sal_case_release(&answer_only);
-}
-
-/* ---- probing --------------------------------------------------------------------------- */
-
-enum sal_status sal_step_probe(struct sal_session *session,
-                               const struct sal_session_ask *ask, struct sal_case *held,
-                               struct sal_error *err)
-{
-    int class_index;
-    enum sal_status status = find_class(session, ask, held, &class_index, err);
-    if (status)
-        return status;
-    const struct sal_image *image = &held->loaded->image;
-    uint8_t *mask = shown_mask(session, image);
-    struct sal_probe_question question = {
-        .model = session->model,
-        .x = held->loaded->x,
-        .class_index = class_index,
-        .white = image->max,
-        .grey = image->channels <= 2,
-        .mask = mask,
-        .params = &ask->params,
-        .batch = session->options.batch,
-        .seed = session->options.seed,
-        .exact = session->options.exact,
-        .pool = session->pool,
-        .job = &session->job,
-    };
-    struct probing probing = {session, held, &question, ask->probe, sal_seconds()};
-    question.show = session->options.previews ? show_answer : NULL;
-    question.audience = &probing;
-    struct sal_probed *probed;
-    status = sal_probed_make(&probed, &question, ask->probe, err);
-    free(mask);
-    if (status)
-        return status;
-    struct sal_case before = {.probed = held->probed};
-    sal_case_release(&before);
-    held->probed = probed;
-    probed->serial = ++session->results;
     return SAL_OK;
 }
 

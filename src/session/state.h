@@ -39,6 +39,10 @@ enum sal_status sal_step_load(struct sal_session *session, const char *path,
                               struct sal_case *held, struct sal_error *err);
 enum sal_status sal_step_classify(struct sal_session *session, struct sal_case *held,
                                   struct sal_error *err);
+/* And says which class is asked about. */
+enum sal_status sal_step_class(struct sal_session *session,
+                               const struct sal_session_ask *ask, struct sal_case *held,
+                               int *class_index, struct sal_error *err);
 enum sal_status sal_step_explain(struct sal_session *session,
                                  const struct sal_session_ask *ask,
                                  struct sal_case *held, struct sal_error *err);

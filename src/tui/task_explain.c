@@ -146,8 +146,9 @@ static void facts(struct sal_facts *at)
                       map->checks[i].value, map->checks[i].unit);
     if (*map->note)
         sal_facts_add(at, SAL_STYLE_WARNING, "note", "! %s", map->note);
-    sal_facts_add(at, SAL_STYLE_TEXT, "passes", "%ld forward, %ld backward", map->forwards,
-                  map->backwards);
+    sal_facts_add(at, SAL_STYLE_TEXT, "passes", "%ld forward, %ld backward%s%s", map->forwards,
+                  map->backwards, map->precision == SAL_F32 ? "" : ", in ",
+                  map->precision == SAL_F32 ? "" : sal_precision_names[map->precision]);
 }
 
 static const enum sal_show views[] = {SAL_SHOW_OVERLAY, SAL_SHOW_IMAGE, SAL_SHOW_MAP};
