@@ -202,6 +202,36 @@ static void all_that_was_tried_is_told(void **state)
     assert_non_null(strstr(first + TEXT_MAX, "3 of 20 flip"));
 }
 
+static void an_attacked_explanation_is_told_by_its_map(void **state)
+{
+    (void)state;
+    struct sal_probe_answer answer = ask("fgsm", "eps=0.01/255");
+    answer.sought = SAL_SEEK_EXPLANATION;
+    answer.found = true;
+    answer.displaced = (struct sal_displaced){.top = 1000, .overlap = 0.25};
+    tell(&answer, "fgsm");
+    assert_string_equal(heard.text[0], "the map changes, the decision about nodule holds");
+    assert_string_equal(under("map"), "25 % of its highest 1000 pixels are left");
+    assert_null(under("nearest"));
+    answer.found = false;
+    answer.displaced.overlap = (double)NAN;
+    tell(&answer, "fgsm");
+    assert_non_null(strstr(heard.text[0], "no proof of stability"));
+    assert_null(under("map"));
+}
+
+static void what_a_probe_alone_has_is_told(void **state)
+{
+    (void)state;
+    struct sal_probe_answer answer = ask("fgsm", "");
+    answer.n_facts = 2;
+    answer.facts[0] = (struct sal_fact){"share", "share of the area", 0.125, ""};
+    answer.facts[1] = (struct sal_fact){"turn", "first turn that flips", (double)NAN, "degrees"};
+    tell(&answer, "fgsm");
+    assert_string_equal(under("figures"), "share of the area: 0.125");
+    assert_string_equal(under("figures") + TEXT_MAX, "first turn that flips: none");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -212,6 +242,8 @@ int main(void)
         cmocka_unit_test(another_label_that_changed_sides_is_named),
         cmocka_unit_test(what_rounding_does_is_told_as_it_is),
         cmocka_unit_test(all_that_was_tried_is_told),
+        cmocka_unit_test(an_attacked_explanation_is_told_by_its_map),
+        cmocka_unit_test(what_a_probe_alone_has_is_told),
     };
     return cmocka_run_group_tests(tests, open_sample, close_sample);
 }

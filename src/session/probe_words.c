@@ -59,11 +59,24 @@ static void tell_flip(const struct telling *t)
             hide ? rival(t, a->after) : name, hide ? name : rival(t, a->before));
 }
 
+/* Of a probe that wants the decision held, and the explanation another. */
+static void tell_held(const struct telling *t)
+{
+    const char *name = sal_model_class(t->model, t->class_index);
+    if (t->answer->found)
+        say(t, SAL_WEIGHT_VERDICT, "", "the map changes, the decision about %s holds", name);
+    else
+        say(t, SAL_WEIGHT_VERDICT, "", "no change found that moves the map while the decision "
+            "about %s holds: this is no proof of stability", name);
+}
+
 static void tell_verdict(const struct telling *t)
 {
     const struct sal_probe_answer *a = t->answer;
     const char *name = sal_model_class(t->model, t->class_index);
-    if (a->already)
+    if (a->sought == SAL_SEEK_EXPLANATION)
+        tell_held(t);
+    else if (a->already)
         say(t, SAL_WEIGHT_VERDICT, "", "%s is %s as it is: there is nothing to change", name,
             a->goal == SAL_GOAL_HIDE ? "not called" : "called");
     else if (a->flipped)
@@ -120,8 +133,8 @@ static void tell_distance(const struct telling *t)
         say(t, SAL_WEIGHT_PLAIN, "f", "%.4g before, %.4g after; called where it is not below 0",
             a->f_before, a->f_after);
     const long long pixels = (long long)a->height * a->width;
-    say(t, SAL_WEIGHT_PLAIN, "change", "linf %.3g of %u levels (%.4g), l2 %.4g, %lld of %lld pixels",
-        d->linf * t->white, t->white, d->linf, d->l2, (long long)d->changed, pixels);
+    say(t, SAL_WEIGHT_PLAIN, "change",
+        "linf %.3g of %u levels (%.4g), l2 %.4g, %lld of %lld pixels", d->linf * t->white, t->white, d->linf, d->l2, (long long)d->changed, pixels);
 }
 
 /* Of a flip that was made small: how tight, and what it does not say. */
@@ -168,7 +181,7 @@ static void tell_search(const struct telling *t)
     if (!isnan(a->eps))
         say(t, SAL_WEIGHT_PLAIN, "allowed", "%s", length_text(t, a->eps, text));
     tell_bracket(t);
-    if (!a->flipped && isfinite(a->best_margin))
+    if (!a->flipped && a->sought == SAL_SEEK_FLIP && isfinite(a->best_margin))
         say(t, SAL_WEIGHT_PLAIN, "nearest", "f %.4g, before %.4g; the decision changes at 0",
             a->goal == SAL_GOAL_CREATE ? -a->best_margin : a->best_margin, a->f_before);
     if (isfinite(a->estimate))
@@ -192,6 +205,34 @@ static void tell_noise(const struct telling *t)
 
 /* ---- what was tried, and whether to believe it --------------------------------------------- */
 
+/* Of the map's highest pixels, how many are among them still. */
+static void tell_displaced(const struct telling *t)
+{
+    const struct sal_displaced *d = &t->answer->displaced;
+    if (!d->top || isnan(d->overlap))
+        return;
+    say(t, SAL_WEIGHT_PLAIN, "map", "%.3g %% of its highest %lld pixels are left",
+        100 * d->overlap, (long long)d->top);
+    if (d->held)
+        say(t, SAL_WEIGHT_PLAIN, "", "under noise of that norm %.3g %% (%.3g to %.3g)",
+            100 * d->noise, 100 * d->noise_low, 100 * d->noise_high);
+}
+
+/* What this probe alone has. */
+static void tell_figures(const struct telling *t)
+{
+    const struct sal_probe_answer *a = t->answer;
+    for (int i = 0; i < a->n_facts; i++) {
+        const struct sal_fact *fact = &a->facts[i];
+        const char *label = i ? "" : "figures";
+        if (isnan(fact->value))
+            say(t, SAL_WEIGHT_PLAIN, label, "%s: none", fact->title);
+        else
+            say(t, SAL_WEIGHT_PLAIN, label, "%s: %.4g%s%s", fact->title, fact->value,
+                *fact->unit ? " " : "", fact->unit);
+    }
+}
+
 static void tell_trials(const struct telling *t)
 {
     const struct sal_probe_answer *a = t->answer;
@@ -199,11 +240,11 @@ static void tell_trials(const struct telling *t)
         const struct sal_trial *trial = &a->trials[i];
         const char *label = i ? "" : "tried";
         if (trial->draws > 1)
-            say(t, SAL_WEIGHT_PLAIN, label, "%s: %.4g, %d of %d flip", trial->title,
-                trial->score, trial->flips, trial->draws);
+            say(t, SAL_WEIGHT_PLAIN, label, "%s: %.4g (f %.3g), %d of %d flip",
+                trial->title, trial->score, trial->f, trial->flips, trial->draws);
         else
-            say(t, SAL_WEIGHT_PLAIN, label, "%s: %.4g%s", trial->title, trial->score,
-                trial->flips ? ", flips" : "");
+            say(t, SAL_WEIGHT_PLAIN, label, "%s: %.4g (f %.3g)%s", trial->title,
+                trial->score, trial->f, trial->flips ? ", flips" : "");
     }
 }
 
@@ -236,6 +277,8 @@ void sal_probe_tell(const struct sal_snapshot *snapshot, const struct sal_model 
         tell_others(t);
     tell_search(t);
     tell_noise(t);
+    tell_displaced(t);
+    tell_figures(t);
     tell_trials(t);
     tell_lights(t, false);
     say(t, SAL_WEIGHT_PLAIN, "passes", "%ld forward, %ld backward, %.2f s", a->forwards,

@@ -160,7 +160,9 @@ static void facts(struct sal_facts *at)
         return;
     sal_probe_tell(snapshot, at->app->model, &listener);
     sal_facts_add(at, SAL_STYLE_TEXT, "probe", "%s, to %s %s", ask->probe->title,
-                  sal_goal_names[snapshot->answer->goal],
+                  snapshot->answer->sought == SAL_SEEK_FLIP
+                      ? sal_goal_names[snapshot->answer->goal]
+                      : "hold",
                   sal_model_class(at->app->model, ask->class_index));
     sal_facts_params(at, "with", ask);
 }
