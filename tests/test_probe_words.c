@@ -208,10 +208,12 @@ static void an_attacked_explanation_is_told_by_its_map(void **state)
     struct sal_probe_answer answer = ask("fgsm", "eps=0.01/255");
     answer.sought = SAL_SEEK_EXPLANATION;
     answer.found = true;
-    answer.displaced = (struct sal_displaced){.top = 1000, .overlap = 0.25};
+    answer.displaced = (struct sal_displaced){.top = 1000, .overlap = 0.25, .stored = 0.5};
     tell(&answer, "fgsm");
     assert_string_equal(heard.text[0], "the map changes, the decision about nodule holds");
     assert_string_equal(under("map"), "25 % of its highest 1000 pixels are left");
+    assert_string_equal(under("map") + TEXT_MAX,
+                        "rounded to 255 levels 50 %; decision and score do not hold");
     assert_null(under("nearest"));
     answer.found = false;
     answer.displaced.overlap = (double)NAN;

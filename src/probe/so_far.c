@@ -45,17 +45,24 @@ static bool copy_answer(const struct sal_search *s, struct sal_probe_answer *out
     return there;
 }
 
+/* A search for a small norm may be trying a ball meanwhile: what it found before stays. */
+static bool is_bounded(const struct sal_search *s)
+{
+    return !isnan(s->answer->eps);
+}
+
 static const float *best_of(const struct sal_search *s, bool flipped)
 {
     if (flipped)
-        return isfinite(s->ball.eps) ? s->deepest : s->closest;
+        return is_bounded(s) ? s->deepest : s->closest;
     return s->kept ? s->kept : s->space.p0;
 }
 
 static void fill(const struct sal_search *s, struct sal_probe_answer *out)
 {
     out->partial = true;
-    out->flipped = out->sought == SAL_SEEK_FLIP && sal_search_found(s);
+    out->flipped = out->sought == SAL_SEEK_FLIP &&
+                   (is_bounded(s) ? sal_search_found(s) : isfinite(s->nearest));
     out->found = out->flipped || s->kept;
     out->norm = s->ball.norm;
     out->best_margin = s->best;
@@ -67,6 +74,13 @@ static void fill(const struct sal_search *s, struct sal_probe_answer *out)
              out->forwards + out->backwards);
 }
 
+/* What is at hand is what the trail ends with; an attack on its own way may have less. */
+static bool is_best(const struct sal_search *s)
+{
+    double now = is_bounded(s) ? s->depth : s->nearest;
+    return now <= s->trail->y[s->trail->n - 1];
+}
+
 void sal_search_show(struct sal_search *s)
 {
     const struct sal_probe_question *question = s->question;
@@ -74,7 +88,7 @@ void sal_search_show(struct sal_search *s)
     if (!question->show || !s->trail || s->trail->n == s->shown)
         return;
     double begin = sal_seconds();
-    if (begin < s->show_due)
+    if (begin < s->show_due || !is_best(s))
         return;
     s->shown = s->trail->n;
     if (copy_answer(s, &so_far)) {

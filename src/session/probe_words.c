@@ -134,7 +134,8 @@ static void tell_distance(const struct telling *t)
             a->f_before, a->f_after);
     const long long pixels = (long long)a->height * a->width;
     say(t, SAL_WEIGHT_PLAIN, "change",
-        "linf %.3g of %u levels (%.4g), l2 %.4g, %lld of %lld pixels", d->linf * t->white, t->white, d->linf, d->l2, (long long)d->changed, pixels);
+        "linf %.3g of %u levels (%.4g), l2 %.4g, %lld of %lld pixels", d->linf * t->white,
+        t->white, d->linf, d->l2, (long long)d->changed, pixels);
 }
 
 /* Of a flip that was made small: how tight, and what it does not say. */
@@ -213,6 +214,9 @@ static void tell_displaced(const struct telling *t)
         return;
     say(t, SAL_WEIGHT_PLAIN, "map", "%.3g %% of its highest %lld pixels are left",
         100 * d->overlap, (long long)d->top);
+    if (!isnan(d->stored))
+        say(t, SAL_WEIGHT_PLAIN, "", "rounded to %u levels %.3g %%; decision and score %s",
+            t->white, 100 * d->stored, d->stored_holds ? "hold" : "do not hold");
     if (d->held)
         say(t, SAL_WEIGHT_PLAIN, "", "under noise of that norm %.3g %% (%.3g to %.3g)",
             100 * d->noise, 100 * d->noise_low, 100 * d->noise_high);
