@@ -11,12 +11,15 @@
 #   make parity-architectures  holds them against PyTorch, remakes docs/architectures.md;
 #                      test-all does the first where they are there
 #   make parity-attacks  smallest changes beside Foolbox and ART, remakes docs/attacks.md
+#   make parity-explanations  what is left of maps that are attacked, remakes
+#                      docs/explanations-under-attack.md
 #   make parity        our maps against Captum's, pytorch-grad-cam's, MONAI's and RISE's,
 #                      remakes docs/parity.md (MODELS="resnet18 ..." METHODS="ig ..." ARGS=)
 #   make bench         how fast, beside ONNX Runtime and PyTorch: build/bench
 #                      (NAMES="resnet50 ..." BATCH="1 8" THREADS=2 QUICK=1
 #                      TABLES="main start threads batch size" ARGS=)
 #   make bench-maps    how fast maps are made, beside Captum (NAMES= TASKS= QUICK=1 ARGS=)
+#   make bench-probes  how fast PGD is, beside the same loop in PyTorch (NAMES= ARGS=)
 #   make samples       remake samples/ (Python; ARGS=--keep-weights spares the models)
 #   make SAN=address   a variant in build/address (also SAN=thread, DEBUG=1)
 #   make install       DESTDIR= PREFIX=
@@ -85,8 +88,8 @@ ALL_CFLAGS = $(CPPFLAGS) $(WARN) $(FLAGS) $(OPT) $(CFLAGS)
 ALL_LDFLAGS = $(LINK_FLAGS) $(OPT) $(LDFLAGS)
 
 .PHONY: all show-flags deps demo test check test-all samples conformance conformance-accept clean \
-        install uninstall peers peers-models bench bench-maps parity parity-attacks \
-        check-architectures parity-architectures
+        install uninstall peers peers-models bench bench-maps bench-probes parity parity-attacks \
+        parity-explanations check-architectures parity-architectures
 .DELETE_ON_ERROR:
 
 all: $B/saliscope $B/libsaliscope.a
@@ -122,7 +125,7 @@ $B/%.o: %.c
 	$(CC) $(ALL_CFLAGS) -MMD -MP -c -o $@ $<
 
 # Kernels earn the optimiser's patience.
-$B/src/engine/%.o: OPT += $(if $(SAN)$(DEBUG),,-O3)
+$B/src/engine/%.o $B/src/probe/%.o: OPT += $(if $(SAN)$(DEBUG),,-O3)
 
 # Vectors of another width than the caller's are never passed: -Wno-psabi.
 FUSED       := -ffp-contract=fast -Wno-psabi
@@ -172,7 +175,7 @@ $B/tests/peers/compare: $B/tests/peers/compare.o $B/tests/peers/measure.o \
     $B/peers_double.o $B/libsaliscope.a
 	$(CC) $(ALL_LDFLAGS) -o $@ $^ $(PKG_LIBS)
 
-$(addprefix $B/tests/bench/,convolutions passes maps): %: %.o $B/libsaliscope.a
+$(addprefix $B/tests/bench/,convolutions passes maps probes): %: %.o $B/libsaliscope.a
 	$(CC) $(ALL_LDFLAGS) -o $@ $^ $(PKG_LIBS)
 
 # ---- tests ------------------------------------------------------------------------
@@ -180,7 +183,7 @@ $(addprefix $B/tests/bench/,convolutions passes maps): %: %.o $B/libsaliscope.a
 TEST_BINS := $(TESTS:tests/%.c=$B/tests/%)
 
 $B/tests/%.o: ALL_CFLAGS += -Isrc/base -Isrc/io -Isrc/engine -Isrc/explain -Isrc/probe \
-                            -Isrc/render -Isrc/session -Isrc/tui -Itests/support \
+                            -Isrc/metric -Isrc/render -Isrc/session -Isrc/tui -Itests/support \
                             -Itests/gradient -Itests/twin
 
 $(TEST_BINS): $B/tests/%: $B/tests/%.o $(call obj,$(SUPPORT))
@@ -203,7 +206,7 @@ $B/tests/test_lower: $(call obj,tests/twin/poison.c)
 
 # These test parts of the program that are not in the library.
 $(addprefix $B/tests/,test_layout test_keys test_prompt test_frame test_raster): \
-    $(call obj,$(patsubst %,src/tui/%.c,layout keys prompt frame raster))
+    $(call obj,$(patsubst %,src/tui/%.c,layout keys prompt frame plane raster))
 
 # These hold both precisions, or say their models in sentences.
 $(filter $B/tests/test_gradient% $B/tests/test_attention $B/tests/test_einsum,$(TEST_BINS)): $B/twin_double.o \
@@ -262,6 +265,8 @@ test-all: test
 	@RUNNER="$(VALGRIND)" $(MAKE) --no-print-directory conformance
 	@tests/mutation/backwards
 	@tests/mutation/attacks
+	@tests/mutation/explanations
+	@tests/mutation/corruptions
 	@$(MAKE) --no-print-directory check-architectures
 
 # ---- peers and samples --------------------------------------------------------------
@@ -288,6 +293,11 @@ parity-architectures: $B/tests/peers/compare
 # Smallest changes beside Foolbox's and ART's, at equal passes.
 parity-attacks: $B/saliscope
 	$(PEERS) tests/parity/attacks.py $B/saliscope --table docs/attacks.md
+
+# What is left of maps while the decision holds; needs no peers.
+parity-explanations: $B/saliscope
+	$(PYTHON) tests/parity/displaced.py $B/saliscope --table docs/explanations-under-attack.md
+
 # Of some models or methods ARGS=--add keeps what was found of the others.
 PARITY := build/parity
 
@@ -313,6 +323,12 @@ bench-maps: $B/tests/bench/maps $(if $(filter build/peers/%,$(PEERS)),build/peer
 	$(PYTHON) tests/bench/explanations.py $B/tests/bench/maps $(PEERS) $(BENCH) \
 	    --threads $(THREADS) $(if $(NAMES),--names $(NAMES)) $(if $(TASKS),--tasks $(TASKS)) \
 	    $(if $(QUICK),--quick) $(ARGS)
+
+# The same for PGD, beside its loop in PyTorch.
+bench-probes: $B/tests/bench/probes $(if $(filter build/peers/%,$(PEERS)),build/peers.made)
+	$(PEERS) tests/bench/export.py $(BENCH) $(or $(NAMES),resnet50)
+	$(PYTHON) tests/bench/probes.py $< $(PEERS) $(BENCH) --threads $(THREADS) \
+	    $(if $(NAMES),--names $(NAMES)) $(ARGS)
 
 # Remakes samples/ in a Python of its own and says what came out the same.
 VENV := build/samples/venv

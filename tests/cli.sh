@@ -253,6 +253,79 @@ command=$(sed -n 's/^  "command": "saliscope \(.*\)",$/\1/p' "$dir/out" |
 grep '"linf"' "$dir/out" >"$dir/probe-linf"
 eval "run 0 $command -q"
 grep '"linf"' "$dir/out" | cmp -s - "$dir/probe-linf" || fault "command differs"
+for threads in 1 2; do
+    run 0 probe -q --json -m $model $image -A corruptions -j $threads --batch $threads
+    json "len([t for t in d['trials'] if 'severity' in t]) == 145 and d['facts'][0]['value'] == 18"
+    grep -v '"seconds"\|"threads"\|"command"' "$dir/out" >"$dir/probe-$threads"
+done
+cmp -s "$dir/probe-1" "$dir/probe-2" || fault 'threads or batch change corruptions'
+run 0 probe -q -m $model $image -A corruptions; out 'flips first at: .*15 of 18 hold'
+run 0 probe -q -m $model $image -A gamma -P severity=3; out 'gamma darker 1.3, severity 3'
+run 0 probe -q -m $model $image -A gaussian-noise -P setting=0.4 -o "$dir/noisy.png"
+out 'the decision changes'
+run 0 classify -q --json -m $model "$dir/noisy.png"
+json "not d['scores'][0]['flagged']"
+run 2 probe -m $model $image -A gamma -P setting=99; one_line; err 'setting must be'
+run 0 probe -q -m $model $image -A tta; out 'mutual information'
+run 0 list probes; out 'severity, table, effort  *as above'
+run 0 list probes --json
+json "[p['severities'][0]['chest'] for p in d['probes'] if p['name'] == 'jpeg'] == [[50, 30, 15, 10, 7]]"
+
+# A region of interest, and what hangs on it: a letter, with the model that learnt it.
+marked=samples/images/normal-marker.png
+marker=samples/masks/normal-marker.marker.png
+shortcut=samples/models/phantom-shortcut.onnx
+for region in 1,2,3 1,2,0,4 250,0,20,20 0,0,256,256 0,0,1,1; do
+    run 2 probe -m $model $image --roi $region; one_line; err 'region'
+done
+run 3 probe -m $model $image --roi "$dir/adv.png"; one_line; err 'mask is 128 x 128'
+run 3 probe -m $model $image --roi "$dir/none.png"; one_line; err 'none.png'
+run 2 probe -m $model $image --where inside; one_line; err '--roi'
+run 2 probe -m $model $image -A shortcut; one_line; err '--roi'
+run 0 probe -q -m $shortcut $marked -c nodule -A region
+out 'top left corner of 20 % removed *[0-9.]* (f [-0-9.]*), flips'
+for m in $model $shortcut; do
+    run 0 probe -q --json --redact-paths -m $m $marked -c nodule -A region --roi $marker
+    json "d['roi']['source'] == ['MASK'] and 0.01 < d['roi']['area_share'] < 0.013"
+    json "d['success'] == ('$m' == '$shortcut')"
+    json "(d['trials'][0]['flips'] == 1) == ('$m' == '$shortcut')"
+    json "({f['name']: f['value'] for f in d['facts']}['percentile'] == 100) == ('$m' == '$shortcut')"
+done
+command=$(sed -n 's/^  "command": "saliscope \(.*\)",$/\1/p' "$dir/out" |
+    sed "s#MODEL#$shortcut#; s#IMAGE#$marked#; s#MASK#$marker#")
+grep '"f"' "$dir/out" >"$dir/region"
+eval "run 0 $command -q"
+grep '"f"' "$dir/out" | cmp -s - "$dir/region" || fault "command differs"
+run 0 probe -q --json -m $shortcut $marked -c nodule -P norm=l2 --roi 0,0,64,64 --where inside
+json "d['success'] and {f['name']: f['value'] for f in d['facts']}['energy_share'] == 1"
+
+# The explanation under a probe: told beside noise, made again by its own record.
+run 2 probe -m $model $image -l features.relu5; one_line; err 'only with a method'
+run 2 probe -m $model $image -M gradcm; one_line; err 'gradcam is near'
+run 2 probe -m $model $image -M gradcam -P ig.steps=3; one_line
+run 2 probe -m $model $image -M gradcam -P agreement.top=0; one_line; err 'top must be'
+run 2 probe -m $model $image -P agreement.top=0.1; one_line
+run 0 probe -q -m $model $image -A explanation -P steps=8 -P draws=3 -M gradient \
+    -P agreement.draws=2 -P agreement.sensitivity=2 -o "$dir/maps.npz"
+out 'the decision holds'; out 'top overlap'; out 'under noise'; out 'top of the map'
+run 0 probe -q --json --redact-paths -m $model $image -A explanation -P steps=8 -P draws=3 \
+    -M gradient -P gradient.magnitude=yes -P agreement.draws=2
+json "d['success'] and d['decision_held'] and d['sought'] == 'explanation'"
+json "d['explanation']['agreement']['top_overlap'] == d['displaced']['top_overlap'] < 1"
+json "d['explanation']['decision_held'] and d['explanation']['parameters']['magnitude']"
+json "d['explanation']['noise']['mean']['top_overlap'] > d['displaced']['top_overlap']"
+json "d['displaced']['held_by_step'][-1] == d['displaced']['top_overlap']"
+command=$(sed -n 's/^  "command": "saliscope \(.*\)",$/\1/p' "$dir/out" |
+    sed "s#MODEL#$model#; s#IMAGE#$image#")
+grep '"top_overlap"\|"ssim"\|sensitivity_max' "$dir/out" >"$dir/maps"
+eval "run 0 $command -q"
+grep '"top_overlap"\|"ssim"\|sensitivity_max' "$dir/out" | cmp -s - "$dir/maps" ||
+    fault "command differs"
+run 0 probe -q --json -m $model $image -A pgd -P eps=8/255 -M gradcam -l features.relu5
+json "d['success'] and not d['decision_held'] and not d['explanation']['decision_held']"
+json "d['explanation']['layer'] == 'features.relu5' and d['explanation']['noise']['draws'] == 8"
+run 0 probe -q --json -m $model $image -A pgd -P eps=0 -M gradcam
+json "not d['explanation']['altered'] and 'agreement' not in d['explanation']"
 
 # ---- what is wrong with a file --------------------------------------------------------
 
@@ -353,6 +426,8 @@ json "all(m[k] in ' '.join(open('man/saliscope.1').read().split()) \\
     for m in d['methods'] for k in ('formula', 'paper', 'semantics'))"
 run 0 list attacks --json
 json "all(p['attack'] and p['parameters'] for p in d['attacks']) and len(d['attacks']) >= 9"
+run 0 list metrics --json
+json "'top_overlap' in [m['name'] for m in d['metrics']] and all(m['paper'] for m in d['metrics'])"
 run 0 list operators --json
 json "all(o['since'] <= o['until'] for o in d['operators']) and len(d['operators']) > 40"
 run 0 doctor; out 'Sandbox'; out 'BLAS'

@@ -11,12 +11,12 @@ check() {
     }
     function complain(what) { print FILENAME ":" FNR ": " what; bad = 1 }
     BEGIN {
-        own("base", 0, "status arena buffer text sha256 job pool file sandbox param names random")
-        own("io", 1, "image npy sidecar resample onnx")
+        own("base", 0, "status arena buffer text sha256 job pool file sandbox param names random top")
+        own("io", 1, "image npy sidecar resample roi onnx")
         own("engine", 2, "tensor model run recorded region propagation")
         own("explain", 3, "explain like"); own("probe", 3, "probe")
         own("render", 3, "colormap overlay cells figure plot")
-        own("metric", 4, ""); own("cohort", 5, "")
+        own("metric", 4, "agreement stability"); own("cohort", 5, "")
         own("session", 6, "session json bench"); own("tui", 7, "tui"); own("cli", 8, "")
         only["ncurses.h"] = only["curses.h"] = only["term.h"] = "tui"
         only["png.h"] = only["jpeglib.h"] = only["stb/stb_image.h"] = "io"
@@ -86,8 +86,10 @@ base void f(void) { exit(1); }
 engine if (x) fprintf(stderr, "x");
 io puts("x");
 session abort();
+probe #include "saliscope/agreement.h"
+metric #include "saliscope/session.h"
 end
-[ $n -eq 20 ] || { echo "only $n faults were seeded"; exit 1; }
+[ $n -eq 22 ] || { echo "only $n faults were seeded"; exit 1; }
 mkdir -p "$faults/good/src/render"
 cat >"$faults/good/src/render/a.c" <<'end'
 #include "saliscope/arena.h"

@@ -11,6 +11,7 @@
 #include <cmocka.h>
 
 #include "attack_models.h"
+#include "attacks.h"
 #include "random.h"
 #include "small_network.h"
 
@@ -435,6 +436,72 @@ static void pgd_flips_just_beyond_the_boundary(void **state)
     }
 }
 
+/* APGD in one pixel, where the loss is |p - least| + 0.1, step by step as the paper has it. */
+static double trace_apgd(double p0, double eps, double start, double least, int steps)
+{
+    double p = start, before = p, best_p = p, size = 2 * eps;
+    double loss = fabs(p - least), best = loss, best_then = loss;
+    int next = (int)fmax(0.22 * steps, 1), length = next, since = 0, better = 0;
+    bool halved = true;
+    for (int i = 0; i < steps; i++) {
+        double u = p - size * ((p > least) - (p < least)), a = i ? 0.75 : 1;
+        u = fmin(fmax(u, p0 - eps), p0 + eps);
+        u = p + a * (u - p) + (1 - a) * (p - before);
+        before = p;
+        p = fmin(fmax(u, p0 - eps), p0 + eps);
+        better += fabs(p - least) < loss;
+        loss = fabs(p - least);
+        if (loss < best) {
+            best = loss;
+            best_p = p;
+        }
+        since++;
+        if (i + 1 != next)
+            continue;
+        bool halve = better <= 0.75 * since || (!halved && !(best < best_then));
+        halved = halve;
+        best_then = best;
+        better = since = 0;
+        size /= halve ? 2 : 1;
+        p = halve ? best_p : p;
+        length = (int)fmax(length - fmax(0.03 * steps, 1), fmax(0.06 * steps, 1));
+        next += length;
+    }
+    return best + 0.1;
+}
+
+static void apgd_goes_as_traced_by_hand(void **state)
+{
+    (void)state;
+    enum { STEPS = 100 };
+    const float u[2] = {1, -1}, w[2] = {1, 1}, b = 0.1F;
+    int apart = 0;
+    for (int round = 0; round < 12; round++) {
+        float x = 0.5F, least = (float)uniform(0.42, 0.58), v[2] = {-least, least};
+        double eps = 0.1;
+        struct sal_model *model = mlp_model(1, 2, u, v, 1, w, &b, "Sigmoid");
+        char settings[64];
+        float start[1];
+        struct sal_probe_question question = {.model = model, .x = &x, .seed = (uint64_t)round};
+        struct sal_probe_answer unused = {0};
+        struct sal_search s;
+        must(sal_search_init(&s, sal_probe_find("apgd"), &question, &unused, err));
+        sal_step_random(&s, (struct sal_ball){SAL_LINF, eps}, true,
+                        sal_stream_key(&s, SAL_STREAM_APGD, 0), start);
+        sal_search_release(&s);
+        snprintf(settings, sizeof(settings), "control=0 eps=%g steps=%d", eps, STEPS);
+        struct sal_probe_answer a = probe_of(
+            model, &x, "apgd", (struct probing){.settings = settings, .seed = (uint64_t)round});
+        double want = trace_apgd((double)x, eps, (double)start[0], (double)least, STEPS);
+        if (!(fabs(a.best_margin - want) <= 1e-6))
+            fail_msg("round %d: %.9g, by hand %.9g", round, a.best_margin, want);
+        apart += want > 0.1 + 1e-6;
+        sal_probe_answer_release(&a);
+        sal_model_close(model);
+    }
+    assert_true(apart >= 6); /* it does not just get there */
+}
+
 static void deepfool_of_a_half_space_is_one_step(void **state)
 {
     (void)state;
@@ -506,9 +573,10 @@ static void what_no_change_reaches_is_told_so(void **state)
     (void)state;
     struct half h = make_half(0.2, 100); /* more than the whole range can take off */
     struct sal_model *model = model_of(&h);
+    uint8_t roi[SIZE] = {[7] = 1, [8] = 1};
     for (int i = 0; sal_probe_list[i]; i++) {
         struct sal_probe_answer a =
-            probe_of(model, h.x, sal_probe_list[i]->name, (struct probing){0});
+            probe_of(model, h.x, sal_probe_list[i]->name, (struct probing){.roi = roi});
         assert_false(a.flipped);
         assert_answer_is_honest(model, h.x, 0, &a);
         if (sal_probe_list[i]->needs & SAL_PROBE_ATTACK)
@@ -552,6 +620,7 @@ int main(void)
         cmocka_unit_test(preprocessing_does_not_change_lengths),
         cmocka_unit_test(fgsm_flips_just_beyond_the_boundary),
         cmocka_unit_test(pgd_flips_just_beyond_the_boundary),
+        cmocka_unit_test(apgd_goes_as_traced_by_hand),
         cmocka_unit_test(deepfool_of_a_half_space_is_one_step),
         cmocka_unit_test(deepfool_at_the_ends_of_the_range_is_near),
         cmocka_unit_test(first_order_is_exact_where_the_network_is_straight),

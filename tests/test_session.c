@@ -173,6 +173,30 @@ static void moving_between_layers_needs_no_pass(void **state)
     }
 }
 
+/* In a workbench, which goes from method to method. */
+static void bf16_is_for_methods_that_have_it(void **state)
+{
+    struct fixture *f = *state;
+    if (sal_precision_check(SAL_BF16, NULL))
+        skip();
+    for (int lenient = 0; lenient < 2; lenient++) {
+        struct sal_session_options options = {.precision = SAL_BF16, .any_method = lenient};
+        struct sal_session *session;
+        const struct sal_map *map;
+        struct sal_session_ask ask = gradcam(0);
+        assert_int_equal(sal_session_open(&session, f->model, &options, NULL), SAL_OK);
+        assert_int_equal(sal_session_load(session, f->bright, NULL), SAL_OK);
+        assert_int_equal(sal_session_explain(session, &ask, &map, NULL),
+                         lenient ? SAL_OK : SAL_USAGE);
+        assert_true(!lenient || map->precision == SAL_F32);
+        ask.method = sal_method_find("occlusion");
+        sal_params_init(&ask.params, ask.method->params);
+        assert_int_equal(sal_session_explain(session, &ask, &map, NULL), SAL_OK);
+        assert_int_equal(map->precision, SAL_BF16);
+        sal_session_close(session);
+    }
+}
+
 static void nothing_is_answered_before_an_image_is_loaded(void **state)
 {
     struct fixture *f = *state;
@@ -400,6 +424,43 @@ static void a_figure_carries_its_record_but_no_file_name(void **state)
     assert_int_equal(sal_image_load(&image, path, SAL_SANDBOX_OFF, NULL), SAL_OK);
     assert_true(image.width > image.height);
     sal_image_release(&image);
+}
+
+static void check_record(struct sal_session *session, const char *there, const char *not_there)
+{
+    char *text = sal_session_record(session, NULL);
+    assert_non_null(text);
+    assert_non_null(strstr(text, there));
+    assert_null(strstr(text, not_there));
+    free(text);
+}
+
+static void files_are_about_the_result_that_is_chosen(void **state)
+{
+    struct fixture *f = *state;
+    const struct sal_map *map;
+    const struct sal_probe_answer *answer;
+    struct sal_session_ask explain = gradcam(0), probe = {.probe = sal_probe_find("fgsm")};
+    sal_params_init(&probe.params, probe.probe->params);
+    assert_int_equal(sal_session_load(f->session, f->bright, NULL), SAL_OK);
+    assert_int_equal(sal_session_explain(f->session, &explain, &map, NULL), SAL_OK);
+    char path[PATH_SIZE];
+    in_folder(f, "answer.npy", path);
+    struct sal_error err = {0};
+    sal_session_choose(f->session, SAL_RESULT_ANSWER);
+    assert_int_equal(sal_session_write(f->session, path, NULL, SAL_AT_INPUT, &err), SAL_USAGE);
+    assert_non_null(strstr(err.text, "no answer"));
+    check_record(f->session, "\"scores\"", "\"method\"");
+    sal_session_choose(f->session, SAL_RESULT_NEWEST);
+    assert_int_equal(sal_session_probe(f->session, &probe, &answer, NULL), SAL_OK);
+    check_record(f->session, "\"probe\": \"fgsm\"", "\"method\"");
+    sal_session_choose(f->session, SAL_RESULT_MAP);
+    check_record(f->session, "\"method\": \"gradcam\"", "\"probe\"");
+    assert_int_equal(sal_session_write(f->session, path, NULL, SAL_AT_INPUT, &err), SAL_OK);
+    assert_non_null(sal_session_outputs(f->session)[0]);
+    sal_session_choose(f->session, SAL_RESULT_ANSWER);
+    check_record(f->session, "\"probe\": \"fgsm\"", "\"method\"");
+    assert_null(sal_session_outputs(f->session)[0]);
 }
 
 static void an_extension_without_writer_is_told(void **state)
@@ -744,6 +805,40 @@ static void what_was_shown_is_written(void **state)
     assert_true(holds(path, "\"method\": \"gradcam\""));
 }
 
+/* A probe with a method beside it: the caller and the worker have the same maps, the record
+ * tells of them, and .npz has them. */
+static void a_probe_takes_maps_along(void **state)
+{
+    struct fixture *f = *state;
+    struct sal_session_ask ask = {.probe = sal_probe_find("fmn"), .class_index = -1, .layer = -1};
+    ask.beside = sal_method_find("gradcam");
+    sal_params_init(&ask.params, ask.probe->params);
+    sal_params_init(&ask.beside_params, ask.beside->params);
+    sal_params_init(&ask.stability_params, sal_stability_params);
+    sal_session_request(f->session, f->bright, &ask);
+    struct sal_snapshot snapshot = settled(f);
+    assert_int_equal(snapshot.error.status, SAL_OK);
+    const struct sal_stability *maps = snapshot.stability;
+    assert_true(snapshot.answer && maps && maps->altered && maps->after.values);
+    assert_ptr_equal(snapshot.probe_ask.beside, ask.beside);
+    assert_true(snapshot.probe_ask.layer == maps->before.layer && maps->before.layer >= 0);
+    assert_true(maps->noise.n == 8 && sal_params_get(&snapshot.probe_ask.stability_params,
+                                                     sal_stability_params, "draws") == 8);
+    char path[PATH_SIZE];
+    in_folder(f, "maps.npz", path);
+    assert_int_equal(sal_session_write(f->session, path, NULL, SAL_AT_INPUT, NULL), SAL_OK);
+    assert_true(holds(path, "map_before") && holds(path, "map_after"));
+    in_folder(f, "maps.json", path);
+    assert_int_equal(sal_session_write(f->session, path, NULL, SAL_AT_INPUT, NULL), SAL_OK);
+    assert_true(holds(path, "\"explanation\"") && holds(path, "\"decision_held\""));
+    ask.beside = NULL;
+    sal_session_request(f->session, NULL, &ask);
+    snapshot = settled(f);
+    assert_true(snapshot.answer && !snapshot.stability);
+    assert_int_equal(sal_session_write(f->session, path, NULL, SAL_AT_INPUT, NULL), SAL_OK);
+    assert_false(holds(path, "\"explanation\""));
+}
+
 #define HERE(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
 #define WORKER(test) cmocka_unit_test_setup_teardown(test, setup_worker, teardown)
 
@@ -752,6 +847,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         HERE(scores_are_probabilities_of_the_logits),
         HERE(moving_between_layers_needs_no_pass),
+        HERE(bf16_is_for_methods_that_have_it),
         HERE(nothing_is_answered_before_an_image_is_loaded),
         HERE(a_failed_load_forgets_the_image_before),
         HERE(a_class_that_does_not_exist_is_refused),
@@ -761,6 +857,7 @@ int main(void)
         HERE(a_map_is_written_at_each_resolution),
         HERE(every_writer_writes_and_the_record_lists_it),
         HERE(a_figure_carries_its_record_but_no_file_name),
+        HERE(files_are_about_the_result_that_is_chosen),
         cmocka_unit_test(an_extension_without_writer_is_told),
         WORKER(the_worker_answers_as_the_caller_would),
         WORKER(a_snapshot_stays_valid_while_the_worker_goes_on),
@@ -777,6 +874,7 @@ int main(void)
         WORKER(a_map_that_takes_no_time_has_no_preview),
         WORKER(closing_stops_the_work),
         WORKER(what_was_shown_is_written),
+        WORKER(a_probe_takes_maps_along),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

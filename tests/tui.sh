@@ -28,7 +28,7 @@ fail() {
 cat >"$dir/run" <<END
 cd '$dir'
 stty -a >before
-sh -c 'echo \$\$ >pid; exec "\$@"' - '$SALISCOPE' open -m '$model' '$image' '$other' missing.png 2>errors
+sh -c 'echo \$\$ >pid; exec "\$@"' - '$SALISCOPE' open \$OPTIONS -m '$model' '$image' '$other' missing.png 2>errors
 echo "left with \$?"
 stty -a >after
 exec sleep 1000
@@ -194,6 +194,109 @@ shows_not 'save as'
 tm send-keys -t w q
 left_well "q" 0
 
+# ---- probing ----------------------------------------------------------------------------
+
+# How many classes are called in that picture.
+called() { "$SALISCOPE" classify -m "$model" --json "$1" 2>>"$dir/errors" | grep -c '"flagged": true'; }
+
+save_as() {
+    tm send-keys -t w s
+    shows 'save as: '
+    tm send-keys -t w C-u
+    tm send-keys -t w -l "$1"
+    tm send-keys -t w Enter
+    shows "wrote $1"
+}
+
+open 120 40 TERM=tmux-256color
+shows 'Grad-CAM of .* to .* logit'
+tm send-keys -t w x
+shows 'the decision changes: nodule is'
+shows 'no longer called'
+shows 'Scores before, after'
+shows '> nodule .* % ! .* %'
+shows 'Smallest flip so far'
+shows 'does not flip'
+shows '^change -.* levels, x [0-9]'
+same_when_redrawn "probing"
+tm send-keys -t w v
+shows 'change over it'
+tm send-keys -t w v v + +
+shows 'altered, change x 5'
+tm send-keys -t w v v
+shows 'beside what was changed'
+
+tm send-keys -t w s
+shows 'save as: nodule-clear-mineps-nodule.png'
+tm send-keys -t w Escape
+save_as flip.png
+save_as flip.npy
+save_as flip.json
+[ "$(called "$image")" = 1 ] || fail "the image as given: not one class is called"
+[ "$(called "$dir/flip.png")" = 0 ] || fail "flip.png: it is decided as the image was"
+head -c 6 "$dir/flip.npy" | grep -q NUMPY || fail "flip.npy is no array"
+grep -q '"probe": "mineps"' "$dir/flip.json" || fail "flip.json is no record of a probe"
+
+tm send-keys -t w P
+shows 'mineps: attack=auto'
+tm send-keys -t w C-u
+tm send-keys -t w -l 'effort=nonsense'
+tm send-keys -t w Enter
+shows 'error: .*effort'
+tm send-keys -t w P C-u
+tm send-keys -t w -l 'effort='
+shows 'quick | standard | thorough'
+tm send-keys -t w -l 'thorough control=100000'
+tm send-keys -t w Enter
+shows 'probing: '
+shows '[1-9] % .*Esc stops'
+shows '! partial: after [0-9]* passes'
+tm send-keys -t w o
+shows 'image alone'
+tm send-keys -t w o Escape
+shows 'stopped; r runs it again'
+shows 'PARTIAL'
+shows '! partial: stopped after'
+
+# Back, and there again: what was there stays. Files are about what is shown.
+tm send-keys -t w x
+shows 'Grad-CAM of .* logit'
+shows_not 'PARTIAL'
+save_as map.json
+grep -q '"method": "gradcam"' "$dir/map.json" || fail "map.json is no record of a map"
+tm send-keys -t w x
+shows 'PARTIAL'
+tm send-keys -t w f
+shows 'goal: hide'
+tm send-keys -t w f
+shows 'goal: create'
+shows 'nodule is called as it is'
+
+tm send-keys -t w n
+shows "$(basename "$other") 2/3"
+shows 'nothing to change'
+tm send-keys -t w n
+shows 'error: .*missing.png'
+shows_not 'before, after'
+tm send-keys -t w n e
+shows 'FGSM\|gradient sign'
+for size in 80:24 50:40 100:50; do
+    tm resize-window -t w -x "${size%:*}" -y "${size#*:}"
+    same_when_redrawn "probing at $size"
+done
+tm resize-window -t w -x 120 -y 40
+shows 'v view'
+tm send-keys -t w q
+left_well "q while probing" 0
+
+open 100 30 TERM=tmux-256color OPTIONS=--probe=fgsm
+shows 'no change found\|the decision changes'
+screen | grep -q 'Grad-CAM of' && fail "--probe: a map comes first"
+tm send-keys -t w x
+shows 'Grad-CAM of'
+tm send-keys -t w q
+left_well "begun with a probe" 0
+
 # ---- every way out --------------------------------------------------------------------
 
 for signal in TERM:143 HUP:129 INT:130 SEGV:139 ABRT:134; do
@@ -223,6 +326,12 @@ open 80 24 TERM=vt100 LC_ALL=C COLORTERM=
 shows 'Grad-CAM of'
 shows 'q quit'
 screen | LC_ALL=C grep -q '[^ -~]' && fail "not ASCII under LC_ALL=C"
+tm send-keys -t w x
+shows 'change, reversed: strongest'
+shows 'best so far'
+screen | LC_ALL=C grep -q '[^ -~]' && fail "probing: not ASCII under LC_ALL=C"
+tm send-keys -t w x
+shows 'Grad-CAM of'
 help_comes_and_goes "vt100"
 tm send-keys -t w q
 left_well "vt100" 0

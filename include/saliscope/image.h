@@ -81,4 +81,10 @@ enum sal_status sal_image_encode_png(const struct sal_image *image, double dpi,
                                      int n_notes, struct sal_buffer *buffer,
                                      struct sal_error *err);
 
+/* What JPEG leaves of samples [height][width][channels] in 0..255, in their place: 1 channel, or
+ * 3 (RGB, whose colour is halved both ways, 4:2:0, as libjpeg and Pillow do unless
+ * told). quality 1..100 as libjpeg counts. Nothing is read that was not written here. */
+enum sal_status sal_image_through_jpeg(uint8_t *samples, int width, int height, int channels,
+                                       int quality, struct sal_error *err);
+
 #endif

@@ -55,6 +55,10 @@ struct sal_run_options {
 enum sal_status sal_run_open(struct sal_run **run, const struct sal_model *model,
                              const struct sal_run_options *options,
                              struct sal_error *err);
+
+/* Before its model is closed. A small run whose last forward ended well rests with the model
+ * (of them all at most 128 MiB and a quarter of the model's limit), and who opens one with
+ * the same options has it again, as if it were new, without the cost of laying it out. */
 void sal_run_close(struct sal_run *run);
 
 /* For a run that starts behind the input: takes from image x, an input of its own, what

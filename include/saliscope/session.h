@@ -22,6 +22,7 @@
 #include "saliscope/overlay.h"
 #include "saliscope/plot.h"
 #include "saliscope/probe.h"
+#include "saliscope/stability.h"
 
 struct sal_session;
 
@@ -36,8 +37,9 @@ struct sal_session_options {
     bool force_opset; /* see sal_model_options */
     bool exact;       /* see sal_run_options */
     enum sal_precision precision; /* see sal_question */
-    bool previews; /* the worker shows maps of many passes while they are made; takes up to a
-                      tenth of the time */
+    bool any_method; /* methods that know only f32 are computed so, and not refused */
+    bool previews; /* the worker shows maps of many passes, and answers, while they are made;
+                      takes up to a tenth of the time */
     const char *program; /* the command line, for records; NULL: one that asks the
                             same is made from the case */
 };
@@ -75,10 +77,17 @@ struct sal_session_ask {
     const struct sal_method *method;
     const struct sal_probe *probe; /* instead of a map; method is NULL then */
     struct sal_params params;      /* of the method, or of the probe */
+    const struct sal_method *beside; /* of a probe: the method whose maps before and after are
+                                        compared, of `layer`; NULL: none */
+    struct sal_params beside_params, stability_params; /* its own; sal_stability_params */
     int class_index; /* -1: the top class */
     int layer;       /* value id; -1: automatic */
     const struct sal_like *like; /* what becomes of the map, as in a library that has the
                                     method too; params are set by it already. NULL: nothing */
+    const char *const *roi; /* [n_roi] parts of the region that a probe asks about, see roi.h;
+                               text that outlives the session */
+    int n_roi;              /* 0: none */
+    enum sal_where where;   /* a probe may alter the picture there only */
 };
 
 /* Sets method and its params: the defaults, or where a library is given its own, which
@@ -95,7 +104,7 @@ enum sal_status sal_session_explain(struct sal_session *session,
                                     struct sal_error *err);
 
 /* Probes the decision about the current image; the answer lives until the next image or
- * probe. */
+ * probe. With ask->beside maps before and after are compared too. */
 enum sal_status sal_session_probe(struct sal_session *session,
                                   const struct sal_session_ask *ask,
                                   const struct sal_probe_answer **answer,
@@ -133,12 +142,13 @@ struct sal_snapshot {
     struct sal_session_ask ask; /* of the map, all of it resolved */
     const struct sal_map *map;
     double seconds;         /* the map took */
-    bool preview; /* the map is that of the work under way, so far: map->partial. It ends as
-                     the whole map, or as what a cancel leaves; where its question was
-                     superseded or fails, the map before is back */
+    bool preview; /* the map, or the answer, is that of the work under way, so far: partial. It
+                     ends as the whole one, or as what a cancel leaves; where its question was
+                     superseded or fails, the one before is back */
     struct sal_session_ask probe_ask; /* of the answer, all of it resolved */
     const struct sal_probe_answer *answer;
-    double probe_seconds; /* the answer took */
+    const struct sal_stability *stability; /* of the answer; NULL: no method was beside it */
+    double probe_seconds; /* the answer took, maps included */
     struct sal_error error; /* of the last request; status SAL_OK: none */
     unsigned serial; /* changes whenever anything above did, progress excepted */
 };
@@ -166,10 +176,15 @@ enum sal_status sal_session_map_on_image(const struct sal_session *session,
                                          const struct sal_map *map, float **values,
                                          struct sal_error *err);
 
+/* Which result files and records are about: of a map and an answer for the same image the one
+ * that was made last, unless one of them is chosen. */
+enum sal_result { SAL_RESULT_NEWEST, SAL_RESULT_MAP, SAL_RESULT_ANSWER };
+void sal_session_choose(struct sal_session *session, enum sal_result result);
+
 /* Writes the current result (of the last snapshot, once the worker runs) to path,
  * the writer found by extension: .png .pdf .svg a figure, .npy the raw map, .npz
  * everything, .json the record. "-" is the JSON record on standard output. Where the
- * newest result is a probe's, .png is the altered picture in 16 bits, as the network sees
+ * result is a probe's, .png is the altered picture in 16 bits, as the network sees
  * it, .npy the altered input, and .npz both with what they were made from. */
 enum sal_status sal_session_write(struct sal_session *session, const char *path,
                                   const struct sal_view *view, enum sal_at at,
@@ -202,6 +217,26 @@ const char *const *sal_session_outputs(const struct sal_session *session);
 /* "97.31 %"; never rounded to a certainty: "> 99.99 %", "< 0.01 %". "" for NAN.
  * dst is terminated and returned. */
 char *sal_probability_text(double probability, char *dst, size_t capacity);
+
+/* ---- a probe's answer in words ---------------------------------------------------- */
+
+/* How what is told is meant. */
+enum sal_weight {
+    SAL_WEIGHT_PLAIN,
+    SAL_WEIGHT_VERDICT, /* what it comes to, in one sentence; told first */
+    SAL_WEIGHT_ALARM,   /* a reason not to believe the rest */
+};
+
+/* Hears one fact after the other: a label of at most 8 letters, "" where it is that of the one
+ * before or none, and any length of text, as names in files have it. */
+struct sal_listener {
+    void *self;
+    void (*hear)(void *self, enum sal_weight weight, const char *label, const char *text);
+};
+
+/* Tells what the answer in the snapshot says, but for its scores and series. */
+void sal_probe_tell(const struct sal_snapshot *snapshot, const struct sal_model *model,
+                    const struct sal_listener *to);
 
 /* ---- plots of a probe's answer -------------------------------------------------- */
 

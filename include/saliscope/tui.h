@@ -11,7 +11,9 @@
 struct sal_tui_options {
     const char *const *images; /* paths; n_images >= 1 */
     int n_images;
-    struct sal_session_ask ask; /* the first question */
+    struct sal_session_ask ask; /* the first question, of a map */
+    struct sal_session_ask probe; /* of a probe, which is asked first then; probe NULL: maps
+                                     are, and the default probe when it comes to that */
     struct sal_view view;
     int colors;  /* -1: find out; 0, 16, 256 or 1 << 24 */
     bool ascii;  /* no characters beyond ASCII */

@@ -193,10 +193,12 @@ static void record_case(const struct pass *pass)
     sal_json_end(pass->json);
 }
 
-/* What a probe found before it was stopped is worth showing. */
+/* What a probe found before it was stopped, it or the maps beside it, is worth showing. */
 static bool stopped_early(const struct pass *pass, const struct sal_snapshot *snapshot)
 {
-    return pass->asks && pass->asks->probe && snapshot->answer && snapshot->answer->partial;
+    const struct sal_stability *maps = snapshot->stability;
+    return pass->asks && pass->asks->probe && snapshot->answer &&
+           (snapshot->answer->partial || (maps && maps->partial));
 }
 
 /* Of what was asked; -1: of none. */

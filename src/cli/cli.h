@@ -83,6 +83,10 @@ enum sal_sandbox_mode cli_sandbox(const struct cli *cli);
 int cli_run_cases(struct cli *cli, const struct sal_session_ask *asks, int n,
                   void (*show)(struct cli *cli, const struct sal_snapshot *snapshot));
 
+struct cli_table;
+/* Of a probe: what became of maps. */
+void cli_add_explained(struct cli_table *table, const struct sal_snapshot *snapshot);
+
 /* ---- signals ------------------------------------------------------------------------ */
 
 /* SIGINT asks the work to stop, a second one ends at once; a mapped file that

@@ -1,6 +1,7 @@
 #include <string.h>
 
 #include "cli.h"
+#include "saliscope/agreement.h"
 #include "saliscope/like.h"
 #include "saliscope/model.h"
 #include "saliscope/probe.h"
@@ -82,6 +83,34 @@ static void param_text(struct cli_table *table, const struct sal_param *param)
     cli_table_add(table, "%s", param->help);
 }
 
+/* In a listing for people, parameters that the row above has too are named in one line. */
+static const struct sal_param *same_above(const struct sal_param *param,
+                                          const struct sal_param *above)
+{
+    for (; above && above->name; above++)
+        if (strcmp(above->name, param->name) == 0 && above->help == param->help &&
+            above->fallback == param->fallback)
+            return above;
+    return NULL;
+}
+
+static void put_short(struct listing *listing, const struct sal_param *list,
+                      const struct sal_param *above)
+{
+    char names[160] = "";
+    for (int k = 0; list && list[k].name; k++) {
+        size_t used = strlen(names);
+        if (!same_above(&list[k], above))
+            param_text(&listing->table, &list[k]);
+        else if (used < sizeof(names))
+            snprintf(names + used, sizeof(names) - used, "%s%s", used ? ", " : "", list[k].name);
+    }
+    if (!*names)
+        return;
+    cli_table_add(&listing->table, "  %s", names);
+    cli_table_add(&listing->table, "as above");
+}
+
 static void put_params(struct listing *listing, const struct sal_param *list)
 {
     if (listing->json)
@@ -114,8 +143,28 @@ static void list_methods(struct listing *listing)
     }
 }
 
+/* What severities 1 to 5 set, by way and table. */
+static void put_severities(struct sal_json *json, const struct sal_probe *probe)
+{
+    const char *name;
+    double settings[SAL_SEVERITIES];
+    if (!sal_probe_severities(probe, 0, 0, &name, settings))
+        return;
+    sal_json_array(json, "severities");
+    for (int way = 0; sal_probe_severities(probe, 0, way, &name, settings); way++) {
+        sal_json_object(json, NULL);
+        sal_json_text(json, "way", *name ? name : NULL);
+        for (int table = 0; sal_severity_table_names[table]; table++)
+            if (sal_probe_severities(probe, table, way, &name, settings))
+                sal_json_reals(json, sal_severity_table_names[table], settings, SAL_SEVERITIES);
+        sal_json_end(json);
+    }
+    sal_json_end(json);
+}
+
 static void list_some_probes(struct listing *listing, unsigned needs)
 {
+    const struct sal_param *above = NULL;
     for (int i = 0; sal_probe_list[i]; i++) {
         const struct sal_probe *probe = sal_probe_list[i];
         if ((probe->needs & needs) != needs)
@@ -126,9 +175,14 @@ static void list_some_probes(struct listing *listing, unsigned needs)
             sal_json_text(listing->json, "paper", probe->paper);
             sal_json_bool(listing->json, "gradient", probe->needs & SAL_PROBE_GRADIENT);
             sal_json_bool(listing->json, "attack", probe->needs & SAL_PROBE_ATTACK);
+            sal_json_bool(listing->json, "holds", probe->needs & SAL_PROBE_HOLDS);
             sal_json_bool(listing->json, "random", probe->needs & SAL_PROBE_DRAWS);
+            put_params(listing, probe->params);
+            put_severities(listing->json, probe);
+        } else {
+            put_short(listing, probe->params, above);
         }
-        put_params(listing, probe->params);
+        above = probe->params;
         end(listing);
     }
 }
@@ -251,10 +305,16 @@ static void list_writers(struct listing *listing)
     }
 }
 
-static void list_nothing(struct listing *listing)
+static void list_metrics(struct listing *listing)
 {
-    if (!listing->json)
-        cli_warn(listing->cli, "this version has none yet");
+    for (const struct sal_measure *measure = sal_measures; measure->name; measure++) {
+        begin(listing, measure->name, measure->help);
+        if (listing->json) {
+            sal_json_text(listing->json, "unit", measure->unit);
+            sal_json_text(listing->json, "paper", measure->paper);
+        }
+        end(listing);
+    }
 }
 
 static const struct {
@@ -264,7 +324,7 @@ static const struct {
     {"methods", "saliency methods and their parameters, for -M and -P", list_methods},
     {"probes", "altered inputs and their parameters, for -A and -P", list_probes},
     {"attacks", "those probes that look for a changed decision", list_attacks},
-    {"metrics", "per-case numbers, for measure (none in this version)", list_nothing},
+    {"metrics", "how far two maps agree, for the maps of probe -M", list_metrics},
     {"colormaps", "for --colormap", list_colormaps},
     {"operators", "ONNX operators and the opsets they cover", list_operators},
     {"loaders", "image formats", list_loaders},

@@ -145,6 +145,8 @@ static enum sal_status open_workbench(struct cli *cli, const char *model,
     enum sal_status status = cli_open_session(cli, model, err);
     if (!status)
         status = cli_ask(cli, &options.ask, err);
+    if (!status && option_given(&cli->options, OPT_PROBE))
+        status = cli_ask_probe(cli, &options.probe, err);
     if (!status)
         status = cli_view(cli, &options.view, err);
     if (!status)

@@ -103,7 +103,7 @@ static void add_search(struct cli_table *table, const struct sal_probe_answer *a
         line(table, "allowed");
         cli_table_add(table, "%s", length_text(a, a->eps, white, text, sizeof(text)));
     }
-    if (a->flipped && !a->already)
+    if (a->found)
         add_distance(table, a, white);
     if (!isnan(a->bracket[1]) && isfinite(a->bracket[1])) {
         line(table, "flips at");
@@ -149,16 +149,67 @@ static void add_curve(struct cli_table *table, const struct sal_probe_answer *a,
     }
 }
 
+static void add_facts(struct cli_table *table, const struct sal_probe_answer *a)
+{
+    for (int i = 0; i < a->n_facts; i++) {
+        const struct sal_fact *fact = &a->facts[i];
+        line(table, fact->title);
+        if (isnan(fact->value))
+            cli_table_add(table, "none");
+        else
+            cli_table_add(table, "%.4g%s%s", fact->value, *fact->unit ? " " : "", fact->unit);
+    }
+}
+
+/* Trials i.. of one kind and way, by severity, in one row; which is the next after them. */
+static int add_row(struct cli_table *table, const struct sal_probe_answer *a, int i)
+{
+    const struct sal_trial *first = &a->trials[i];
+    char text[128];
+    char title[64];
+    snprintf(title, sizeof(title), "%s %s", first->name, first->way ? first->way : "");
+    size_t used = (size_t)snprintf(text, sizeof(text), "%-20.40s", title);
+    for (; i < a->n_trials && used < sizeof(text) - 32; i++) {
+        const struct sal_trial *trial = &a->trials[i];
+        if (trial->name != first->name || trial->way != first->way)
+            break;
+        if (!trial->severity)
+            used += (size_t)snprintf(text + used, sizeof(text) - used, "  from %.3g",
+                                     trial->setting);
+        else
+            used += (size_t)snprintf(text + used, sizeof(text) - used, "%8.3g%c", trial->f,
+                                     trial->flips ? '*' : ' ');
+    }
+    cli_table_add(table, "%s", text);
+    return i;
+}
+
+/* Where they are many, a row for what is done, and f of each severity. */
+static void add_rows(struct cli_table *table, const struct sal_probe_answer *a)
+{
+    line(table, "f by severity");
+    cli_table_add(table, "%-20s%8d %8d %8d %8d %8d", "(* flips, in a draw)", 1, 2, 3, 4, 5);
+    for (int i = 0; i < a->n_trials;) {
+        line(table, "");
+        i = add_row(table, a, i);
+    }
+}
+
 static void add_trials(struct cli_table *table, const struct sal_probe_answer *a)
 {
+    enum { MANY = 24 };
+    if (a->n_trials > MANY && a->trials[0].severity) {
+        add_rows(table, a);
+        return;
+    }
     for (int i = 0; i < a->n_trials; i++) {
         const struct sal_trial *trial = &a->trials[i];
         line(table, i ? "" : "tried");
         if (trial->draws > 1)
-            cli_table_add(table, "%-36s  %.4g, %d of %d flip", trial->title, trial->score,
-                          trial->flips, trial->draws);
+            cli_table_add(table, "%-36s  %.4g (f %.3g), %d of %d flip", trial->title, trial->score,
+                          trial->f, trial->flips, trial->draws);
         else
-            cli_table_add(table, "%-36s  %.4g%s", trial->title, trial->score,
+            cli_table_add(table, "%-36s  %.4g (f %.3g)%s", trial->title, trial->score, trial->f,
                           trial->flips ? ", flips" : "");
     }
 }
@@ -193,6 +244,8 @@ static void show_plot(const struct cli *cli, const struct sal_snapshot *snapshot
 
 static const char *verdict(const struct sal_probe_answer *a)
 {
+    if (a->sought == SAL_SEEK_EXPLANATION)
+        return a->found ? "the map changes, the decision holds" : "no such change found";
     if (a->already)
         return "is decided so already";
     return a->flipped ? "the decision changes" : "no change found";
@@ -207,22 +260,25 @@ static void show(struct cli *cli, const struct sal_snapshot *snapshot)
     char name[1024], class_name[512];
     printf("%s%s%s: %s, to %s class %d, %s: %s\n", cli_bold(cli),
            sal_text_clean(name, sizeof(name), snapshot->image_path), cli_plain(cli),
-           snapshot->probe_ask.probe->title, sal_goal_names[a->goal], c,
+           snapshot->probe_ask.probe->title,
+           a->sought == SAL_SEEK_FLIP ? sal_goal_names[a->goal] : "hold", c,
            sal_text_clean(class_name, sizeof(class_name), sal_model_class(model, c)),
            verdict(a));
     struct cli_table table = {.align = "ll"};
     add_side(&table, "before", model, c, a->before, a->n_logits, a->f_before);
-    if (a->flipped && !a->already) {
+    if (a->found) {
         add_side(&table, "after", model, c, a->after, a->n_logits, a->f_after);
         add_others(&table, model, c, a);
-    } else if (!a->already) {
+    } else if (!a->already && a->sought == SAL_SEEK_FLIP) {
         line(&table, "nearest miss");
         cli_table_add(&table, "f %.4g", a->goal == SAL_GOAL_CREATE ? -a->best_margin
                                                                   : a->best_margin);
     }
     add_search(&table, a, white);
     add_noise(&table, a, white);
+    cli_add_explained(&table, snapshot);
     add_curve(&table, a, white);
+    add_facts(&table, a);
     add_trials(&table, a);
     for (int i = 0; i < a->n_lights; i++) {
         line(&table, a->lights[i].alarm ? "ALARM" : "fine");

@@ -8,6 +8,7 @@
 static const char *const at_names[] = {"input", "layer", "image", NULL};
 static const char *const channels_names[] = {"sum", "keep", NULL};
 static const char *const precision_names[] = {"f32", "bf16", NULL};
+static const char *const where_names[] = {"everywhere", "inside", "outside", NULL};
 static const char *const color_names[] = {"auto", "always", "never", NULL};
 
 enum {
@@ -28,20 +29,27 @@ const struct option option_table[OPT_N] = {
                    .help = "what is explained: logit (default), prob, or TENSOR[i]"},
     [OPT_FORCE_OPSET] = {"force-opset", 0, OPTION_FLAG, .commands = MODELS,
                          .help = "try a model whose opset is newer than what is known"},
-    [OPT_METHOD] = {"method", 'M', OPTION_TEXT, "METHOD", .commands = DRAWS,
-                    .help = "saliency method; see 'list methods'"},
-    [OPT_PROBE] = {"probe", 'A', OPTION_TEXT, "PROBE", .commands = CMD_PROBE,
+    [OPT_METHOD] = {"method", 'M', OPTION_TEXT, "METHOD", .commands = DRAWS | CMD_PROBE,
+                    .help = "saliency method; see 'list methods'; of a probe, whose maps before "
+                            "and after are compared"},
+    [OPT_PROBE] = {"probe", 'A', OPTION_TEXT, "PROBE", .commands = CMD_PROBE | CMD_OPEN,
                    .help = "what is done to the image; see 'list probes'"},
+    [OPT_ROI] = {"roi", 0, OPTION_TEXT, "FILE|X,Y,W,H", .many = true, .commands = CMD_PROBE,
+                 .help = "a region of the image: a mask, or a rectangle; several are a union"},
+    [OPT_WHERE] = {"where", 0, OPTION_CHOICE, "everywhere|inside|outside",
+                   .choices = where_names, .commands = CMD_PROBE,
+                   .help = "of the region, that a probe may alter (default: everywhere)"},
     [OPT_LIKE] = {"like", 0, OPTION_TEXT, "LIBRARY", .commands = DRAWS,
                   .help = "its conventions for the method; see 'list libraries'"},
     [OPT_PARAM] = {"param", 'P', OPTION_TEXT, "KEY=VALUE", .many = true,
                    .commands = DRAWS | CMD_PROBE,
-                   .help = "a parameter of the method or probe"},
+                   .help = "a parameter of the method or probe; of a probe's method "
+                           "METHOD.KEY=VALUE, of the comparison agreement.KEY=VALUE"},
     [OPT_CLASS] = {"class", 'c', OPTION_TEXT, "CLASS", .many = true,
                    .commands = DRAWS | CMD_PROBE,
                    .help = "index or name (default: the top class); explain takes several, "
                            "or all"},
-    [OPT_LAYER] = {"layer", 'l', OPTION_TEXT, "LAYER", .commands = DRAWS,
+    [OPT_LAYER] = {"layer", 'l', OPTION_TEXT, "LAYER", .commands = DRAWS | CMD_PROBE,
                    .help = "node or tensor, or auto (default); see 'inspect'"},
     [OPT_OUTPUT] = {"output", 'o', OPTION_TEXT, "FILE", .many = true,
                     .commands = CMD_EXPLAIN | CMD_CLASSIFY | CMD_PROBE,
@@ -81,7 +89,8 @@ const struct option option_table[OPT_N] = {
     [OPT_EXACT] = {"exact", 0, OPTION_FLAG, .commands = MODELS,
                    .help = "no convolution that rounds more to be faster"},
     [OPT_PRECISION] = {"precision", 0, OPTION_CHOICE, "f32|bf16",
-                       .choices = precision_names, .commands = CMD_EXPLAIN | CMD_BENCH,
+                       .choices = precision_names,
+                       .commands = CMD_EXPLAIN | CMD_OPEN | CMD_BENCH,
                        .help = "of methods of many forwards, or of bench (default: f32)"},
     [OPT_MEMORY] = {"memory", 0, OPTION_BYTES, "BYTES", 1, 9007199254740992.0,
                     .commands = MODELS,

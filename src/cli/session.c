@@ -44,6 +44,7 @@ enum sal_status cli_open_session(struct cli *cli, const char *model,
         .exact = option_given(given, OPT_EXACT),
         .precision = (enum sal_precision)option_number(given, OPT_PRECISION, SAL_F32),
         .previews = cli->previews,
+        .any_method = cli->previews,
         .program = (const char *)cli->program.data,
     };
     enum sal_status status = sal_session_open(&cli->session, model, &options, err);
@@ -202,6 +203,66 @@ static enum sal_status set_params(const struct options *given, const char *owner
     return status;
 }
 
+static enum sal_status set_roi(const struct options *given, struct sal_session_ask *ask,
+                               struct sal_error *err)
+{
+    ask->roi = given->value[OPT_ROI].text;
+    ask->n_roi = given->value[OPT_ROI].count;
+    ask->where = (enum sal_where)option_number(given, OPT_WHERE, SAL_EVERYWHERE);
+    if (ask->where != SAL_EVERYWHERE && !ask->n_roi)
+        return sal_fail(err, SAL_USAGE, "--where %s needs a region: --roi",
+                        sal_where_names[ask->where]);
+    return SAL_OK;
+}
+
+/* What stands behind "owner." in text; NULL: it is another's. */
+static const char *key_of(const char *text, const char *owner)
+{
+    size_t n = strlen(owner);
+    return strncmp(text, owner, n) == 0 && text[n] == '.' ? text + n + 1 : NULL;
+}
+
+/* -P of a probe with a method beside it: KEY=VALUE is the probe's, METHOD.KEY=VALUE and
+ * agreement.KEY=VALUE those of the maps. */
+static enum sal_status set_probe_params(const struct options *given, struct sal_session_ask *ask,
+                                        struct sal_error *err)
+{
+    const struct option_values *pairs = &given->value[OPT_PARAM];
+    const struct sal_method *beside = ask->beside;
+    enum sal_status status = SAL_OK;
+    for (int i = 0; i < pairs->count && !status; i++) {
+        const char *text = pairs->text[i];
+        const char *own = beside ? key_of(text, beside->name) : NULL;
+        const char *maps = beside ? key_of(text, "agreement") : NULL;
+        if (own)
+            status = sal_params_set(&ask->beside_params, beside->params, own, beside->name, err);
+        else if (maps)
+            status = sal_params_set(&ask->stability_params, sal_stability_params, maps,
+                                    "agreement", err);
+        else
+            status = sal_params_set(&ask->params, ask->probe->params, text, ask->probe->name,
+                                    err);
+    }
+    return status;
+}
+
+static enum sal_status find_beside(const struct cli *cli, struct sal_session_ask *ask,
+                                   struct sal_error *err)
+{
+    const struct options *given = &cli->options;
+    const char *layer = option_text(given, OPT_LAYER, NULL);
+    if (!option_given(given, OPT_METHOD))
+        return layer ? sal_fail(err, SAL_USAGE, "probe looks at a layer only with a method, -M")
+                     : SAL_OK;
+    enum sal_status status =
+        find_method(option_text(given, OPT_METHOD, NULL), &ask->beside, err);
+    if (status)
+        return status;
+    sal_params_init(&ask->beside_params, ask->beside->params);
+    sal_params_init(&ask->stability_params, sal_stability_params);
+    return find_layer(sal_session_model(cli->session), layer, &ask->layer, err);
+}
+
 enum sal_status cli_ask_probe(struct cli *cli, struct sal_session_ask *ask,
                               struct sal_error *err)
 {
@@ -216,7 +277,11 @@ enum sal_status cli_ask_probe(struct cli *cli, struct sal_session_ask *ask,
                         nearest.best ? nearest.best : "'saliscope list probes' shows all",
                         nearest.best ? " is near" : "");
     sal_params_init(&ask->params, ask->probe->params);
-    enum sal_status status = set_params(given, name, ask->probe->params, &ask->params, err);
+    enum sal_status status = find_beside(cli, ask, err);
+    if (!status)
+        status = set_probe_params(given, ask, err);
+    if (!status)
+        status = set_roi(given, ask, err);
     return status ? status : one_class(cli, "probe", &ask->class_index, err);
 }
 
@@ -236,7 +301,8 @@ static enum sal_status ask_of_any(struct cli *cli, struct sal_session_ask *ask,
         status = sal_session_ask_method(cli->session, ask, ask->method, like, err);
     if (status)
         return status;
-    status = set_params(given, ask->method->name, ask->method->params, &ask->params, err);
+    if (!option_given(given, OPT_PROBE)) /* they are the probe's then */
+        status = set_params(given, ask->method->name, ask->method->params, &ask->params, err);
     if (!status && option_number(given, OPT_CHANNELS, 0) > 0)
         status = check_channels(given, ask->method, err);
     if (!status)

@@ -19,6 +19,7 @@ struct sal_model {
     struct sal_sidecar sidecar;
     struct sal_graph graph;
     struct sal_packs *packs;
+    struct sal_shelf *shelf;
     struct sal_model_input input;
     struct sal_preprocessing preprocessing;
     const char *wanted; /* the tensor to score instead of the model's output; or NULL */
@@ -416,9 +417,11 @@ enum sal_status sal_model_open(struct sal_model **out, const char *path,
     model->memory = options->memory ? options->memory : sal_default_memory();
     model->force_opset = options->force_opset;
     model->packs = sal_packs_open();
+    model->shelf = sal_shelf_open(model->memory / 4);
     model->path = sal_arena_copy(&model->arena, path, strlen(path));
-    enum sal_status status = model->path && model->packs ? open_model(model, options, err)
-                                         : sal_fail(err, SAL_LIMIT, "no memory");
+    bool ready = model->path && model->packs && model->shelf;
+    enum sal_status status = ready ? open_model(model, options, err)
+                                   : sal_fail(err, SAL_LIMIT, "no memory for the model");
     if (status)
         sal_model_close(model);
     else
@@ -430,6 +433,7 @@ void sal_model_close(struct sal_model *model)
 {
     if (!model)
         return;
+    sal_shelf_close(model->shelf);
     sal_packs_close(model->packs);
     sal_graph_release(&model->graph);
     sal_sidecar_release(&model->sidecar);
@@ -514,6 +518,11 @@ struct sal_packs *sal_model_packs(const struct sal_model *model)
     return model->packs;
 }
 
+struct sal_shelf *sal_model_shelf(const struct sal_model *model)
+{
+    return model->shelf;
+}
+
 const struct sal_tail *sal_model_tail(const struct sal_model *model)
 {
     return model->tail;
@@ -572,29 +581,4 @@ int sal_model_class_find(const struct sal_model *model, const char *text)
         if (strcasecmp(model->class_names[i], text) == 0)
             return i;
     return -1;
-}
-
-/* ---- images ------------------------------------------------------------------------------ */
-
-enum sal_status sal_model_prepare(const struct sal_model *model,
-                                  const struct sal_image *image, sal_real *x,
-                                  struct sal_error *err)
-{
-    const struct sal_preprocessing *p = &model->preprocessing;
-    int64_t c = model->input.channels, pixels = (int64_t)p->height * p->width;
-    float *planes = malloc(sizeof(*planes) * (size_t)(c * pixels));
-    if (!planes)
-        return sal_fail(err, SAL_LIMIT, "no memory for the input");
-    unsigned white = 1;
-    enum sal_status status = sal_image_resample(image, p, planes, &white, err);
-    double gain = (p->range[1] - p->range[0]) / white;
-    bool last = model->input.layout == SAL_LAYOUT_NHWC;
-    for (int64_t k = 0; !status && k < c; k++)
-        for (int64_t i = 0; i < pixels; i++) {
-            double v = p->range[0] + (double)planes[k * pixels + i] * gain;
-            x[last ? i * c + k : k * pixels + i] =
-                (sal_real)((v - p->mean[k]) / p->std[k]);
-        }
-    free(planes);
-    return status;
 }

@@ -7,6 +7,7 @@
 #include "graph.h"
 #include "packs.h"
 #include "saliscope/model.h"
+#include "shelf.h"
 #include "tail.h"
 
 /* The graph at batch 1. */
@@ -19,6 +20,9 @@ enum sal_status sal_model_build_graph(const struct sal_model *model, int batch,
 
 /* What its runs have packed so far. */
 struct sal_packs *sal_model_packs(const struct sal_model *model);
+
+/* Its runs that nobody uses now. */
+struct sal_shelf *sal_model_shelf(const struct sal_model *model);
 
 /* What it does after its Sigmoid; NULL: nothing. */
 const struct sal_tail *sal_model_tail(const struct sal_model *model);

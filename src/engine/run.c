@@ -4,9 +4,11 @@
 #include <string.h>
 #include <sys/mman.h>
 
+#include "lanes.h"
 #include "lower.h"
 #include "model_parts.h"
 #include "run_state.h"
+#include "shelf.h"
 
 /* ---- memory ----------------------------------------------------------------- */
 
@@ -216,16 +218,40 @@ static struct sal_run *run_new(const struct sal_run_options *options, size_t mem
     return run;
 }
 
-enum sal_status sal_run_open(struct sal_run **out, const struct sal_model *model,
-                             const struct sal_run_options *options,
-                             struct sal_error *err)
+/* n > 0 elements; NULL: no memory. */
+static const void *copy(struct sal_arena *arena, const void *from, size_t n, size_t size)
 {
-    size_t memory = options->memory ? options->memory : sal_model_memory(model);
-    struct sal_run *run = run_new(options, memory, sal_model_output(model)->value);
+    void *to = sal_arena_alloc(arena, n, size);
+    return to ? memcpy(to, from, n * size) : NULL;
+}
+
+/* A copy of the options, by which the run may be found again. */
+static bool remember(struct sal_run *run, const struct sal_run_options *options)
+{
+    struct sal_run_options *own = &run->asked;
+    *own = *options;
+    run->lanes = sal_lanes();
+    if (own->n_keep)
+        own->keep = copy(&run->arena, own->keep, (size_t)own->n_keep, sizeof(*own->keep));
+    if (own->n_wrt)
+        own->wrt = copy(&run->arena, own->wrt, (size_t)own->n_wrt, sizeof(*own->wrt));
+    if (own->lrp)
+        own->lrp = copy(&run->arena, own->lrp, 1, sizeof(*own->lrp));
+    return (!own->n_keep || own->keep) && (!own->n_wrt || own->wrt) &&
+           (!options->lrp || own->lrp);
+}
+
+static enum sal_status open_new(struct sal_run **out, const struct sal_model *model,
+                                const struct sal_run_options *options,
+                                struct sal_error *err)
+{
+    struct sal_run *run = run_new(options, options->memory, sal_model_output(model)->value);
     if (!run)
         return sal_fail(err, SAL_LIMIT, "no memory for the run");
     enum sal_status status = sal_run_precision(options, err);
     run->graph = sal_model_graph(model);
+    if (!status && !remember(run, options))
+        status = sal_fail(err, SAL_LIMIT, "no memory for the run");
     if (!status && options->batch > 1) {
         status = sal_model_build_graph(model, options->batch, run->pool, &run->own, err);
         run->graph = &run->own;
@@ -237,10 +263,46 @@ enum sal_status sal_run_open(struct sal_run **out, const struct sal_model *model
     if (!status && !options->plain)
         status = lower_graph(run, options, sal_model_packs(model), err);
     if (status || (status = run_init(run, options, err)))
-        sal_run_close(run);
+        sal_run_free(run);
     else
         *out = run;
     return status;
+}
+
+/* As if it had just been opened: nothing of what it computed can be read. Another pool may
+ * have more threads. */
+static enum sal_status open_again(struct sal_run *run, struct sal_pool *pool,
+                                  struct sal_error *err)
+{
+    run->pool = pool;
+    run->forward_done = run->spent = run->checks_gradients = false;
+    run->back.done = false;
+    run->part.complete = run->graph->n_inputs == 1;
+    run->reference = NULL;
+    run->forwards = run->backwards = 0;
+    enum sal_status status = sal_run_scratch(run, false, err);
+    if (!status && run->back.score >= 0)
+        status = sal_run_scratch(run, true, err);
+    if (status)
+        sal_run_free(run);
+    return status;
+}
+
+enum sal_status sal_run_open(struct sal_run **out, const struct sal_model *model,
+                             const struct sal_run_options *options,
+                             struct sal_error *err)
+{
+    struct sal_run_options resolved = *options;
+    if (!resolved.memory)
+        resolved.memory = sal_model_memory(model);
+    struct sal_run *run = sal_shelf_take(sal_model_shelf(model), &resolved);
+    enum sal_status status = run ? open_again(run, resolved.pool, err)
+                                 : open_new(&run, model, &resolved, err);
+    if (status)
+        return status;
+    run->shelf = sal_model_shelf(model);
+    *out = run;
+    return SAL_OK;
 }
 
 enum sal_status sal_run_open_on(struct sal_run **out, const struct sal_graph *graph,
@@ -279,6 +341,14 @@ struct sal_tensor *sal_run_tensor(struct sal_run *run, int value)
 }
 
 void sal_run_close(struct sal_run *run)
+{
+    if (run && run->shelf)
+        sal_shelf_give(run->shelf, run);
+    else
+        sal_run_free(run);
+}
+
+void sal_run_free(struct sal_run *run)
 {
     if (!run)
         return;

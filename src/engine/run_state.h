@@ -23,6 +23,9 @@ struct sal_run {
     const struct sal_propagation *propagation; /* NULL: gradients are gradients */
     const struct sal_run *reference; /* that rules compare with; NULL */
     struct sal_packs *packs;  /* of a bare graph's run */
+    struct sal_shelf *shelf;  /* where it rests when it is closed; NULL: nowhere */
+    struct sal_run_options asked; /* what it was opened with, its own copy; memory resolved */
+    const void *lanes;        /* and with which table of kernels */
     int watched;          /* value that must be finite after a forward; -1 */
     struct sal_pool *pool;
     size_t limit; /* most bytes of all blocks */
@@ -68,6 +71,9 @@ enum sal_status sal_run_precision(const struct sal_run_options *options,
                                   struct sal_error *err);
 
 size_t sal_tensor_bytes(const struct sal_tensor *tensor);
+
+/* What closing does to a run that nobody keeps. */
+void sal_run_free(struct sal_run *run);
 
 /* Grows a block to at least size bytes, within the run's memory; `what` is for the
  * message. What is in it may move. */

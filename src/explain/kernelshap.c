@@ -232,7 +232,7 @@ const struct sal_method sal_method_kernelshap = {
     .semantics = "the paper's weights with the sum held to the difference of scores, by "
                  "paired samples; Captum draws 25 samples by default, too few for more "
                  "than a few superpixels",
-    .needs = 0,
+    .needs = SAL_SWEEPS,
     .params = params,
     .run = kernelshap,
 };

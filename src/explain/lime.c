@@ -222,7 +222,7 @@ const struct sal_method sal_method_lime = {
     .paper = "Ribeiro et al., KDD 2016, arXiv:1602.04938",
     .semantics = "Captum's kernel and penalty, with more samples than its 25; the "
                  "authors' package has other defaults, named in the man page",
-    .needs = 0,
+    .needs = SAL_SWEEPS,
     .params = params,
     .run = lime,
 };

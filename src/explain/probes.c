@@ -4,6 +4,9 @@
 #include <stdio.h>
 
 #include "methods.h"
+#include "saliscope/random.h"
+
+enum { PLACE = 1 << 20 }; /* among a key's numbers, of which methods use the first ones */
 
 #define SHARE_MAX 0.01 /* of the map's range, that passes without a word */
 
@@ -68,6 +71,37 @@ double sal_probes_spread(const struct sal_probes *probes)
         most = fmax(most, error_of(probes, i));
     }
     return probes->n ? most - least : 0;
+}
+
+double sal_probes_draw(const struct sal_probes *probes, uint64_t seed, int64_t i,
+                       double score)
+{
+    const int n = probes->n;
+    double mean = 0, spread = 0, product = 0;
+    if (!n)
+        return 0;
+    for (int k = 0; k < n; k++)
+        mean += probes->bf16[k] / n;
+    for (int k = 0; k < n; k++) {
+        spread += (probes->bf16[k] - mean) * (probes->bf16[k] - mean);
+        product += (probes->bf16[k] - mean) * error_of(probes, k);
+    }
+    double slope = spread > 0 ? product / spread : 0, common = sal_probes_mean(probes);
+    int one = (int)(sal_random_uniform(sal_random_key(seed, (uint64_t)i), PLACE) * n);
+    double left = error_of(probes, one) - common - slope * (probes->bf16[one] - mean);
+    return common + slope * (score - mean) + left;
+}
+
+double sal_probes_share(const struct sal_map *map, const struct sal_map *other)
+{
+    double low = INFINITY, high = -INFINITY, most = 0;
+    for (int64_t i = 0; i < (int64_t)map->width * map->height; i++) {
+        double value = (double)map->values[i];
+        low = fmin(low, value);
+        high = fmax(high, value);
+        most = fmax(most, fabs(value - (double)other->values[i]));
+    }
+    return most > 0 ? most / (high - low) : 0;
 }
 
 void sal_probes_tell(const struct sal_probes *probes, const struct sal_model *model,

@@ -33,6 +33,16 @@ double sal_probes_worst(const struct sal_probes *probes);
 double sal_probes_mean(const struct sal_probes *probes);
 double sal_probes_spread(const struct sal_probes *probes);
 
+/* An error that input i, of that score, may have, for maps that are sums over many inputs:
+ * what errors have in proportion to scores, by least squares, and what is left of one of
+ * them, drawn by seed and i. A map made once more with these added shows what they do to
+ * it. 0 without probes. */
+double sal_probes_draw(const struct sal_probes *probes, uint64_t seed, int64_t i,
+                       double score);
+
+/* The largest difference of two maps' values, as a share of the range of the first. */
+double sal_probes_share(const struct sal_map *map, const struct sal_map *other);
+
 /* Puts into the map, which is complete, that it was computed in bf16 and with what
  * error: of scores, and `share` (1: all) of the map's range. A large one gets a note,
  * unless there is another. */

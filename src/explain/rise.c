@@ -66,6 +66,7 @@ struct curtain {
     double keep;
     struct sums *sums;      /* [height][width] */
     double score;           /* with nothing hidden */
+    double *kept;           /* of bf16: the score of each mask; NULL */
     double scores, squares; /* of the masks: the sum of their scores, and of those squared */
 };
 
@@ -106,6 +107,8 @@ static void take(void *context, int64_t i, double score, const sal_real *gradien
         c->score = score;
         return;
     }
+    if (c->kept)
+        c->kept[i] = score;
     c->scores += score;
     c->squares += score * score;
     sal_mask_draw(&mask, &c->table, c->keep, c->question->seed, (uint64_t)i);
@@ -198,6 +201,37 @@ static enum sal_status finish(void *context, const struct sal_sweep *sweep,
     return SAL_OK;
 }
 
+/* The map once more, of scores with errors like those that were measured. */
+static enum sal_status make_again(struct curtain *c, const struct sal_sweep *sweep,
+                                  struct sal_map *again, struct sal_error *err)
+{
+    double *kept = c->kept;
+    c->kept = NULL;
+    c->scores = c->squares = 0;
+    memset(c->sums, 0, (size_t)c->input->height * (size_t)c->input->width * sizeof(*c->sums));
+    for (int64_t i = 1; i < sweep->done; i++)
+        take(c, i, kept[i] + sal_probes_draw(&sweep->probes, c->question->seed, i, kept[i]),
+             NULL);
+    c->kept = kept;
+    return finish(c, sweep, again, err);
+}
+
+static enum sal_status tell_error(struct curtain *c, const struct sal_sweep *sweep,
+                                  struct sal_map *map, struct sal_error *err)
+{
+    if (!sweep->probes.n)
+        return SAL_OK;
+    struct sal_map again = {.unit = map->unit};
+    enum sal_status status = make_again(c, sweep, &again, err);
+    if (!status) {
+        map->score = sweep->probes.f32[0];
+        sal_probes_tell(&sweep->probes, c->question->model, sal_probes_share(map, &again),
+                        map);
+    }
+    sal_map_release(&again);
+    return status;
+}
+
 static enum sal_status look_through(struct curtain *c, struct sal_map *map,
                                     struct sal_error *err)
 {
@@ -206,11 +240,16 @@ static enum sal_status look_through(struct curtain *c, struct sal_map *map,
                               .context = c,
                               .make = make,
                               .take = take,
+                              .sums = true,
                               .preview = finish};
+    if (c->question->precision != SAL_F32 &&
+        !(c->kept = calloc((size_t)masks + 1, sizeof(*c->kept))))
+        return sal_fail(err, SAL_LIMIT, "no memory for %d scores", masks);
     enum sal_status status = sal_sweep_run(&sweep, c->question, map, err);
     if (status && status != SAL_CANCELLED)
         return status;
-    return finish(c, &sweep, map, err);
+    status = finish(c, &sweep, map, err);
+    return status ? status : tell_error(c, &sweep, map, err);
 }
 
 static enum sal_status rise(const struct sal_question *question, struct sal_map *map,
@@ -232,6 +271,7 @@ static enum sal_status rise(const struct sal_question *question, struct sal_map 
         status = look_through(&c, map, err);
     sal_mask_table_release(&c.table);
     free(c.baseline);
+    free(c.kept);
     free(c.sums);
     return status;
 }
@@ -244,7 +284,7 @@ const struct sal_method sal_method_rise = {
     .semantics = "the authors' masks; scores less their mean, which has the same map but "
                  "for a constant and the least noise; of the logit, where the authors "
                  "take the probability (--score prob)",
-    .needs = 0,
+    .needs = SAL_SWEEPS,
     .params = params,
     .run = rise,
 };

@@ -148,6 +148,47 @@ static enum sal_status finish(void *context, const struct sal_sweep *sweep,
     return s->fit(s, map, err);
 }
 
+/* The sums of scores once more, with errors like those that were measured added to them.
+ * Inputs 0 and 1 are those with all superpixels and with none. */
+static void add_errors(struct sal_surrogate *s, const struct sal_probes *probes)
+{
+    const int n = s->superpixels.n;
+    const uint64_t seed = s->question->seed;
+    unsigned char present[SAL_SUPERPIXELS_MAX];
+    double empty = sal_probes_draw(probes, seed, 1, s->empty);
+    memset(s->moment, 0, (size_t)n * sizeof(*s->moment));
+    s->mean = s->square = 0;
+    for (int64_t i = 0; i < s->done; i++) {
+        double weight = s->choose(s, i, present);
+        double y = s->score[i] - empty +
+                   sal_probes_draw(probes, seed, i + ENDS, s->score[i] + s->empty);
+        s->mean += weight * y;
+        s->square += weight * y * y;
+        for (int k = 0; k < n; k++)
+            s->moment[k] += present[k] ? weight * y : 0;
+        s->score[i] = y;
+    }
+    s->full += sal_probes_draw(probes, seed, 0, s->full);
+    s->empty += empty;
+}
+
+static enum sal_status tell_error(struct sal_surrogate *s, const struct sal_sweep *sweep,
+                                  struct sal_map *map, struct sal_error *err)
+{
+    if (!sweep->probes.n)
+        return SAL_OK;
+    struct sal_map again = {.params = map->params};
+    add_errors(s, &sweep->probes);
+    enum sal_status status = finish(s, sweep, &again, err);
+    if (!status) {
+        map->score = sweep->probes.f32[0];
+        sal_probes_tell(&sweep->probes, s->question->model, sal_probes_share(map, &again),
+                        map);
+    }
+    sal_map_release(&again);
+    return status;
+}
+
 enum sal_status sal_surrogate_explain(struct sal_surrogate *s, struct sal_map *map,
                                       struct sal_error *err)
 {
@@ -155,6 +196,7 @@ enum sal_status sal_surrogate_explain(struct sal_surrogate *s, struct sal_map *m
                               .context = s,
                               .make = make,
                               .take = take,
+                              .sums = true,
                               .preview = s->superpixels.n <= PREVIEW_MAX ? finish : NULL};
     s->score = calloc((size_t)s->samples + 1, sizeof(*s->score));
     if (!s->score)
@@ -162,5 +204,6 @@ enum sal_status sal_surrogate_explain(struct sal_surrogate *s, struct sal_map *m
     enum sal_status status = sal_sweep_run(&sweep, s->question, map, err);
     if (status && status != SAL_CANCELLED)
         return status;
-    return finish(s, &sweep, map, err);
+    status = finish(s, &sweep, map, err);
+    return status ? status : tell_error(s, &sweep, map, err);
 }

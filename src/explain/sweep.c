@@ -322,8 +322,9 @@ static enum sal_status run_probes(struct sal_sweep *sweep, const struct sal_ques
     struct sal_question plain = *question;
     plain.precision = SAL_F32;
     plain.job = NULL;
-    sal_probes_choose(&sweep->probes, sweep->trim > 0 ? SAL_PROBES_MANY : SAL_PROBES_ENDS,
-                      scores, sweep->done);
+    bool many = sweep->trim > 0 || sweep->sums;
+    sal_probes_choose(&sweep->probes, many ? SAL_PROBES_MANY : SAL_PROBES_ENDS, scores,
+                      sweep->done);
     struct sal_sweep again = {.n = sweep->probes.n,
                               .context = sweep,
                               .make = make_probe,

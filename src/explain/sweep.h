@@ -16,6 +16,7 @@ struct sal_sweep {
     bool local;    /* inputs differ from the question's image in small places: they are
                       computed in boxes (region.h) where that saves anything. Not with
                       gradient or from */
+    bool sums;     /* the map is sums over all inputs, whose errors mix: more probes */
     double trim;   /* of boxes, see sal_region_options; then there are probes */
     int from;      /* the value that x stands for: passes start there, and what comes
                       around it is of the question's image; 0: the model's input */

@@ -18,7 +18,12 @@
     X(fmn)            \
     X(square)         \
     X(noise)          \
-    X(curve)
+    X(curve)          \
+    X(shortcut)       \
+    X(region)         \
+    X(tta)            \
+    X(corruptions)    \
+    X(explanation)
 
 #define X(name) extern const struct sal_probe sal_probe_##name;
 SAL_PROBES(X)
@@ -70,6 +75,16 @@ SAL_PROBES(X)
      .help = "margin: the logit less its threshold or the highest other; ce: "           \
              "cross-entropy, which saturates; dlr: margin over the spread of the logits"}
 
+/* How much work: of about 150, 1000 or 6000 passes where a probe can make use of them. */
+extern const char *const sal_effort_names[]; /* "quick" "standard" "thorough", NULL */
+
+#define SAL_PARAM_EFFORT(text)                                                           \
+    {.name = "effort",                                                                   \
+     .type = SAL_PARAM_CHOICE,                                                           \
+     .unit = "",                                                                         \
+     .choices = sal_effort_names,                                                        \
+     .help = text}
+
 /* Run behind any attack; sal_probe_run reads it. */
 #define SAL_PARAM_CONTROL                                                                \
     SAL_PARAM_COUNT("control", 20, 0, 100000, "draws of noise of the same norm, to compare")
@@ -86,7 +101,10 @@ SAL_PROBES(X)
 
 /* Streams of random numbers under the question's seed, of each attack its own. */
 enum sal_stream { SAL_STREAM_PGD = 1, SAL_STREAM_APGD, SAL_STREAM_DDN, SAL_STREAM_SQUARE,
-                  SAL_STREAM_NOISE, SAL_STREAM_CURVE };
+                  SAL_STREAM_NOISE, SAL_STREAM_CURVE,
+                  SAL_STREAM_CORRUPTION = 80, SAL_STREAM_TTA,
+                  SAL_STREAM_REGION = 96, SAL_STREAM_FILL,
+                  SAL_STREAM_MAPS = 128, SAL_STREAM_SENSITIVITY };
 uint64_t sal_stream_key(const struct sal_search *search, enum sal_stream stream, uint64_t i);
 
 /* p becomes p0 plus random numbers, in box and ball. Uniform: in the cube, or the surface of
@@ -97,6 +115,14 @@ void sal_step_random(const struct sal_search *search, struct sal_ball ball, bool
 
 /* p -= size times the sign of g, or g over its length; nothing where g is zero. */
 void sal_step_down(enum sal_norm norm, const float *g, double size, float *p, int64_t n);
+
+/* The step down of linf and the projection that follows it, in one: into bounds of
+ * sal_space_bounds. */
+void sal_step_within(const float *g, double size, const float *low, const float *high, float *p,
+                     int64_t n);
+
+/* The change from p0 as long as radius, in L2, and then in the box; nothing where it is 0. */
+void sal_step_onto_sphere(const struct sal_space *space, double radius, float *p);
 
 /* From first to last over steps, like a half-wave. */
 double sal_step_cosine(double first, double last, int step, int steps);
@@ -140,12 +166,33 @@ enum sal_status sal_deepfool(struct sal_search *search, int steps, int classes,
                              double overshoot, float *last, struct sal_error *err);
 enum sal_status sal_ddn(struct sal_search *search, int steps, double gamma, float *last,
                         struct sal_error *err);
-enum sal_status sal_fmn(struct sal_search *search, int steps, double alpha, double gamma,
-                        float *last, struct sal_error *err);
 
-/* Gradient-free; in Linf. */
+struct sal_fmn {
+    int steps;
+    double alpha, gamma; /* first step and share, see sal_probe_fmn */
+    bool sign;           /* of linf: steps of alpha radii down the sign of the gradient, where the
+                            paper takes its direction in l2 */
+    bool on;             /* from the closest flip instead of the picture */
+};
+enum sal_status sal_fmn(struct sal_search *search, const struct sal_fmn *how, float *last,
+                        struct sal_error *err);
+
+/* Gradient-free. */
 enum sal_status sal_square(struct sal_search *search, int queries, double share, bool stop,
                            struct sal_error *err);
+
+/* A bump over a dent, [side][side] of values; side 0: not made yet. */
+struct sal_eta {
+    int side;
+    float *values; /* as many as the picture has pixels */
+};
+void sal_eta_init(struct sal_eta *eta, int side);
+
+/* What Square tries in L2: first, from p0 in p; and instead of p at query i. Both end within
+ * search->ball. */
+void sal_square_l2_begin(const struct sal_search *search, struct sal_eta *eta, float *p);
+void sal_square_l2_change(const struct sal_search *search, struct sal_eta *eta, int64_t i,
+                          double share, float *p);
 
 /* ---- minimum norms --------------------------------------------------------------------------------- */
 
@@ -158,6 +205,18 @@ enum sal_status sal_estimate(struct sal_search *search, float *out, struct sal_e
  * what is found; then (bisect) bisection along the ray, whose ends go to answer->bracket. */
 enum sal_status sal_polish(struct sal_search *search, const float *last, int rounds,
                            bool bisect, struct sal_error *err);
+
+/* The nearest flip in search->ball.norm by several attacks, polished: what mineps does, without
+ * what tells whether to believe it. effort: of sal_effort_names. */
+enum sal_status sal_nearest(struct sal_search *search, int effort, struct sal_error *err);
+
+/* H v at p, out [n], of the logits times `of` [classes]: (gradient at p + eta v, less that at
+ * p - eta v) / (2 eta), wherever these lie; 0 where nothing may be altered. Exact of quadratic
+ * functions; of others as far as eta is small, and of ReLUs because it is not. room [4 n]; v and
+ * out may be the same. */
+enum sal_status sal_hessian_product(struct sal_search *search, const float *p, const float *v,
+                                    double eta, const sal_real *of, float *room, float *out,
+                                    struct sal_error *err);
 
 /* Noise of the ball's norm. */
 enum sal_status sal_noise(struct sal_search *search, struct sal_ball ball, int samples,

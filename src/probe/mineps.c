@@ -1,6 +1,7 @@
-/* The smallest change that flips the decision, as far as attacks find it. auto: several on
- * one search, whose best is kept and polished, then PGD in balls that are a little smaller
- * than the best, until it fails; and what tells whether to believe them. Else one attack at
+/* The smallest change that flips the decision, as far as attacks find it. auto: several, each
+ * polished where it ended, because each ends in a valley of its own; then FMN from the best of
+ * them, PGD in balls that are a little smaller than that, until it fails; and what tells whether
+ * to believe them. Else one attack at
  * a fixed eps, and eps by bisection. */
 #include <math.h>
 #include <stdlib.h>
@@ -10,13 +11,15 @@
 
 enum attack { AUTO, FGSM, PGD, APGD, SQUARE };
 static const char *const attack_names[] = {"auto", "fgsm", "pgd", "apgd", "square", NULL};
-static const char *const effort_names[] = {"quick", "standard", "thorough", NULL};
+const char *const sal_effort_names[] = {"quick", "standard", "thorough", NULL};
 
 /* What an effort allows; passes: forward and backward, all together, about. */
 struct effort {
     long passes;
     int deepfool, rivals;   /* steps, classes */
-    int fmn, fmns, ddn;     /* steps, of each; how many of FMN */
+    int fmn, small;         /* steps of FMN, as published and in small steps */
+    int ddn, sign;          /* of DDN (l2), and of FMN down the sign (linf) */
+    int on;                 /* of FMN from the best of all these */
     int polish;             /* rounds, after each */
     int descents;           /* smaller balls tried */
     int steps, starts;      /* of PGD in them */
@@ -25,11 +28,28 @@ struct effort {
     int bisections;         /* of one attack */
 };
 
-static const struct effort efforts[] = {
-    {150, 0, 0, 50, 1, 0, 3, 0, 10, 1, 0, 8, 0, 0, 0, 6},
-    {1000, 10, 6, 50, 2, 40, 6, 3, 40, 1, 150, 60, 7, 10, 5, 10},
-    {6000, 50, 10, 250, 2, 200, 12, 10, 100, 2, 1500, 400, 9, 40, 20, 16},
+/* A quick search has two valleys to choose from. */
+static const struct effort quick[] = {
+    [SAL_LINF] = {.passes = 190, .small = 16, .sign = 30, .on = 23, .polish = 1, .steps = 10,
+                  .starts = 1, .noise = 8, .bisections = 6},
+    [SAL_L2] = {.passes = 190, .fmn = 19, .ddn = 25, .on = 25, .polish = 1, .steps = 10,
+                .starts = 1, .noise = 8, .bisections = 6},
 };
+static const struct effort standard = {
+    .passes = 1000, .deepfool = 10, .rivals = 6, .fmn = 40, .small = 40, .ddn = 40, .sign = 40,
+    .on = 30, .polish = 4, .descents = 3, .steps = 30, .starts = 1, .square = 150, .noise = 60,
+    .points = 7, .curve = 10, .draw = 5, .bisections = 10};
+static const struct effort thorough = {
+    .passes = 6000, .deepfool = 50, .rivals = 10, .fmn = 250, .small = 250, .ddn = 200,
+    .sign = 250, .on = 200, .polish = 12, .descents = 10, .steps = 100, .starts = 2,
+    .square = 1500, .noise = 400, .points = 9, .curve = 40, .draw = 20, .bisections = 16};
+
+/* effort: of sal_effort_names. */
+static const struct effort *effort_of(enum sal_norm norm, int effort)
+{
+    const struct effort *of[] = {&quick[norm], &standard, &thorough};
+    return of[effort];
+}
 
 /* A ball that holds half the range of every pixel. */
 static double half_range(const struct sal_search *s)
@@ -39,35 +59,75 @@ static double half_range(const struct sal_search *s)
 
 /* ---- several attacks --------------------------------------------------------------------------- */
 
-/* FMN in large steps and in small ones: they end in different places. */
-static enum sal_status attack_fmn(struct sal_search *s, const struct effort *e, float *last,
-                                  struct sal_error *err)
+/* The closest of all members so far, while another is on its way. */
+struct best {
+    float *p;
+    double distance, lowness;
+};
+
+static void set_aside(struct sal_search *s, struct best *best)
 {
-    const double alphas[] = {1, s->ball.norm == SAL_LINF ? 0.12 : 10};
-    enum sal_status status = SAL_OK;
-    for (int i = 0; i < e->fmns && !status; i++) {
-        status = sal_fmn(s, e->fmn, alphas[i], 0.05, last, err);
-        if (!status)
-            status = sal_polish(s, last, e->polish, false, err);
+    if (s->nearest < best->distance) {
+        best->distance = s->nearest;
+        best->lowness = s->lowness;
+        memcpy(best->p, s->closest, (size_t)s->space.n * sizeof(*best->p));
     }
-    return status;
+    s->nearest = INFINITY;
+}
+
+static void bring_back(struct sal_search *s, const struct best *best)
+{
+    if (!(best->distance < s->nearest))
+        return;
+    s->nearest = best->distance;
+    s->lowness = best->lowness;
+    memcpy(s->closest, best->p, (size_t)s->space.n * sizeof(*best->p));
+}
+
+enum member { DEEPFOOL, DDN, SIGN, PUBLISHED, SMALL, MEMBERS };
+
+static int steps_of(const struct effort *e, enum sal_norm norm, enum member member)
+{
+    const int steps[MEMBERS] = {e->deepfool, norm == SAL_L2 ? e->ddn : 0,
+                                norm == SAL_LINF ? e->sign : 0, e->fmn, e->small};
+    return steps[member];
+}
+
+static enum sal_status attack_as(struct sal_search *s, const struct effort *e,
+                                 enum member member, float *last, struct sal_error *err)
+{
+    const enum sal_norm norm = s->ball.norm;
+    struct sal_fmn fmn = {.steps = steps_of(e, norm, member), .alpha = 1, .gamma = 0.05};
+    fmn.sign = member == SIGN;
+    if (member == SMALL)
+        fmn.alpha = norm == SAL_LINF ? 0.12 : 10; /* large ones in l2 */
+    enum sal_status status =
+        member == DEEPFOOL ? sal_deepfool(s, fmn.steps, e->rivals, 0.02, last, err)
+        : member == DDN    ? sal_ddn(s, fmn.steps, 0.07, last, err)
+                           : sal_fmn(s, &fmn, last, err);
+    return status ? status : sal_polish(s, last, e->polish, false, err);
 }
 
 static enum sal_status attack_all(struct sal_search *s, const struct effort *e, float *last,
                                   struct sal_error *err)
 {
     enum sal_status status = SAL_OK;
-    if (e->deepfool) {
-        status = sal_deepfool(s, e->deepfool, e->rivals, 0.02, last, err);
-        if (!status)
-            status = sal_polish(s, last, e->polish, false, err);
+    struct best best = {sal_search_vector(s, &status, err), INFINITY, 0};
+    for (int i = 0; i < MEMBERS && !status; i++) {
+        if (!steps_of(e, s->ball.norm, (enum member)i))
+            continue;
+        set_aside(s, &best);
+        status = attack_as(s, e, (enum member)i, last, err);
     }
-    if (!status && e->ddn && s->ball.norm == SAL_L2) {
-        status = sal_ddn(s, e->ddn, 0.05, last, err);
-        if (!status)
-            status = sal_polish(s, last, e->polish, false, err);
-    }
-    return status ? status : attack_fmn(s, e, last, err);
+    if (best.p)
+        bring_back(s, &best);
+    free(best.p);
+    if (status || !isfinite(s->nearest))
+        return status;
+    struct sal_fmn on = {.steps = e->on, .alpha = s->ball.norm == SAL_LINF ? 0.1 : 1,
+                         .gamma = 0.05, .on = true};
+    status = sal_fmn(s, &on, last, err);
+    return status ? status : sal_polish(s, last, e->polish, false, err);
 }
 
 /* Where every attack found nothing: PGD in balls of several sizes, then from random points of
@@ -127,18 +187,19 @@ static enum sal_status descend(struct sal_search *s, const struct effort *e, flo
 static enum sal_status compare_square(struct sal_search *s, const struct effort *e,
                                       struct sal_error *err)
 {
+    const enum sal_norm norm = s->ball.norm;
     struct sal_pgd how = {.steps = e->steps, .starts = 1};
-    double eps = isfinite(s->nearest) ? 0.95 * s->nearest : 8.0 / 255;
-    if (!e->square || s->ball.norm != SAL_LINF)
+    double eps = isfinite(s->nearest) ? 0.95 * s->nearest : half_range(s) / 16;
+    if (!e->square)
         return SAL_OK;
-    sal_search_aim(s, (struct sal_ball){SAL_LINF, eps});
+    sal_search_aim(s, (struct sal_ball){norm, eps});
     enum sal_status status = sal_pgd(s, &how, err);
     double by_gradient = s->depth;
     sal_search_aim(s, s->ball);
     if (!status)
         status = sal_square(s, e->square, 0.8, true, err);
     double without = s->depth, slack = 0.01 * fabs(s->margin0);
-    sal_search_aim(s, (struct sal_ball){SAL_LINF, INFINITY});
+    sal_search_aim(s, (struct sal_ball){norm, INFINITY});
     if (!status)
         sal_search_light(s, "square_beats_pgd", "better without gradients",
                          without < by_gradient - slack, by_gradient - without,
@@ -184,8 +245,8 @@ static enum sal_status draw_curve(struct sal_search *s, const struct effort *e,
     return status;
 }
 
-static enum sal_status search_all(struct sal_search *s, const struct effort *e, float *last,
-                                  struct sal_error *err)
+static enum sal_status find_nearest(struct sal_search *s, const struct effort *e, float *last,
+                                    struct sal_error *err)
 {
     enum sal_status status = attack_all(s, e, last, err);
     if (!status)
@@ -194,6 +255,23 @@ static enum sal_status search_all(struct sal_search *s, const struct effort *e, 
         status = descend(s, e, last, err);
     if (!status)
         status = sal_polish(s, NULL, e->descents ? e->polish : 1, true, err);
+    return status;
+}
+
+enum sal_status sal_nearest(struct sal_search *s, int effort, struct sal_error *err)
+{
+    enum sal_status status = SAL_OK;
+    float *last = sal_search_vector(s, &status, err);
+    if (!status)
+        status = find_nearest(s, effort_of(s->ball.norm, effort), last, err);
+    free(last);
+    return status;
+}
+
+static enum sal_status search_all(struct sal_search *s, const struct effort *e, float *last,
+                                  struct sal_error *err)
+{
+    enum sal_status status = find_nearest(s, e, last, err);
     if (!status)
         status = compare_square(s, e, err);
     if (!status)
@@ -268,10 +346,8 @@ static enum sal_status run(struct sal_search *s, struct sal_error *err)
 {
     enum sal_status status = SAL_OK;
     enum attack attack = (enum attack)sal_search_param(s, "attack");
-    const struct effort *e = &efforts[(int)sal_search_param(s, "effort")];
     enum sal_norm norm = (enum sal_norm)sal_search_param(s, "norm");
-    if (attack == SQUARE && norm != SAL_LINF)
-        return sal_fail(err, SAL_USAGE, "the Square attack is in linf; leave norm=l2 out");
+    const struct effort *e = effort_of(norm, (int)sal_search_param(s, "effort"));
     float *last = sal_search_vector(s, &status, err);
     sal_search_aim(s, (struct sal_ball){norm, INFINITY});
     sal_search_expect(s, e->passes);
@@ -289,14 +365,10 @@ static const struct sal_param params[] = {
      .fallback = AUTO,
      .unit = "",
      .choices = attack_names,
-     .help = "auto: FMN, with more effort DeepFool, DDN (l2), PGD; else bisection over one"},
+     .help = "auto: FMN and DDN (l2), with more effort DeepFool, PGD; else bisection over one"},
     SAL_PARAM_NORM,
-    {.name = "effort",
-     .type = SAL_PARAM_CHOICE,
-     .fallback = 0,
-     .unit = "",
-     .choices = effort_names,
-     .help = "about 150 passes, FMN alone; or 1000 or 5000, all attacks, curve, all lights"},
+    SAL_PARAM_EFFORT("about 190 passes, FMN and DDN; or 1000 or 5000, all attacks, curve, all "
+                     "lights"),
     SAL_PARAM_GOAL,
     SAL_PARAM_CONTROL,
     {0}};

@@ -33,16 +33,6 @@ static void fill_direction(const struct sal_search *s, int step, float *g)
     }
 }
 
-static void onto_sphere(const struct sal_search *s, double eps, float *p)
-{
-    double length = sal_space_norm(&s->space, SAL_L2, p);
-    for (int64_t i = 0; length > 0 && i < s->space.n; i++) {
-        double p0 = (double)s->space.p0[i];
-        p[i] = (float)(p0 + ((double)p[i] - p0) * eps / length);
-    }
-    sal_space_project(&s->space, (struct sal_ball){SAL_LINF, INFINITY}, p);
-}
-
 static enum sal_status walk_sphere(struct sal_search *s, int steps, double gamma, float *p,
                                    float *g, struct sal_error *err)
 {
@@ -57,7 +47,7 @@ static enum sal_status walk_sphere(struct sal_search *s, int steps, double gamma
             fill_direction(s, k, g);
         sal_step_down(SAL_L2, g, first * sal_step_cosine(1, 0.01, k, steps), p, s->space.n);
         eps *= here.reached ? 1 - gamma : k ? 1 + gamma : 1;
-        onto_sphere(s, eps, p);
+        sal_step_onto_sphere(&s->space, eps, p);
     }
     return sal_search_look(s, &(struct sal_look){.p = p}, 1, err);
 }
@@ -78,44 +68,55 @@ enum sal_status sal_ddn(struct sal_search *s, int steps, double gamma, float *la
 
 /* ---- FMN -------------------------------------------------------------------------------------- */
 
-static enum sal_status walk_ball(struct sal_search *s, int steps, double alpha, double gamma,
-                                 float *p, float *g, struct sal_error *err)
+/* The radius: smaller after a flip, larger without one; until there was one, to where first order
+ * has the boundary. */
+static double next_radius(const struct sal_search *s, const struct sal_look *here, double share,
+                          double eps, double *best)
+{
+    double size = sal_space_norm(&s->space, s->ball.norm, here->p);
+    double slope = sal_vector_dual(s->ball.norm, here->gradient, s->space.n);
+    if (here->reached && size < *best)
+        *best = size;
+    if (here->reached)
+        return fmin(eps, *best) * (1 - share);
+    if (isfinite(*best))
+        return eps * (1 + share);
+    return slope > 0 ? size + fabs(here->margin) / slope : (double)INFINITY;
+}
+
+static enum sal_status walk_ball(struct sal_search *s, const struct sal_fmn *how, float *p,
+                                 float *g, struct sal_error *err)
 {
     const struct sal_space *space = &s->space;
     const enum sal_norm norm = s->ball.norm;
-    double best = INFINITY, eps = INFINITY;
+    double best = how->on ? s->nearest : (double)INFINITY, eps = best;
     double unit = first_radius(s) * (norm == SAL_LINF ? 8 * sqrt((double)space->n) : 0.3);
-    memcpy(p, space->p0, (size_t)space->n * sizeof(*p));
-    for (int k = 0; k < steps; k++) {
+    memcpy(p, how->on ? s->closest : space->p0, (size_t)space->n * sizeof(*p));
+    for (int k = 0; k < how->steps; k++) {
         struct sal_look here = {.p = p, .gradient = g};
         enum sal_status status = sal_search_look(s, &here, 1, err);
         if (status)
             return status;
-        double size = sal_space_norm(space, norm, p), slope = sal_vector_dual(norm, g, space->n);
-        double share = sal_step_cosine(gamma, gamma / 50, k, steps);
-        if (here.reached && size < best)
-            best = size;
-        if (here.reached)
-            eps = fmin(eps * (1 - share), best * (1 - share));
-        else if (isfinite(best))
-            eps *= 1 + share;
+        eps = next_radius(s, &here, sal_step_cosine(how->gamma, how->gamma / 50, k, how->steps),
+                          eps, &best);
+        double size = sal_step_cosine(how->alpha, how->alpha / 100, k, how->steps);
+        if (how->sign && norm == SAL_LINF && isfinite(eps))
+            sal_step_down(SAL_LINF, g, size * eps, p, space->n);
         else
-            eps = slope > 0 ? size + fabs(here.margin) / slope : (double)INFINITY;
-        sal_step_down(SAL_L2, g, unit * sal_step_cosine(alpha, alpha / 100, k, steps), p,
-                      space->n);
+            sal_step_down(SAL_L2, g, size * unit, p, space->n);
         sal_space_project(space, (struct sal_ball){norm, eps}, p);
     }
     return sal_search_look(s, &(struct sal_look){.p = p}, 1, err);
 }
 
-enum sal_status sal_fmn(struct sal_search *s, int steps, double alpha, double gamma,
-                        float *last, struct sal_error *err)
+enum sal_status sal_fmn(struct sal_search *s, const struct sal_fmn *how, float *last,
+                        struct sal_error *err)
 {
     enum sal_status status = SAL_OK;
     float *g = sal_search_vector(s, &status, err);
     float *p = last ? last : sal_search_vector(s, &status, err);
     if (!status)
-        status = walk_ball(s, steps, alpha, gamma, p, g, err);
+        status = walk_ball(s, how, p, g, err);
     if (p != last)
         free(p);
     free(g);
@@ -132,6 +133,9 @@ static enum sal_status run_either(struct sal_search *s, bool ddn, struct sal_err
     int steps = (int)sal_search_param(s, "steps");
     enum sal_norm norm = ddn ? SAL_L2 : (enum sal_norm)sal_search_param(s, "norm");
     double gamma = sal_search_param(s, "gamma");
+    struct sal_fmn fmn = {.steps = steps, .gamma = gamma};
+    if (!ddn)
+        fmn.alpha = sal_search_param(s, "alpha");
     float *last = sal_search_vector(s, &status, err);
     sal_search_aim(s, (struct sal_ball){norm, INFINITY});
     sal_search_expect(s, 2L * steps + 60);
@@ -139,7 +143,7 @@ static enum sal_status run_either(struct sal_search *s, bool ddn, struct sal_err
         status = sal_estimate(s, NULL, err);
     if (!status)
         status = ddn ? sal_ddn(s, steps, gamma, last, err)
-                     : sal_fmn(s, steps, sal_search_param(s, "alpha"), gamma, last, err);
+                     : sal_fmn(s, &fmn, last, err);
     if (!status && sal_search_param(s, "polish") != 0)
         status = sal_polish(s, last, ROUNDS, true, err);
     free(last);

@@ -52,8 +52,9 @@ static enum sal_status run_fgsm(struct sal_search *s, struct sal_error *err)
 /* ---- PGD ------------------------------------------------------------------------------------ */
 
 struct way {
-    float *p, *g; /* [starts][n] */
-    float *spare; /* [n] */
+    float *p, *g;       /* [starts][n] */
+    float *low, *high;  /* of linf [balls][n], what each ball leaves of the box; else NULL */
+    float *spare;       /* [n] */
     struct sal_look *looks;
 };
 
@@ -64,9 +65,18 @@ static struct sal_ball ball_of(const struct sal_search *s, const struct sal_pgd 
     return ball;
 }
 
+/* Where the starts' balls differ, each has bounds of its own. */
+static int balls_of(const struct sal_pgd *how)
+{
+    return how->eps ? how->starts : 1;
+}
+
 static void begin(struct sal_search *s, const struct sal_pgd *how, const struct way *way)
 {
     const int64_t n = s->space.n;
+    for (int k = 0; way->low && k < balls_of(how); k++)
+        sal_space_bounds(&s->space, ball_of(s, how, k).eps, way->low + k * n,
+                         way->high + k * n);
     for (int r = 0; r < how->starts; r++) {
         const float *from = r == 0 && how->from ? how->from : s->space.p0;
         memcpy(way->p + r * n, from, (size_t)n * sizeof(float));
@@ -117,6 +127,11 @@ static void step(struct sal_search *s, const struct sal_pgd *how, const struct w
     const int64_t n = s->space.n;
     struct sal_ball ball = ball_of(s, how, r);
     double size = how->step > 0 ? how->step : 2.5 * ball.eps / how->steps;
+    if (way->low) {
+        const int64_t at = how->eps ? r * n : 0;
+        sal_step_within(way->g + r * n, size, way->low + at, way->high + at, way->p + r * n, n);
+        return;
+    }
     sal_step_down(ball.norm, way->g + r * n, size, way->p + r * n, n);
     sal_space_project(&s->space, ball, way->p + r * n);
 }
@@ -140,11 +155,15 @@ static enum sal_status descend(struct sal_search *s, const struct sal_pgd *how,
 enum sal_status sal_pgd(struct sal_search *s, const struct sal_pgd *how, struct sal_error *err)
 {
     enum sal_status status = SAL_OK;
-    size_t all = (size_t)how->starts * (size_t)s->space.n;
-    struct way way = {calloc(all, sizeof(float)), calloc(all, sizeof(float)),
-                      sal_search_vector(s, &status, err),
-                      calloc((size_t)how->starts, sizeof(struct sal_look))};
-    if (!status && (!way.p || !way.g || !way.looks))
+    const size_t n = (size_t)s->space.n, all = (size_t)how->starts * n;
+    const size_t balls = s->ball.norm == SAL_LINF ? (size_t)balls_of(how) : 0;
+    struct way way = {.p = calloc(all, sizeof(float)),
+                      .g = calloc(all, sizeof(float)),
+                      .low = balls ? calloc(2 * balls * n, sizeof(float)) : NULL,
+                      .spare = sal_search_vector(s, &status, err),
+                      .looks = calloc((size_t)how->starts, sizeof(struct sal_look))};
+    way.high = way.low ? way.low + balls * n : NULL;
+    if (!status && (!way.p || !way.g || !way.looks || (balls && !way.low)))
         status = sal_fail(err, SAL_LIMIT, "no memory for %d starts", how->starts);
     if (!status) {
         begin(s, how, &way);
@@ -152,6 +171,7 @@ enum sal_status sal_pgd(struct sal_search *s, const struct sal_pgd *how, struct 
     }
     free(way.p);
     free(way.g);
+    free(way.low);
     free(way.spare);
     free(way.looks);
     return status;

@@ -9,8 +9,6 @@
 
 #include "attacks.h"
 
-enum { HALVINGS = 14 };
-
 static enum sal_status look_once(struct sal_search *s, const float *p, bool *reached,
                                  struct sal_error *err)
 {
@@ -38,20 +36,23 @@ static enum sal_status extend(struct sal_search *s, const float *p, const double
 
 /* ---- nearer ----------------------------------------------------------------------------------- */
 
-/* The longest length on the ray to the closest point that did not reach the goal. */
+/* The longest length on the ray to the closest point that did not reach the goal. The polish
+ * ends near it, so that is looked at first, and half of the way only where that reaches it. */
 static enum sal_status halve(struct sal_search *s, float *end, float *spare,
                              struct sal_error *err)
 {
-    double low = 0, high = 1, whole = s->nearest;
+    const double width = ldexp(1, -13), whole = s->nearest;
+    double low = 0, high = 1, drop = ldexp(1, -7);
     memcpy(end, s->closest, (size_t)s->space.n * sizeof(*end));
-    for (int i = 0; i < HALVINGS; i++) {
+    while (high - low > width * high) {
         bool reached;
-        double middle = (low + high) / 2;
-        sal_space_ray(&s->space, end, middle, spare);
+        double at = low > 0 || drop > 0.5 ? (low + high) / 2 : 1 - drop;
+        drop *= 8;
+        sal_space_ray(&s->space, end, at, spare);
         enum sal_status status = look_once(s, spare, &reached, err);
         if (status)
             return status;
-        *(reached ? &high : &low) = middle;
+        *(reached ? &high : &low) = at;
     }
     s->answer->bracket[0] = low * whole;
     s->answer->bracket[1] = s->nearest;
@@ -180,20 +181,25 @@ static enum sal_status step(struct sal_search *s, struct planes *planes, float *
     return status;
 }
 
-/* The closest point along its own ray, to about a hundredth. */
+/* The closest point along its own ray: to where the margins of both ends say that it is crossed,
+ * or half as far. */
 static enum sal_status pull(struct sal_search *s, float *at, float *spare,
                             struct sal_error *err)
 {
-    static const double ways[] = {0.8, 0.95, 0.99};
-    bool reached = false;
-    for (size_t i = 0; i < sizeof(ways) / sizeof(*ways); i += !reached) {
+    enum { TRIES = 3 };
+    const double hair = 1e-4;
+    for (int i = 0, misses = 0; i < TRIES && misses < 2; i++) {
+        double drop = s->lowness / (s->lowness - s->margin0), before = s->nearest; /* 0..1 */
+        double way = 1 - ldexp(drop, -misses) + hair;
+        if (!(way < 1 - hair && way > 0))
+            break;
+        bool reached;
         memcpy(at, s->closest, (size_t)s->space.n * sizeof(*at));
-        double before = s->nearest;
-        sal_space_ray(&s->space, at, ways[i], spare);
+        sal_space_ray(&s->space, at, way, spare);
         enum sal_status status = look_once(s, spare, &reached, err);
         if (status)
             return status;
-        reached = reached && s->nearest < before;
+        misses += !(reached && s->nearest < before);
     }
     return SAL_OK;
 }

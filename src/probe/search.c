@@ -22,7 +22,8 @@ enum sal_status sal_search_init(struct sal_search *s, const struct sal_probe *pr
                              .ball = {SAL_LINF, INFINITY},
                              .nearest = INFINITY,
                              .depth = INFINITY,
-                             .best = INFINITY};
+                             .best = INFINITY,
+                             .seen0 = (double)NAN};
     enum sal_status status =
         sal_decision_init(&s->decision, question->model, question->class_index, err);
     if (!status)
@@ -31,6 +32,7 @@ enum sal_status sal_search_init(struct sal_search *s, const struct sal_probe *pr
         return status;
     s->closest = sal_search_vector(s, &status, err);
     s->deepest = sal_search_vector(s, &status, err);
+    s->gradient0 = sal_search_vector(s, &status, err);
     s->probabilities = calloc((size_t)s->decision.n, sizeof(double));
     s->logits = calloc((size_t)s->decision.n, sizeof(sal_real));
     if (!status && (!s->probabilities || !s->logits))
@@ -47,6 +49,8 @@ void sal_search_release(struct sal_search *s)
     free(s->slopes);
     free(s->closest);
     free(s->deepest);
+    free(s->kept);
+    free(s->gradient0);
     free(s->probabilities);
     free(s->logits);
     sal_space_release(&s->space);
@@ -60,6 +64,13 @@ void sal_search_aim(struct sal_search *s, struct sal_ball ball)
     s->ball = ball;
     s->depth = s->margin0;
     memcpy(s->deepest, s->space.p0, bytes);
+}
+
+void sal_search_confine(struct sal_search *s, enum sal_where where)
+{
+    sal_space_allow(&s->space, s->question, where);
+    s->nearest = INFINITY;
+    sal_search_aim(s, s->ball);
 }
 
 void sal_search_expect(struct sal_search *s, long passes)
@@ -178,14 +189,17 @@ static void put_curve(struct sal_search *s, double distance, double margin,
 static void note(struct sal_search *s, struct sal_look *look, const sal_real *logits)
 {
     size_t bytes = (size_t)s->space.n * sizeof(float);
-    double distance = sal_space_norm(&s->space, s->ball.norm, look->p);
     look->margin = sal_decision_margin(&s->decision, logits);
     look->reached = sal_decision_reached(&s->decision, logits);
     if (look->logits)
         memcpy(look->logits, logits, (size_t)s->decision.n * sizeof(*logits));
+    if (look->aside)
+        return;
+    double distance = sal_space_norm(&s->space, s->ball.norm, look->p);
     s->best = look->margin < s->best ? look->margin : s->best;
     if (look->reached && distance < s->nearest) {
         s->nearest = distance;
+        s->lowness = look->margin;
         memcpy(s->closest, look->p, bytes);
     }
     if (distance <= s->ball.eps && look->margin < s->depth) {
@@ -251,8 +265,8 @@ static enum sal_status go_back(struct sal_search *s, struct sal_run *run, int ba
         return status;
     const sal_real *dx = sal_run_gradient(run, value);
     for (int i = 0; i < n; i++)
-        sal_space_gradient(&s->space, dx + i * sal_input_elements(model), looks[i].gradient);
-    s->answer->backwards += n;
+        sal_space_slope(&s->space, dx + i * sal_input_elements(model), looks[i].whole,
+                        looks[i].gradient);
     return SAL_OK;
 }
 
@@ -266,10 +280,11 @@ static enum sal_status look_at(struct sal_search *s, struct sal_run *run, int ba
     enum sal_status status = sal_run_forward(run, s->x, s->question->job, err);
     if (status)
         return status;
-    s->answer->forwards += n;
-    for (int i = 0; i < n; i++) {
+    for (int i = 0; i < n; i++) { /* counted one by one, so that no batch shows in the trail */
+        s->answer->forwards++;
         note(s, &looks[i], logits_of(s, run, i));
         looks[i].value = looks[i].margin;
+        s->answer->backwards += looks[i].gradient != NULL;
     }
     if (looks[0].gradient)
         status = go_back(s, run, batch, looks, n, err);
@@ -277,10 +292,30 @@ static enum sal_status look_at(struct sal_search *s, struct sal_run *run, int ba
     return status;
 }
 
+/* The slope of the margin at the picture as given: asked for by every attack, and passed once. */
+static bool is_first(const struct sal_search *s, const struct sal_look *look, int n)
+{
+    return n == 1 && look->gradient && look->loss == SAL_LOSS_MARGIN && !look->slope &&
+           !look->logits &&
+           memcmp(look->p, s->space.p0, (size_t)s->space.n * sizeof(float)) == 0;
+}
+
+static void recall(const struct sal_search *s, struct sal_look *look)
+{
+    look->margin = look->value = s->seen0;
+    look->reached = false;
+    memcpy(look->gradient, s->gradient0, (size_t)s->space.n * sizeof(float));
+}
+
 enum sal_status sal_search_look(struct sal_search *s, struct sal_look *looks, int n,
                                 struct sal_error *err)
 {
     enum sal_status status = SAL_OK;
+    const bool first = is_first(s, looks, n);
+    if (first && !isnan(s->seen0)) {
+        recall(s, looks);
+        return SAL_OK;
+    }
     for (int done = 0; done < n && !status;) {
         struct sal_run *run;
         int batch, left = n - done;
@@ -292,6 +327,12 @@ enum sal_status sal_search_look(struct sal_search *s, struct sal_look *looks, in
             status = look_at(s, run, batch, looks + done, now, err);
         done += now;
     }
+    if (first && !status && !looks->reached) {
+        s->seen0 = looks->margin;
+        memcpy(s->gradient0, looks->gradient, (size_t)s->space.n * sizeof(float));
+    }
+    if (!status)
+        sal_search_show(s);
     return status;
 }
 
@@ -311,6 +352,45 @@ enum sal_status sal_search_classify(struct sal_search *s, const sal_real *x,
     return SAL_OK;
 }
 
+/* Looks at the point by itself. */
+static enum sal_status confirm(struct sal_search *s, const float *p, bool *reached,
+                               struct sal_error *err)
+{
+    struct sal_probe_answer *a = s->answer;
+    sal_space_input(&s->space, p, a->x);
+    enum sal_status status = sal_search_classify(s, a->x, a->after, NULL, err);
+    *reached = !status && sal_decision_reached(&s->decision, a->after);
+    return status;
+}
+
+/* What was found with a gradient may be off by rounding: a hair further, then. */
+enum sal_status sal_search_settle(struct sal_search *s, float *p, bool *reached,
+                                  struct sal_error *err)
+{
+    static const double ways[] = {1, 1 + 1e-6, 1 + 1e-5, 1 + 1e-4, 1 + 1e-3};
+    bool bounded = isfinite(s->ball.eps);
+    const float *found = bounded ? s->deepest : s->closest;
+    enum sal_status status = SAL_OK;
+    *reached = false;
+    for (size_t i = 0; i < (bounded ? 1 : sizeof(ways) / sizeof(*ways)); i++) {
+        sal_space_ray(&s->space, found, ways[i], p);
+        if ((status = confirm(s, p, reached, err)) || *reached)
+            break;
+    }
+    return status;
+}
+
+bool sal_search_holds(struct sal_search *s, const sal_real *logits, double drift)
+{
+    const struct sal_probe_answer *a = s->answer;
+    double moved = fabs(sal_search_score(s, logits) - a->score_before);
+    if (isnan(s->probabilities[s->decision.c])) {
+        moved = fabs(sal_decision_f(&s->decision, logits) - a->f_before);
+        drift *= fabs(a->f_before);
+    }
+    return moved <= drift && sal_decision_called(&s->decision, logits) == a->called_before;
+}
+
 bool sal_search_found(const struct sal_search *s)
 {
     return isfinite(s->ball.eps) ? s->depth < 0 : isfinite(s->nearest);
@@ -321,6 +401,15 @@ bool sal_search_found(const struct sal_search *s)
 double sal_search_param(const struct sal_search *s, const char *name)
 {
     return sal_params_get(s->params, s->probe->params, name);
+}
+
+double sal_search_param_or(const struct sal_search *s, const char *name, double fallback)
+{
+    const struct sal_param *list = s->probe->params;
+    for (int i = 0; list && list[i].name; i++)
+        if (strcmp(list[i].name, name) == 0)
+            return s->params->value[i];
+    return fallback;
 }
 
 float *sal_search_vector(const struct sal_search *s, enum sal_status *status,
@@ -367,12 +456,24 @@ enum sal_status sal_search_trial(struct sal_search *s, const struct sal_trial *t
     return SAL_OK;
 }
 
+void sal_search_fact(struct sal_search *s, const char *name, const char *title, double value,
+                     const char *unit)
+{
+    struct sal_probe_answer *a = s->answer;
+    assert(a->n_facts < SAL_FACTS_MAX);
+    a->facts[a->n_facts++] = (struct sal_fact){name, title, value, unit};
+}
+
 void sal_search_light(struct sal_search *s, const char *name, const char *title, bool alarm,
                       double value, const char *format, ...)
 {
     struct sal_probe_answer *a = s->answer;
-    assert(a->n_lights < SAL_LIGHTS_MAX);
-    struct sal_light *light = &a->lights[a->n_lights++];
+    int at = 0;
+    while (at < a->n_lights && strcmp(a->lights[at].name, name) != 0)
+        at++;
+    assert(at < SAL_LIGHTS_MAX);
+    a->n_lights = at < a->n_lights ? a->n_lights : at + 1;
+    struct sal_light *light = &a->lights[at];
     *light = (struct sal_light){.name = name, .title = title, .alarm = alarm, .value = value};
     va_list args;
     va_start(args, format);

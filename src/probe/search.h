@@ -23,6 +23,9 @@ struct sal_look {
     enum sal_loss loss;    /* of the gradient and of `value` */
     const sal_real *slope; /* for a gradient of sum slope * logits instead; NULL: of loss */
     sal_real *logits;      /* [classes], where they go; NULL: not wanted */
+    bool whole;            /* the gradient of all pixels, those that may not be altered too */
+    bool aside;            /* it is only measured: it may lie outside of box and ball, and
+                              counts for nothing */
     double margin, value;  /* f towards the goal, and the loss: both to be made small */
     bool reached;
 };
@@ -39,9 +42,15 @@ struct sal_search {
     struct sal_ball ball; /* what is searched now */
     float *closest;       /* of all points that reached the goal, the nearest by ball.norm */
     double nearest;       /* its distance; INFINITY: none did */
+    double lowness;       /* and its margin, not above 0 */
     float *deepest;       /* of all points within the ball, that of the lowest margin */
     double depth;         /* that margin */
     double best;          /* the lowest margin of all */
+    float *kept;          /* of a probe that holds the decision, what it found; NULL: nothing */
+    double drift;         /* that the score may move by there */
+
+    float *gradient0;     /* [n], of the margin at the picture as given, where attacks begin */
+    double seen0;         /* that margin; NAN: nobody asked yet */
 
     int n_curve; /* the worst score and margin at a distance of up to eps[k] */
     double eps[SAL_CURVE_MAX], score[SAL_CURVE_MAX], margin[SAL_CURVE_MAX];
@@ -54,6 +63,8 @@ struct sal_search {
     sal_real *logits;           /* [classes] */
     struct sal_series *trail;   /* of the answer: the best over the passes so far */
     int trail_room;
+    double show_due; /* seconds: when the best so far may be shown again */
+    int shown;       /* points of the trail that were */
 };
 
 enum sal_status sal_search_init(struct sal_search *search, const struct sal_probe *probe,
@@ -65,6 +76,15 @@ void sal_search_release(struct sal_search *search);
  * the norm stays the same. */
 void sal_search_aim(struct sal_search *search, struct sal_ball ball);
 
+/* Alters only there from now on; what was found elsewhere is forgotten. */
+void sal_search_confine(struct sal_search *search, enum sal_where where);
+
+/* What was found (the closest point, in a ball the deepest) as classify decides it, or a
+ * point a hair further: into p [n], its input and logits into the answer's x and after.
+ * *reached: it is decided as wanted. */
+enum sal_status sal_search_settle(struct sal_search *search, float *p, bool *reached,
+                                  struct sal_error *err);
+
 /* Passes that the work ahead will take, for those who wait. */
 void sal_search_expect(struct sal_search *search, long passes);
 
@@ -73,10 +93,17 @@ void sal_search_expect(struct sal_search *search, long passes);
 enum sal_status sal_search_look(struct sal_search *search, struct sal_look *looks, int n,
                                 struct sal_error *err);
 
+/* Shows whoever looks on what is new, not too often. */
+void sal_search_show(struct sal_search *search);
+
 /* What classify would say of an input: a forward of its own. */
 enum sal_status sal_search_classify(struct sal_search *search, const sal_real *x,
                                     sal_real *logits, struct sal_job *job,
                                     struct sal_error *err);
+
+/* Decided as the picture as given, and the class's probability within `drift` of what it is
+ * there; where it has none, f within that share of |f|. */
+bool sal_search_holds(struct sal_search *search, const sal_real *logits, double drift);
 
 /* Something is inside the ball that reached the goal. */
 bool sal_search_found(const struct sal_search *search);
@@ -95,6 +122,9 @@ enum sal_status sal_save_answer(struct sal_search *search, struct sal_error *err
 /* The value of a parameter, of the probe that runs. */
 double sal_search_param(const struct sal_search *search, const char *name);
 
+/* The same of one that not every probe has. */
+double sal_search_param_or(const struct sal_search *search, const char *name, double fallback);
+
 /* A vector of the space's size, zeros; NULL and *status where there is no memory, or
  * *status was no success before. free() it. */
 float *sal_search_vector(const struct sal_search *search, enum sal_status *status,
@@ -109,7 +139,11 @@ enum sal_status sal_search_series(struct sal_search *search, const char *name,
 enum sal_status sal_search_trial(struct sal_search *search, const struct sal_trial *trial,
                                  struct sal_error *err);
 
-/* Adds a light. */
+/* Adds a figure of the probe's own. */
+void sal_search_fact(struct sal_search *search, const char *name, const char *title,
+                     double value, const char *unit);
+
+/* Adds a light, or replaces the one of that name. */
 void sal_search_light(struct sal_search *search, const char *name, const char *title,
                       bool alarm, double value, const char *format, ...)
     __attribute__((format(printf, 6, 7)));

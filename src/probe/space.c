@@ -1,10 +1,12 @@
 #include "space.h"
 
+#include <float.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
 const char *const sal_norm_names[] = {"linf", "l2", NULL};
+const char *const sal_where_names[] = {"everywhere", "inside", "outside", NULL};
 
 /* ---- opening ------------------------------------------------------------------------------ */
 
@@ -18,18 +20,33 @@ static float picture_of(const struct sal_preprocessing *spec, int c, double x)
     return (float)(p > 1 && p < 1 + slack ? 1 : p);
 }
 
-static void fill(struct sal_space *space, const struct sal_probe_question *question)
+static void fill(struct sal_space *space, const struct sal_model *model)
 {
-    const struct sal_preprocessing *spec = sal_model_preprocessing(question->model);
+    const struct sal_preprocessing *spec = sal_model_preprocessing(model);
     for (int k = 0; k < space->planes; k++)
         for (int64_t i = 0; i < space->pixels; i++) {
             int64_t at = k * space->pixels + i;
-            float p = picture_of(spec, k, (double)space->x0[sal_input_place(space->input, k, i)]);
-            bool fixed = question->mask && !question->mask[i];
-            space->p0[at] = p;
-            space->low[at] = fixed || p < 0 ? p : 0;
-            space->high[at] = fixed || p > 1 ? p : 1;
+            double x = (double)space->x0[sal_input_place(space->input, k, i)];
+            space->p0[at] = picture_of(spec, k, x);
         }
+}
+
+bool sal_space_is(const struct sal_probe_question *question, enum sal_where where, int64_t i)
+{
+    if (question->mask && !question->mask[i])
+        return false;
+    return where == SAL_EVERYWHERE || (question->roi[i] != 0) == (where == SAL_INSIDE);
+}
+
+void sal_space_allow(struct sal_space *space, const struct sal_probe_question *question,
+                     enum sal_where where)
+{
+    for (int64_t at = 0; at < space->n; at++) {
+        float p = space->p0[at];
+        bool fixed = !sal_space_is(question, where, at % space->pixels);
+        space->low[at] = fixed || p < 0 ? p : 0;
+        space->high[at] = fixed || p > 1 ? p : 1;
+    }
 }
 
 enum sal_status sal_space_init(struct sal_space *space,
@@ -57,7 +74,8 @@ enum sal_status sal_space_init(struct sal_space *space,
                         input->height);
     space->low = space->p0 + space->n;
     space->high = space->low + space->n;
-    fill(space, question);
+    fill(space, question->model);
+    sal_space_allow(space, question, question->where);
     return SAL_OK;
 }
 
@@ -69,73 +87,166 @@ void sal_space_release(struct sal_space *space)
 
 /* ---- inputs and gradients ------------------------------------------------------------------ */
 
+/* Element i of channel c lies `step` places behind the one before, from the first on. */
+static const sal_real *channel(const struct sal_space *space, const sal_real *x, int c,
+                               int64_t *step)
+{
+    *step = sal_input_place(space->input, c, 1) - sal_input_place(space->input, c, 0);
+    return x + sal_input_place(space->input, c, 0);
+}
+
+/* Always inline, so that a step of 1 is known and the loop is one over vectors. */
+static inline __attribute__((always_inline)) void move_channel(const float *p, const float *p0,
+                                                               const sal_real *x0, double scale,
+                                                               int64_t n, int64_t step,
+                                                               sal_real *x)
+{
+    for (int64_t i = 0; i < n; i++) {
+        double change = (double)p[i] - (double)p0[i];
+        sal_real given = x0[i * step];
+        sal_real moved = (sal_real)((double)given + change * scale);
+        x[i * step] = change == 0 ? given : moved;
+    }
+}
+
 void sal_space_input(const struct sal_space *space, const float *p, sal_real *x)
 {
     for (int c = 0; c < space->input->channels; c++) {
         const int64_t plane = space->planes == 1 ? 0 : c * space->pixels;
-        for (int64_t i = 0; i < space->pixels; i++) {
-            int64_t at = sal_input_place(space->input, c, i);
-            double change = (double)p[plane + i] - (double)space->p0[plane + i];
-            x[at] = change == 0 ? space->x0[at]
-                                : (sal_real)((double)space->x0[at] + change * space->scale[c]);
-        }
+        int64_t step;
+        const sal_real *x0 = channel(space, space->x0, c, &step);
+        sal_real *to = x + (x0 - space->x0);
+        if (step == 1)
+            move_channel(p + plane, space->p0 + plane, x0, space->scale[c], space->pixels, 1, to);
+        else
+            move_channel(p + plane, space->p0 + plane, x0, space->scale[c], space->pixels, step,
+                         to);
+    }
+}
+
+static inline __attribute__((always_inline)) void add_channel(const sal_real *dx, double scale,
+                                                              int64_t n, int64_t step, float *g)
+{
+    for (int64_t i = 0; i < n; i++)
+        g[i] += (float)((double)dx[i * step] * scale);
+}
+
+void sal_space_slope(const struct sal_space *space, const sal_real *dx, bool whole, float *g)
+{
+    memset(g, 0, (size_t)space->n * sizeof(*g));
+    for (int c = 0; c < space->input->channels; c++) {
+        const int64_t plane = space->planes == 1 ? 0 : c * space->pixels;
+        int64_t step;
+        const sal_real *from = channel(space, dx, c, &step);
+        if (step == 1)
+            add_channel(from, space->scale[c], space->pixels, 1, g + plane);
+        else
+            add_channel(from, space->scale[c], space->pixels, step, g + plane);
+    }
+    for (int64_t i = 0; i < space->n; i++) {
+        bool counts = (whole || space->low[i] != space->high[i]) && fabsf(g[i]) <= FLT_MAX;
+        g[i] = counts ? g[i] : 0;
     }
 }
 
 void sal_space_gradient(const struct sal_space *space, const sal_real *dx, float *g)
 {
-    memset(g, 0, (size_t)space->n * sizeof(*g));
-    for (int c = 0; c < space->input->channels; c++) {
-        const int64_t plane = space->planes == 1 ? 0 : c * space->pixels;
-        for (int64_t i = 0; i < space->pixels; i++)
-            g[plane + i] += (float)((double)dx[sal_input_place(space->input, c, i)] *
-                                    space->scale[c]);
-    }
-    for (int64_t i = 0; i < space->n; i++)
-        if (space->low[i] == space->high[i] || !isfinite(g[i]))
-            g[i] = 0;
+    sal_space_slope(space, dx, false, g);
 }
 
 /* ---- norms ---------------------------------------------------------------------------------- */
 
-double sal_vector_norm(enum sal_norm norm, const float *v, int64_t n)
+/* Sums and maxima are of every eighth element, then of the eight: in an order that depends on
+ * nothing, and in vectors. */
+enum { LANES = 8 };
+
+static double sum_lanes(const double *lane)
 {
-    double most = 0, sum = 0;
-    for (int64_t i = 0; i < n; i++) {
-        double a = fabs((double)v[i]);
-        most = a > most ? a : most;
-        sum += a * a;
-    }
-    return norm == SAL_LINF ? most : sqrt(sum);
+    return ((lane[0] + lane[4]) + (lane[2] + lane[6])) +
+           ((lane[1] + lane[5]) + (lane[3] + lane[7]));
 }
 
-double sal_vector_dual(enum sal_norm norm, const float *v, int64_t n)
+static double largest_difference(const float *a, const float *b, int64_t n)
 {
-    double sum = 0;
-    if (norm == SAL_L2)
-        return sal_vector_norm(SAL_L2, v, n);
-    for (int64_t i = 0; i < n; i++)
-        sum += fabs((double)v[i]);
-    return sum;
+    double lane[LANES] = {0}, most = 0;
+    int64_t whole = n - n % LANES;
+    for (int64_t i = 0; i < whole; i += LANES)
+        for (int k = 0; k < LANES; k++) {
+            double d = fabs((double)a[i + k] - (double)b[i + k]);
+            lane[k] = d > lane[k] ? d : lane[k];
+        }
+    for (int64_t i = whole; i < n; i++)
+        lane[0] = fmax(lane[0], fabs((double)a[i] - (double)b[i]));
+    for (int k = 0; k < LANES; k++)
+        most = fmax(most, lane[k]);
+    return most;
+}
+
+static double sum_of_squares(const float *a, const float *b, int64_t n)
+{
+    double lane[LANES] = {0};
+    int64_t whole = n - n % LANES;
+    for (int64_t i = 0; i < whole; i += LANES)
+        for (int k = 0; k < LANES; k++) {
+            double d = (double)a[i + k] - (double)b[i + k];
+            lane[k] += d * d;
+        }
+    for (int64_t i = whole; i < n; i++) {
+        double d = (double)a[i] - (double)b[i];
+        lane[i % LANES] += d * d;
+    }
+    return sum_lanes(lane);
 }
 
 double sal_vector_dot(const float *a, const float *b, int64_t n)
 {
-    double sum = 0;
+    double lane[LANES] = {0};
+    int64_t whole = n - n % LANES;
+    for (int64_t i = 0; i < whole; i += LANES)
+        for (int k = 0; k < LANES; k++)
+            lane[k] += (double)a[i + k] * (double)b[i + k];
+    for (int64_t i = whole; i < n; i++)
+        lane[i % LANES] += (double)a[i] * (double)b[i];
+    return sum_lanes(lane);
+}
+
+double sal_vector_norm(enum sal_norm norm, const float *v, int64_t n)
+{
+    double most = 0;
+    if (norm == SAL_L2)
+        return sqrt(sal_vector_dot(v, v, n));
     for (int64_t i = 0; i < n; i++)
-        sum += (double)a[i] * (double)b[i];
-    return sum;
+        most = fmax(most, fabs((double)v[i]));
+    return most;
+}
+
+double sal_vector_dual(enum sal_norm norm, const float *v, int64_t n)
+{
+    double lane[LANES] = {0};
+    int64_t whole = n - n % LANES;
+    if (norm == SAL_L2)
+        return sal_vector_norm(SAL_L2, v, n);
+    for (int64_t i = 0; i < whole; i += LANES)
+        for (int k = 0; k < LANES; k++)
+            lane[k] += fabs((double)v[i + k]);
+    for (int64_t i = whole; i < n; i++)
+        lane[i % LANES] += fabs((double)v[i]);
+    return sum_lanes(lane);
 }
 
 double sal_space_norm(const struct sal_space *space, enum sal_norm norm, const float *p)
 {
-    double most = 0, sum = 0;
+    return norm == SAL_LINF ? largest_difference(p, space->p0, space->n)
+                            : sqrt(sum_of_squares(p, space->p0, space->n));
+}
+
+void sal_space_picture(const struct sal_space *space, const float *p, float *picture,
+                       float *change)
+{
     for (int64_t i = 0; i < space->n; i++) {
-        double a = fabs((double)p[i] - (double)space->p0[i]);
-        most = a > most ? a : most;
-        sum += a * a;
+        picture[i] = p[i];
+        change[i] = (float)((double)p[i] - (double)space->p0[i]);
     }
-    return norm == SAL_LINF ? most : sqrt(sum);
 }
 
 struct sal_distance sal_space_distance(const struct sal_space *space, const float *p)
@@ -163,6 +274,15 @@ static float at_most(float p0, double step)
 {
     float p = (float)((double)p0 + step);
     return fabs((double)p - (double)p0) > fabs(step) ? nextafterf(p, p0) : p;
+}
+
+void sal_space_bounds(const struct sal_space *space, double eps, float *low, float *high)
+{
+    for (int64_t i = 0; i < space->n; i++) {
+        float p0 = space->p0[i];
+        low[i] = clamp(at_most(p0, -eps), space->low[i], space->high[i]);
+        high[i] = clamp(at_most(p0, eps), space->low[i], space->high[i]);
+    }
 }
 
 static void project_linf(const struct sal_space *space, double eps, float *p)

@@ -4,7 +4,7 @@
  * where the mask forbids), and within a ball around the picture as it was given.
  *
  * An input is x0 + (p - p0) scale, so that a picture that was not altered is the question's
- * input bit for bit. Norms and products are summed in double, in the order of elements.
+ * input bit for bit. Norms and products are summed in double, always in the same order.
  */
 #ifndef SALISCOPE_PROBE_SPACE_H
 #define SALISCOPE_PROBE_SPACE_H
@@ -28,12 +28,22 @@ enum sal_status sal_space_init(struct sal_space *space,
                                struct sal_error *err);
 void sal_space_release(struct sal_space *space);
 
+/* Sets the box anew: what may be altered, of the question's mask and region. */
+void sal_space_allow(struct sal_space *space, const struct sal_probe_question *question,
+                     enum sal_where where);
+
+/* Whether pixel i shows something of the image, and is inside the region that is asked
+ * about, or outside; SAL_EVERYWHERE: the first alone. */
+bool sal_space_is(const struct sal_probe_question *question, enum sal_where where, int64_t i);
+
 /* The input of a picture, in the model's layout. */
 void sal_space_input(const struct sal_space *space, const float *p, sal_real *x);
 
 /* The gradient with respect to p of what has gradient dx with respect to x; 0 where nothing
  * may be altered. */
 void sal_space_gradient(const struct sal_space *space, const sal_real *dx, float *g);
+/* The same; whole: of every element, altered or not. */
+void sal_space_slope(const struct sal_space *space, const sal_real *dx, bool whole, float *g);
 
 /* Points of norm <= eps around p0, exactly, in double; eps INFINITY: only the box. */
 struct sal_ball {
@@ -43,6 +53,13 @@ struct sal_ball {
 
 /* The nearest point (in L2) in box and ball; p itself where it is there. */
 void sal_space_project(const struct sal_space *space, struct sal_ball ball, float *p);
+
+/* What a ball of linf leaves of the box, [n] each: to clamp to it is to project. */
+void sal_space_bounds(const struct sal_space *space, double eps, float *low, float *high);
+
+/* What an answer says of p: its planes, and what is changed of them. */
+void sal_space_picture(const struct sal_space *space, const float *p, float *picture,
+                       float *change);
 
 /* ||p - p0||. */
 double sal_space_norm(const struct sal_space *space, enum sal_norm norm, const float *p);

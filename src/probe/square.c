@@ -1,7 +1,7 @@
-/* Square: random squares of +-eps, kept where the margin falls. It asks for no gradient, so
- * a lower margin than PGD finds is a sign that the gradient misleads. Sizes of the squares
- * are halved as published, by the share of all queries that is done; a square may lie
- * anywhere in a picture of any shape, the last row and column included. */
+/* Square: random squares of +-eps, in L2 bumps (square_l2.c), kept where the margin falls. It
+ * asks for no gradient, so a lower margin than PGD finds is a sign that the gradient misleads.
+ * Sizes of the squares are halved as published, by the share of all queries that is done; a
+ * square may lie anywhere in a picture of any shape, the last row and column included. */
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -65,20 +65,32 @@ static void put_square(const struct sal_search *s, int64_t i, double share, floa
     sal_space_project(&s->space, s->ball, p);
 }
 
+/* The first point, from p0 in p, or another one instead of p. */
+static void propose(const struct sal_search *s, struct sal_eta *eta, int64_t i, double share,
+                    float *p)
+{
+    const bool l2 = s->ball.norm == SAL_L2;
+    if (l2 && i == 0)
+        sal_square_l2_begin(s, eta, p);
+    else if (l2)
+        sal_square_l2_change(s, eta, i, share, p);
+    else if (i == 0)
+        begin(s, p);
+    else
+        put_square(s, i, share, p);
+}
+
 enum sal_status sal_square(struct sal_search *s, int queries, double share, bool stop,
                            struct sal_error *err)
 {
     enum sal_status status = SAL_OK;
     const size_t bytes = (size_t)s->space.n * sizeof(float);
     float *p = sal_search_vector(s, &status, err), *kept = sal_search_vector(s, &status, err);
+    struct sal_eta eta = {.values = sal_search_vector(s, &status, err)};
     double best = INFINITY;
     for (int i = 0; i < queries && !status; i++) {
-        if (i == 0) {
-            begin(s, p);
-        } else {
-            memcpy(p, kept, bytes);
-            put_square(s, i, share_at(share, i, queries), p);
-        }
+        memcpy(p, i ? kept : s->space.p0, bytes);
+        propose(s, &eta, i, share_at(share, i, queries), p);
         struct sal_look look = {.p = p};
         status = sal_search_look(s, &look, 1, err);
         if (status || !(look.margin < best))
@@ -90,13 +102,15 @@ enum sal_status sal_square(struct sal_search *s, int queries, double share, bool
     }
     free(p);
     free(kept);
+    free(eta.values);
     return status;
 }
 
 static enum sal_status run(struct sal_search *s, struct sal_error *err)
 {
     int queries = (int)sal_search_param(s, "queries");
-    sal_search_aim(s, (struct sal_ball){SAL_LINF, sal_search_param(s, "eps")});
+    sal_search_aim(s, (struct sal_ball){(enum sal_norm)sal_search_param(s, "norm"),
+                                        sal_search_param(s, "eps")});
     s->answer->eps = s->ball.eps;
     sal_search_expect(s, queries);
     return sal_square(s, queries, sal_search_param(s, "share"),
@@ -113,6 +127,7 @@ static const struct sal_param params[] = {
      .max = 1,
      .unit = "",
      .help = "of the picture that the first squares cover"},
+    SAL_PARAM_NORM,
     {.name = "stop",
      .type = SAL_PARAM_BOOL,
      .fallback = 0,
@@ -126,7 +141,7 @@ static const struct sal_param params[] = {
 const struct sal_probe sal_probe_square = {
     .name = "square",
     .title = "Square attack",
-    .formula = "random squares of +-eps, kept where the margin falls; no gradient",
+    .formula = "random squares of +-eps (l2: bumps), kept where the margin falls; no gradient",
     .paper = "Andriushchenko et al., ECCV 2020, arXiv:1912.00049",
     .needs = SAL_PROBE_ATTACK | SAL_PROBE_DRAWS,
     .params = params,

@@ -1,4 +1,5 @@
 #include <math.h>
+#include <stdlib.h>
 
 #include "attacks.h"
 #include "saliscope/random.h"
@@ -21,10 +22,9 @@ static double draw(enum sal_norm norm, bool uniform, uint64_t key, double *pair,
     return sal_random_bits(key, (uint64_t)i) >> 63 ? 1 : -1;
 }
 
-static void put_noise(const struct sal_search *search, enum sal_norm norm, bool uniform,
+static void put_noise(const struct sal_space *space, enum sal_norm norm, bool uniform,
                       uint64_t key, double scale, float *p)
 {
-    const struct sal_space *space = &search->space;
     double pair[2] = {0};
     for (int64_t i = 0; i < space->n; i++) {
         double v = draw(norm, uniform, key, pair, i) * scale;
@@ -32,22 +32,49 @@ static void put_noise(const struct sal_search *search, enum sal_norm norm, bool 
     }
 }
 
-void sal_step_random(const struct sal_search *search, struct sal_ball ball, bool uniform,
-                     uint64_t key, float *p)
+static void random_point(const struct sal_space *space, struct sal_ball ball, bool uniform,
+                         uint64_t key, float *p)
 {
     enum { ROUNDS = 6 };
-    const struct sal_space *space = &search->space;
     double scale = ball.norm == SAL_LINF ? ball.eps : ball.eps / sqrt((double)space->n);
-    put_noise(search, ball.norm, uniform, key, scale, p);
+    put_noise(space, ball.norm, uniform, key, scale, p);
     for (int round = 0; ball.norm == SAL_L2 && round < ROUNDS && ball.eps > 0; round++) {
         sal_space_project(space, (struct sal_ball){SAL_LINF, INFINITY}, p);
         double length = sal_space_norm(space, SAL_L2, p);
         if (length <= 0 || fabs(length / ball.eps - 1) < 1e-6)
             break;
         scale *= ball.eps / length; /* what the box holds back the others make up for */
-        put_noise(search, ball.norm, uniform, key, scale, p);
+        put_noise(space, ball.norm, uniform, key, scale, p);
     }
     sal_space_project(space, ball, p);
+}
+
+void sal_step_random(const struct sal_search *search, struct sal_ball ball, bool uniform,
+                     uint64_t key, float *p)
+{
+    random_point(&search->space, ball, uniform, key, p);
+}
+
+enum sal_status sal_probe_noised(const struct sal_probe_question *question, enum sal_norm norm,
+                                 double eps, bool uniform, uint64_t i, sal_real *x,
+                                 struct sal_error *err)
+{
+    const uint64_t stream = uniform ? SAL_STREAM_SENSITIVITY : SAL_STREAM_MAPS;
+    struct sal_space space;
+    enum sal_status status = sal_space_init(&space, question, err);
+    if (status)
+        return status;
+    float *p = calloc((size_t)space.n, sizeof(*p));
+    if (p) {
+        random_point(&space, (struct sal_ball){norm, eps}, uniform,
+                     sal_random_key(question->seed, (stream << 48) + i), p);
+        sal_space_input(&space, p, x);
+    } else {
+        status = sal_fail(err, SAL_LIMIT, "no memory for a picture");
+    }
+    free(p);
+    sal_space_release(&space);
+    return status;
 }
 
 void sal_step_down(enum sal_norm norm, const float *g, double size, float *p, int64_t n)
@@ -60,6 +87,27 @@ void sal_step_down(enum sal_norm norm, const float *g, double size, float *p, in
         double step = norm == SAL_L2 ? slope / length : (slope > 0) - (slope < 0);
         p[i] = (float)((double)p[i] - size * step);
     }
+}
+
+void sal_step_within(const float *g, double size, const float *low, const float *high, float *p,
+                     int64_t n)
+{
+    for (int64_t i = 0; i < n; i++) {
+        int sign = (g[i] > 0) - (g[i] < 0);
+        float v = (float)((double)p[i] - size * sign);
+        v = v < low[i] ? low[i] : v;
+        p[i] = v > high[i] ? high[i] : v;
+    }
+}
+
+void sal_step_onto_sphere(const struct sal_space *space, double radius, float *p)
+{
+    double length = sal_space_norm(space, SAL_L2, p);
+    for (int64_t i = 0; length > 0 && i < space->n; i++) {
+        double p0 = (double)space->p0[i];
+        p[i] = (float)(p0 + ((double)p[i] - p0) * radius / length);
+    }
+    sal_space_project(space, (struct sal_ball){SAL_LINF, INFINITY}, p);
 }
 
 double sal_step_cosine(double first, double last, int step, int steps)

@@ -178,41 +178,78 @@ static void release_probed(struct sal_part *part)
 {
     struct sal_probed *probed = (struct sal_probed *)part;
     sal_probe_answer_release(&probed->answer);
+    sal_roi_release(&probed->roi);
+    if (probed->stability)
+        sal_stability_release(probed->stability);
+    free(probed->stability);
     free(probed);
+}
+
+/* The map before, the answer, and what becomes of the map. */
+static enum sal_status ask_all(struct sal_probed *probed,
+                               const struct sal_probe_question *question,
+                               const struct sal_probe *probe,
+                               const struct sal_stability_question *beside,
+                               struct sal_error *err)
+{
+    struct sal_stability *maps = beside ? calloc(1, sizeof(*maps)) : NULL;
+    if (beside && !maps)
+        return sal_fail(err, SAL_LIMIT, "no memory for maps");
+    enum sal_status status = beside ? sal_stability_begin(beside, maps, err) : SAL_OK;
+    if (status) {
+        free(maps);
+        return status;
+    }
+    probed->stability = maps;
+    status = sal_probe_run(probe, question, &probed->answer, err);
+    if (!status && maps)
+        status = sal_stability_finish(beside, probe, &probed->answer, maps, err);
+    return status;
 }
 
 enum sal_status sal_probed_make(struct sal_probed **out,
                                 const struct sal_probe_question *question,
-                                const struct sal_probe *probe, struct sal_error *err)
+                                const struct sal_session_ask *ask,
+                                const struct sal_stability_question *beside,
+                                struct sal_error *err)
 {
     struct sal_probed *probed = calloc(1, sizeof(*probed));
     if (!probed)
         return sal_fail(err, SAL_LIMIT, "no memory for an answer");
     double begin = sal_seconds();
-    enum sal_status status = sal_probe_run(probe, question, &probed->answer, err);
+    enum sal_status status = ask_all(probed, question, ask->probe, beside, err);
     if (status) {
-        free(probed);
+        release_probed(&probed->part);
         return status;
     }
     probed->seconds = sal_seconds() - begin;
-    probed->ask = (struct sal_session_ask){.probe = probe,
+    probed->ask = (struct sal_session_ask){.probe = ask->probe,
                                            .params = probed->answer.params,
                                            .class_index = question->class_index,
-                                           .layer = -1};
+                                           .layer = -1,
+                                           .roi = ask->roi,
+                                           .n_roi = ask->n_roi,
+                                           .where = ask->where};
     probed->part.release = release_probed;
     retain(&probed->part);
     *out = probed;
     return SAL_OK;
 }
 
-unsigned sal_case_serial(const struct sal_case *held)
+struct sal_probed *sal_probed_so_far(const struct sal_probe_question *question,
+                                     const struct sal_probe *probe,
+                                     struct sal_probe_answer *answer)
 {
-    unsigned map = held->explained ? held->explained->serial : 0;
-    unsigned answer = held->probed ? held->probed->serial : 0;
-    return answer > map ? answer : map;
-}
-
-bool sal_case_shows_probe(const struct sal_case *held)
-{
-    return held->probed && held->probed->serial == sal_case_serial(held);
+    struct sal_probed *probed = calloc(1, sizeof(*probed));
+    if (!probed)
+        return NULL;
+    probed->answer = *answer;
+    *answer = (struct sal_probe_answer){0};
+    probed->ask = (struct sal_session_ask){.probe = probe,
+                                           .params = probed->answer.params,
+                                           .class_index = question->class_index,
+                                           .layer = -1};
+    probed->part.release = release_probed;
+    retain(&probed->part);
+    return probed;
 }

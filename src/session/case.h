@@ -9,6 +9,7 @@
 
 #include <stdatomic.h>
 
+#include "saliscope/roi.h"
 #include "saliscope/session.h"
 
 struct sal_part {
@@ -40,6 +41,8 @@ struct sal_probed {
     struct sal_part part;
     struct sal_session_ask ask; /* class and parameters resolved */
     struct sal_probe_answer answer;
+    struct sal_roi roi; /* inside NULL: none was asked about */
+    struct sal_stability *stability; /* NULL: no method was beside it */
     double seconds;
     unsigned serial; /* counted with those of maps */
 };
@@ -68,15 +71,17 @@ enum sal_status sal_explained_make(struct sal_explained **explained,
                                    const struct sal_method *method,
                                    struct sal_error *err);
 
+/* ask: its probe and region. beside: NULL, or the method whose maps are compared. */
 enum sal_status sal_probed_make(struct sal_probed **probed,
                                 const struct sal_probe_question *question,
-                                const struct sal_probe *probe, struct sal_error *err);
+                                const struct sal_session_ask *ask,
+                                const struct sal_stability_question *beside,
+                                struct sal_error *err);
 
-/* The newest result is a probe's. */
-bool sal_case_shows_probe(const struct sal_case *held);
-
-/* Of the newest map or answer; 0: there is none. */
-unsigned sal_case_serial(const struct sal_case *held);
+/* An answer so far, which it takes over, to that question. NULL: no memory. */
+struct sal_probed *sal_probed_so_far(const struct sal_probe_question *question,
+                                     const struct sal_probe *probe,
+                                     struct sal_probe_answer *answer);
 
 /* A map so far, which it takes over, of that question. NULL: no memory. */
 struct sal_explained *sal_explained_so_far(const struct sal_question *question,

@@ -31,8 +31,21 @@ static void put_option(struct sal_buffer *line, const char *option, const char *
     sal_quote_word(line, value);
 }
 
+/* owner: NULL, or what stands before the key. */
+static void put_params(struct sal_buffer *line, const char *owner, const struct sal_param *list,
+                       const struct sal_params *params)
+{
+    for (int i = 0; list && list[i].name; i++) {
+        char value[128], pair[288];
+        sal_param_text(&list[i], params->value[i], value, sizeof(value));
+        snprintf(pair, sizeof(pair), "%s%s%s=%s", owner ? owner : "", owner ? "." : "",
+                 list[i].name, value);
+        put_option(line, "-P", pair);
+    }
+}
+
 static void put_question(struct sal_buffer *line, const struct sal_session *session,
-                         const struct sal_session_ask *ask)
+                         const struct sal_session_ask *ask, bool redact)
 {
     const struct sal_param *list = ask->probe ? ask->probe->params : ask->method->params;
     if (ask->probe)
@@ -40,28 +53,32 @@ static void put_question(struct sal_buffer *line, const struct sal_session *sess
     else
         put_option(line, "-M", ask->method->name);
     put_option(line, "--like", ask->like ? ask->like->name : NULL);
-    for (int i = 0; list && list[i].name; i++) {
-        const struct sal_param *param = &list[i];
-        char value[128], pair[224];
-        sal_param_text(param, ask->params.value[i], value, sizeof(value));
-        snprintf(pair, sizeof(pair), "%s=%s", param->name, value);
-        put_option(line, "-P", pair);
+    put_params(line, NULL, list, &ask->params);
+    if (ask->beside) {
+        put_option(line, "-M", ask->beside->name);
+        put_params(line, ask->beside->name, ask->beside->params, &ask->beside_params);
+        put_params(line, "agreement", sal_stability_params, &ask->stability_params);
     }
     char class_text[16];
     snprintf(class_text, sizeof(class_text), "%d", ask->class_index);
     put_option(line, "-c", class_text);
+    for (int i = 0; i < ask->n_roi; i++)
+        put_option(line, "--roi", redact && !sal_roi_is_rectangle(ask->roi[i]) ? "MASK"
+                                                                             : ask->roi[i]);
+    if (ask->where != SAL_EVERYWHERE)
+        put_option(line, "--where", sal_where_names[ask->where]);
     if (ask->layer >= 0)
         put_option(line, "-l", sal_model_value(session->model, ask->layer).name);
 }
 
-/* redact: MODEL, IMAGE and SIDECAR stand for the files. */
+/* redact: MODEL, IMAGE, SIDECAR and MASK stand for the files. */
 static void put_command(struct sal_buffer *line, const struct sal_session *session,
                         bool redact)
 {
     const struct sal_session_options *own = &session->options;
     const struct sal_case *held = sal_session_case(session);
     sal_quote_word(line, "saliscope");
-    const bool probe = sal_case_shows_probe(held), result = sal_case_serial(held) > 0;
+    const bool probe = sal_session_shows_probe(session), result = sal_session_serial(session) > 0;
     sal_quote_word(line, probe          ? "probe"
                          : result       ? "explain"
                          : held->loaded ? "classify"
@@ -72,7 +89,7 @@ static void put_command(struct sal_buffer *line, const struct sal_session *sessi
     if (held->loaded)
         sal_quote_word(line, redact ? "IMAGE" : held->loaded->path);
     if (result)
-        put_question(line, session, probe ? &held->probed->ask : &held->explained->ask);
+        put_question(line, session, probe ? &held->probed->ask : &held->explained->ask, redact);
     put_option(line, "--score", own->score);
     if (own->force_opset)
         sal_quote_word(line, "--force-opset");

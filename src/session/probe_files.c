@@ -49,6 +49,22 @@ enum sal_status sal_probe_encode_npy(const struct sal_writing *writing,
     return SAL_OK;
 }
 
+/* Those that there are, of two; how many. */
+static int put_maps(const struct sal_stability *maps, struct sal_npz_entry *entries)
+{
+    int n = 0;
+    for (int i = 0; maps && i < 2; i++) {
+        const struct sal_map *map = i ? &maps->after : &maps->before;
+        if (!map->values)
+            break;
+        entries[i].data = map->values;
+        entries[i].shape[0] = map->height;
+        entries[i].shape[1] = map->width;
+        n++;
+    }
+    return n;
+}
+
 enum sal_status sal_probe_encode_npz(const struct sal_writing *writing,
                                      struct sal_buffer *buffer, struct sal_error *err)
 {
@@ -61,8 +77,12 @@ enum sal_status sal_probe_encode_npz(const struct sal_writing *writing,
         {"change", a->change, {a->planes, a->height, a->width}, 3},
         {"logits_before", a->before, {a->n_logits}, 1},
         {"logits_after", a->after, {a->n_logits}, 1},
+        {.name = "map_before", .rank = 2},
+        {.name = "map_after", .rank = 2},
     };
+    enum { ALL = sizeof(entries) / sizeof(*entries) };
+    const int n = ALL - 2 + put_maps(writing->held->probed->stability, entries + ALL - 2);
     memcpy(entries[0].shape, input.dim, sizeof(input.dim));
     memcpy(entries[1].shape, input.dim, sizeof(input.dim));
-    return sal_npz_encode(buffer, entries, sizeof(entries) / sizeof(*entries), err);
+    return sal_npz_encode(buffer, entries, n, err);
 }

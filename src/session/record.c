@@ -260,12 +260,12 @@ static void write_case(struct sal_session *session, struct sal_json *json,
     const struct sal_case *held = sal_session_case(session);
     if (held->loaded)
         write_image(json, held->loaded, redact);
-    if (!sal_case_serial(held) && held->scored)
+    if (!sal_session_serial(session) && held->scored)
         write_scores(json, session->model, &held->scored->scores);
-    if (!sal_case_serial(held))
+    if (!sal_session_serial(session))
         return;
-    if (sal_case_shows_probe(held))
-        sal_record_probed(json, session, held->probed);
+    if (sal_session_shows_probe(session))
+        sal_record_probed(json, session, held->probed, redact);
     else
         write_explained(json, session, held->explained);
     write_outputs(json, outputs ? outputs : sal_session_outputs(session), redact);

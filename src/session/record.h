@@ -14,7 +14,7 @@ void sal_record_encode(struct sal_session *session, const char *const *outputs,
                        bool redact, struct sal_buffer *buffer);
 
 /* "command": the line that was given, or one that asks the same, made from the
- * case; with redact MODEL, IMAGE and SIDECAR stand for the files. */
+ * case; with redact MODEL, IMAGE, SIDECAR and MASK stand for the files. */
 void sal_record_command(struct sal_json *json, const struct sal_session *session,
                         bool redact);
 
@@ -32,7 +32,13 @@ void sal_record_class(struct sal_json *json, const struct sal_model *model, int 
 
 /* What a probe asked and found. */
 void sal_record_probed(struct sal_json *json, const struct sal_session *session,
-                       const struct sal_probed *probed);
+                       const struct sal_probed *probed, bool redact);
+
+/* "explanation": maps before and after, where a method was beside the probe; "displaced": the
+ * top of the input gradient, where the probe attacked that. */
+void sal_record_stability(struct sal_json *json, const struct sal_session *session,
+                          const struct sal_probed *probed);
+void sal_record_displaced(struct sal_json *json, const struct sal_probe_answer *answer);
 
 /* "k=v, k=v unit" of a method's parameters that count; "" where it has none. */
 char *sal_record_params_text(const struct sal_session_ask *ask, char *dst,

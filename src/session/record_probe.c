@@ -149,6 +149,8 @@ static void write_trials(struct sal_json *json, const struct sal_probe_answer *a
         sal_json_object(json, NULL);
         sal_json_text(json, "name", trial->name);
         sal_json_text(json, "title", trial->title);
+        if (trial->way && *trial->way)
+            sal_json_text(json, "way", trial->way);
         if (trial->severity)
             sal_json_int(json, "severity", trial->severity);
         sal_json_real(json, "setting", trial->setting);
@@ -158,6 +160,22 @@ static void write_trials(struct sal_json *json, const struct sal_probe_answer *a
         sal_json_int(json, "draws", trial->draws);
         sal_json_int(json, "flips", trial->flips);
         write_distance(json, &trial->distance, white);
+        sal_json_end(json);
+    }
+    sal_json_end(json);
+}
+
+static void write_facts(struct sal_json *json, const struct sal_probe_answer *a)
+{
+    if (!a->n_facts)
+        return;
+    sal_json_array(json, "facts");
+    for (int i = 0; i < a->n_facts; i++) {
+        sal_json_object(json, NULL);
+        sal_json_text(json, "name", a->facts[i].name);
+        sal_json_text(json, "title", a->facts[i].title);
+        sal_json_real(json, "value", a->facts[i].value);
+        sal_json_text(json, "unit", a->facts[i].unit);
         sal_json_end(json);
     }
     sal_json_end(json);
@@ -181,8 +199,27 @@ static void write_search(struct sal_json *json, const struct sal_probe_answer *a
     write_saved(json, "sixteen_bits", &a->deep);
 }
 
+/* area_share is of the image; on the network's grid it is among the facts. */
+static void write_roi(struct sal_json *json, const struct sal_probed *probed, bool redact)
+{
+    const struct sal_session_ask *ask = &probed->ask;
+    const struct sal_roi *roi = &probed->roi;
+    if (!roi->inside)
+        return;
+    sal_json_object(json, "roi");
+    sal_json_array(json, "source");
+    for (int i = 0; i < ask->n_roi; i++)
+        sal_json_text(json, NULL, redact && !sal_roi_is_rectangle(ask->roi[i]) ? "MASK"
+                                                                              : ask->roi[i]);
+    sal_json_end(json);
+    sal_json_real(json, "area_share", (double)roi->area / roi->width / roi->height);
+    sal_json_text(json, "sha256", roi->sha256);
+    sal_json_text(json, "where", sal_where_names[ask->where]);
+    sal_json_end(json);
+}
+
 void sal_record_probed(struct sal_json *json, const struct sal_session *session,
-                       const struct sal_probed *probed)
+                       const struct sal_probed *probed, bool redact)
 {
     const struct sal_probe_answer *a = &probed->answer;
     const struct sal_probe *probe = probed->ask.probe;
@@ -190,15 +227,21 @@ void sal_record_probed(struct sal_json *json, const struct sal_session *session,
     sal_json_text(json, "probe", probe->name);
     sal_json_text(json, "paper", probe->paper);
     sal_record_params(json, probe->params, &probed->ask.params);
+    write_roi(json, probed, redact);
     sal_record_class(json, session->model, probed->ask.class_index);
+    sal_json_text(json, "sought", sal_sought_names[a->sought]);
     sal_json_text(json, "goal", sal_goal_names[a->goal]);
-    sal_json_bool(json, "success", a->flipped);
+    sal_json_bool(json, "success", a->sought == SAL_SEEK_FLIP ? a->flipped : a->found);
+    sal_json_bool(json, "decision_held", a->called_before == a->called_after);
     sal_json_bool(json, "already", a->already);
     write_side(json, "before", session->model, probed, a->before, a->f_before);
     write_side(json, "after", session->model, probed, a->after, a->f_after);
     write_search(json, a, white);
     write_noise(json, &a->noise);
     write_curve(json, a, white);
+    write_facts(json, a);
+    sal_record_displaced(json, a);
+    sal_record_stability(json, session, probed);
     write_trials(json, a, white);
     write_lights(json, a);
     sal_json_text(json, "note", *a->note ? a->note : NULL);

@@ -89,6 +89,35 @@ const struct sal_case *sal_session_case(const struct sal_session *session)
     return session->worker ? &session->shown : &session->now;
 }
 
+void sal_session_choose(struct sal_session *session, enum sal_result result)
+{
+    session->result = result;
+}
+
+/* Serials of what is there and wanted; 0 where it is not. */
+static unsigned map_serial(const struct sal_session *session)
+{
+    const struct sal_explained *explained = sal_session_case(session)->explained;
+    return explained && session->result != SAL_RESULT_ANSWER ? explained->serial : 0;
+}
+
+static unsigned answer_serial(const struct sal_session *session)
+{
+    const struct sal_probed *probed = sal_session_case(session)->probed;
+    return probed && session->result != SAL_RESULT_MAP ? probed->serial : 0;
+}
+
+bool sal_session_shows_probe(const struct sal_session *session)
+{
+    return answer_serial(session) > map_serial(session);
+}
+
+unsigned sal_session_serial(const struct sal_session *session)
+{
+    unsigned map = map_serial(session), answer = answer_serial(session);
+    return answer > map ? answer : map;
+}
+
 /* ---- the steps ------------------------------------------------------------------ */
 
 enum sal_status sal_step_load(struct sal_session *session, const char *path,
@@ -210,9 +239,9 @@ static struct sal_taps *taps_for(struct sal_session *session,
 }
 
 /* Classifies, which may say what is looked at. */
-static enum sal_status find_class(struct sal_session *session,
-                                  const struct sal_session_ask *ask, struct sal_case *held,
-                                  int *class_index, struct sal_error *err)
+enum sal_status sal_step_class(struct sal_session *session,
+                               const struct sal_session_ask *ask, struct sal_case *held,
+                               int *class_index, struct sal_error *err)
 {
     enum sal_status status = sal_step_classify(session, held, err);
     if (status)
@@ -261,12 +290,19 @@ static void show(void *audience, struct sal_map *map)
 
 /* ---- explaining --------------------------------------------------------------------- */
 
+static enum sal_precision precision_for(const struct sal_session *session,
+                                        const struct sal_method *method)
+{
+    bool has = method->needs & SAL_SWEEPS || !session->options.any_method;
+    return has ? session->options.precision : SAL_F32;
+}
+
 enum sal_status sal_step_explain(struct sal_session *session,
                                  const struct sal_session_ask *ask,
                                  struct sal_case *held, struct sal_error *err)
 {
     int class_index;
-    enum sal_status status = find_class(session, ask, held, &class_index, err);
+    enum sal_status status = sal_step_class(session, ask, held, &class_index, err);
     if (status)
         return status;
     struct sal_question question = {
@@ -278,7 +314,7 @@ enum sal_status sal_step_explain(struct sal_session *session,
         .batch = session->options.batch,
         .seed = session->options.seed,
         .exact = session->options.exact,
-        .precision = session->options.precision,
+        .precision = precision_for(session, ask->method),
         .pool = session->pool,
         .job = &session->job,
         .tally = tally_of(session),
@@ -297,59 +333,6 @@ enum sal_status sal_step_explain(struct sal_session *session,
     explained->ask.like = ask->like;
     finish_like(session, ask, &explained->map);
     explained->serial = ++session->results;
-    return SAL_OK;
-}
-
-/* Where fit pads, the input shows no part of the image: nothing is altered there. NULL: it
- * shows it everywhere, or no memory. */
-static uint8_t *shown_mask(const struct sal_session *session, const struct sal_image *image)
-{
-    const struct sal_model_input *input = sal_model_input(session->model);
-    const struct sal_preprocessing *spec = sal_model_preprocessing(session->model);
-    struct sal_placement place = sal_placement_of(image->width, image->height, input->width,
-                                                  input->height, spec->fit);
-    if (place.dst_width == input->width && place.dst_height == input->height)
-        return NULL;
-    uint8_t *mask = calloc((size_t)input->width * (size_t)input->height, 1);
-    for (int y = 0; mask && y < place.dst_height; y++)
-        memset(mask + (size_t)(place.dst_y + y) * (size_t)input->width + place.dst_x, 1,
-               (size_t)place.dst_width);
-    return mask;
-}
-
-enum sal_status sal_step_probe(struct sal_session *session,
-                               const struct sal_session_ask *ask, struct sal_case *held,
-                               struct sal_error *err)
-{
-    int class_index;
-    enum sal_status status = find_class(session, ask, held, &class_index, err);
-    if (status)
-        return status;
-    const struct sal_image *image = &held->loaded->image;
-    uint8_t *mask = shown_mask(session, image);
-    struct sal_probe_question question = {
-        .model = session->model,
-        .x = held->loaded->x,
-        .class_index = class_index,
-        .white = image->max,
-        .grey = image->channels <= 2,
-        .mask = mask,
-        .params = &ask->params,
-        .batch = session->options.batch,
-        .seed = session->options.seed,
-        .exact = session->options.exact,
-        .pool = session->pool,
-        .job = &session->job,
-    };
-    struct sal_probed *probed;
-    status = sal_probed_make(&probed, &question, ask->probe, err);
-    free(mask);
-    if (status)
-        return status;
-    struct sal_case before = {.probed = held->probed};
-    sal_case_release(&before);
-    held->probed = probed;
-    probed->serial = ++session->results;
     return SAL_OK;
 }
 

@@ -24,6 +24,7 @@ struct sal_session {
     struct sal_case shown; /* of the last snapshot */
     struct sal_worker *worker; /* NULL: not started */
 
+    enum sal_result result; /* that files are about */
     unsigned results;     /* maps and answers made so far; the worker's */
     unsigned written_for; /* serial of the result the outputs show; 0: of none */
     char *outputs[SAL_OUTPUTS_MAX + 1]; /* paths written for it, NULL ends */
@@ -38,6 +39,10 @@ enum sal_status sal_step_load(struct sal_session *session, const char *path,
                               struct sal_case *held, struct sal_error *err);
 enum sal_status sal_step_classify(struct sal_session *session, struct sal_case *held,
                                   struct sal_error *err);
+/* And says which class is asked about. */
+enum sal_status sal_step_class(struct sal_session *session,
+                               const struct sal_session_ask *ask, struct sal_case *held,
+                               int *class_index, struct sal_error *err);
 enum sal_status sal_step_explain(struct sal_session *session,
                                  const struct sal_session_ask *ask,
                                  struct sal_case *held, struct sal_error *err);
@@ -48,6 +53,12 @@ enum sal_status sal_step_probe(struct sal_session *session,
 
 /* The case that writers and records are about. */
 const struct sal_case *sal_session_case(const struct sal_session *session);
+
+/* The result of that case that they are about is a probe's. */
+bool sal_session_shows_probe(const struct sal_session *session);
+
+/* That result's serial; 0: there is none. */
+unsigned sal_session_serial(const struct sal_session *session);
 
 /* The map on a grid of width x height laid over the image; free() it. */
 enum sal_status sal_session_map_over(const struct sal_session *session,

@@ -161,7 +161,8 @@ static enum sal_status serve_probe(struct sal_session *session,
     if (sal_job_cancelled(&session->job))
         return sal_fail(err, SAL_CANCELLED, "cancelled");
     enum sal_status status = sal_step_probe(session, &request->ask, held, err);
-    bool partial = !status && held->probed->answer.partial;
+    const struct sal_stability *maps = status ? NULL : held->probed->stability;
+    bool partial = !status && (held->probed->answer.partial || (maps && maps->partial));
     if (status || (partial && superseded(session->worker)))
         return status;
     publish(session, held, SAL_PROBING);
@@ -395,6 +396,7 @@ void sal_session_snapshot(struct sal_session *session, struct sal_snapshot *snap
     }
     if (shown->probed) {
         snapshot->answer = &shown->probed->answer;
+        snapshot->stability = shown->probed->stability;
         snapshot->probe_ask = shown->probed->ask;
         snapshot->probe_seconds = shown->probed->seconds;
     }

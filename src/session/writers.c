@@ -165,8 +165,7 @@ static void remember_output(struct sal_session *session, const char *path)
 const char *const *sal_session_outputs(const struct sal_session *session)
 {
     static const char *const none[] = {NULL};
-    const struct sal_case *held = sal_session_case(session);
-    unsigned serial = sal_case_serial(held);
+    unsigned serial = sal_session_serial(session);
     bool current = serial && session->written_for == serial;
     return current ? (const char *const *)session->outputs : none;
 }
@@ -181,13 +180,13 @@ enum sal_status sal_session_write(struct sal_session *session, const char *path,
     const struct sal_case *held = sal_session_case(session);
     if (!held->loaded || !held->scored)
         return sal_fail(err, SAL_USAGE, "'%s': there is no result to write yet", path);
-    const bool probe = sal_case_shows_probe(held);
+    const bool probe = sal_session_shows_probe(session);
     if (probe && !writer->encode_probe)
         return sal_fail(err, SAL_USAGE, "'%s': nothing of a probe is written so", path);
-    if (writer->needs_map && !held->explained && !probe)
-        return sal_fail(err, SAL_USAGE, "'%s': there is no map to write, only scores",
-                        path);
-    unsigned serial = sal_case_serial(held);
+    unsigned serial = sal_session_serial(session);
+    if (writer->needs_map && !serial)
+        return sal_fail(err, SAL_USAGE, "'%s': there is no %s to write, only scores", path,
+                        session->result == SAL_RESULT_ANSWER ? "answer" : "map");
     if (session->written_for != serial)
         sal_session_forget_outputs(session);
     session->written_for = serial;

@@ -14,10 +14,21 @@
 enum { TICK_MS = 200 };
 
 static const struct sal_pane *const panes[SAL_PANES] = {
-    [SAL_PANE_IMAGE] = &sal_pane_image,   [SAL_PANE_SCORES] = &sal_pane_scores,
-    [SAL_PANE_FACTS] = &sal_pane_facts,   [SAL_PANE_STATUS] = &sal_pane_status,
-    [SAL_PANE_FOOTER] = &sal_pane_footer, [SAL_PANE_HELP] = &sal_pane_help,
+    [SAL_PANE_IMAGE] = &sal_pane_image,   [SAL_PANE_CHART] = &sal_pane_chart,
+    [SAL_PANE_SCORES] = &sal_pane_scores, [SAL_PANE_FACTS] = &sal_pane_facts,
+    [SAL_PANE_STATUS] = &sal_pane_status, [SAL_PANE_FOOTER] = &sal_pane_footer,
+    [SAL_PANE_HELP] = &sal_pane_help,
 };
+
+static const struct sal_task *const tasks[SAL_TASKS] = {
+    [SAL_TASK_EXPLAIN] = &sal_task_explain,
+    [SAL_TASK_PROBE] = &sal_task_probe,
+};
+
+const struct sal_task *sal_app_task(const struct sal_app *app)
+{
+    return tasks[app->task];
+}
 
 double sal_app_now(void)
 {
@@ -36,7 +47,7 @@ int sal_app_class(const struct sal_app *app)
 {
     if (!app->snapshot.scores.n)
         return -1;
-    return app->ask.class_index >= 0 ? app->ask.class_index : app->snapshot.scores.top;
+    return app->class_index >= 0 ? app->class_index : app->snapshot.scores.top;
 }
 
 double sal_app_threshold(const struct sal_app *app, int class_index)
@@ -102,7 +113,7 @@ static void lay_out(struct sal_app *app)
 {
     struct sal_screen layout =
         sal_layout_make(LINES, COLS, aspect_of(app), sal_model_output(app->model)->n,
-                        sal_help_rows());
+                        sal_app_chart(app) != SAL_PROBE_PLOTS, sal_help_rows());
     if (same_layout(&layout, &app->layout))
         return;
     app->layout = layout;
@@ -124,18 +135,17 @@ static void update_frame(struct sal_app *app)
     const struct sal_snapshot *snapshot = &app->snapshot;
     struct sal_frame_ask ask = {
         .image = snapshot->image,
-        .map = snapshot->map,
         .serial = snapshot->serial,
         .preprocessing = sal_model_preprocessing(app->model),
-        .view = app->view,
-        .show = app->show,
-        .grid = app->grid,
+        .view = app->view[app->task],
+        .show = app->show[app->task],
         .encoder = app->encoder,
         .depth = app->terminal.depth,
         .unicode = app->terminal.unicode,
         .columns = pane->width - SAL_BAR_COLUMNS,
         .rows = pane->height - SAL_PICTURE_ROWS,
     };
+    sal_app_task(app)->picture(app, &ask);
     struct sal_error err = {0};
     unsigned before = app->frame.generation;
     if (sal_frame_update(&app->frame, &ask, &err))
@@ -194,7 +204,7 @@ static void draw(struct sal_app *app)
     sal_app_order(app);
     update_frame(app);
     struct sal_canvas canvas = sal_canvas_of(&app->terminal, stdscr);
-    int body = app->layout.pane[SAL_PANE_IMAGE].height;
+    int body = app->layout.pane[SAL_PANE_STATUS].y;
     if (app->layout.divider >= 0) {
         sal_draw_upright(&canvas, 0, app->layout.divider, body);
         sal_terminal_hold_rows(&app->terminal, stdscr, app->layout.divider + 1, body);
@@ -211,8 +221,11 @@ static void draw(struct sal_app *app)
 
 static void type(struct sal_app *app, wint_t character)
 {
-    if (sal_prompt_type(&app->prompt, (wchar_t)character) == SAL_PROMPT_ENTERED)
-        sal_app_save(app);
+    enum sal_prompt_end end = sal_prompt_type(&app->prompt, (wchar_t)character);
+    if (end == SAL_PROMPT_ENTERED)
+        app->entered(app);
+    else if (end == SAL_PROMPT_GOES_ON && app->typed)
+        app->typed(app);
 }
 
 static void take_keys(struct sal_app *app)
@@ -276,6 +289,7 @@ static void look(struct sal_app *app)
     if (app->snapshot.error.status && !sal_app_image_current(app)) {
         app->snapshot.image = NULL;
         app->snapshot.map = NULL;
+        app->snapshot.answer = NULL;
         app->snapshot.scores = (struct sal_scores){0};
     }
     if (app->snapshot.state == SAL_IDLE)
@@ -331,6 +345,7 @@ static void release(struct sal_app *app)
         if (app->window[i])
             delwin(app->window[i]);
     sal_frame_release(&app->frame);
+    sal_change_release(&app->change);
     free(app->order);
 }
 
@@ -363,15 +378,25 @@ enum sal_status sal_tui_run(struct sal_session *session,
         .session = session,
         .model = sal_session_model(session),
         .options = options,
-        .ask = options->ask,
-        .view = options->view,
+        .class_index = options->ask.class_index,
+        .task = options->probe.probe ? SAL_TASK_PROBE : SAL_TASK_EXPLAIN,
+        .ask = {[SAL_TASK_EXPLAIN] = options->ask, [SAL_TASK_PROBE] = options->probe},
+        .view = {[SAL_TASK_EXPLAIN] = options->view},
     };
+    if (!options->probe.probe) {
+        app.ask[SAL_TASK_PROBE] =
+            (struct sal_session_ask){.probe = sal_probe_list[0], .layer = -1};
+        sal_params_init(&app.ask[SAL_TASK_PROBE].params, sal_probe_list[0]->params);
+    }
+    for (int i = 0; i < SAL_TASKS; i++)
+        app.show[i] = tasks[i]->views[0];
     int wake;
     enum sal_status status = sal_terminal_check(err);
     if (!status)
         status = sal_session_start(session, &wake, err);
     if (status)
         return status;
-    sal_session_request(session, options->images[0], &app.ask);
+    sal_session_choose(session, tasks[app.task]->result);
+    sal_app_ask_now(&app, options->images[0]);
     return show(&app, wake, err);
 }

@@ -4,9 +4,13 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "saliscope/resample.h"
+#include "plane.h"
 
-enum { BAR_CELLS = 2 };
+enum {
+    BAR_CELLS = 2,
+    GAP_CELLS = 2,          /* between the image and a map beside it */
+    BESIDE_COLUMNS_MIN = 20 /* of each */
+};
 
 void sal_frame_release(struct sal_frame *frame)
 {
@@ -22,6 +26,24 @@ double sal_view_opacity(const struct sal_view *view)
     if (view->alpha < 0)
         return 0;
     return view->alpha > 0 ? view->alpha : 0.5;
+}
+
+/* ---- what is shown -------------------------------------------------------------- */
+
+static int beside_columns(const struct sal_frame_ask *ask)
+{
+    return (ask->columns - GAP_CELLS) / 2;
+}
+
+/* Two pictures need room, and where there are no colours a map is marks on the image. */
+static enum sal_show choose(const struct sal_frame_ask *ask)
+{
+    if (!ask->map)
+        return SAL_SHOW_IMAGE;
+    if (ask->show != SAL_SHOW_BESIDE)
+        return ask->show;
+    bool room = beside_columns(ask) >= BESIDE_COLUMNS_MIN && ask->depth != SAL_MONO;
+    return room ? SAL_SHOW_BESIDE : SAL_SHOW_OVERLAY;
 }
 
 /* ---- the image ------------------------------------------------------------------- */
@@ -40,8 +62,9 @@ static enum sal_status update_base(struct sal_frame *frame,
 {
     const struct sal_image *image = ask->image;
     int width, height;
-    sal_encoder_fit(ask->encoder, ask->columns, ask->rows, image->width, image->height,
-                    &width, &height);
+    int columns = frame->shown == SAL_SHOW_BESIDE ? beside_columns(ask) : ask->columns;
+    sal_encoder_fit(ask->encoder, columns, ask->rows, image->width, image->height, &width,
+                    &height);
     if (same_image(frame, ask, width, height))
         return SAL_OK;
     *changed = true;
@@ -52,78 +75,12 @@ static enum sal_status update_base(struct sal_frame *frame,
 
 /* ---- the map ---------------------------------------------------------------------- */
 
-/* The method's own grid blown up to the map's size, each cell one flat square. */
-static float *flat_cells(const struct sal_map *map)
+static float *plane_of(const struct sal_frame *frame, const struct sal_frame_ask *ask,
+                       const float *values)
 {
-    size_t n = (size_t)map->width * (size_t)map->height;
-    float *out = malloc(n * sizeof(*out));
-    for (int y = 0; out && y < map->height; y++)
-        for (int x = 0; x < map->width; x++)
-            out[(size_t)y * map->width + x] =
-                map->grid[(size_t)(y * map->grid_height / map->height) *
-                              map->grid_width +
-                          x * map->grid_width / map->width];
-    return out;
-}
-
-/* How many samples per picture pixel and axis keep a map finer than the picture
- * from being skipped over. */
-static int oversampling(const struct sal_map *map, const struct sal_placement *at,
-                        const struct sal_picture *picture)
-{
-    double x = map->width * at->src_width / at->dst_width / picture->width;
-    double y = map->height * at->src_height / at->dst_height / picture->height;
-    double most = x > y ? x : y;
-    int n = 1;
-    while (n < most && n < 8)
-        n++;
-    return n;
-}
-
-static void average(const float *fine, int n, float *out, int width, int height)
-{
-    for (int y = 0; y < height; y++)
-        for (int x = 0; x < width; x++) {
-            double sum = 0;
-            for (int i = 0; i < n * n; i++)
-                sum += (double)fine[((size_t)y * n + i / n) * ((size_t)width * n) +
-                                    (size_t)x * n + i % n];
-            out[(size_t)y * width + x] = (float)(sum / (n * n));
-        }
-}
-
-/* The map laid over the image as the preprocessing cut it out, at picture size:
- * the same placement, in smaller image pixels. */
-static float *plane_of(const struct sal_frame *frame, const struct sal_frame_ask *ask)
-{
-    const struct sal_map *map = ask->map;
-    int width = frame->base.width, height = frame->base.height;
-    struct sal_placement at = sal_placement_of(ask->image->width, ask->image->height,
-                                               map->width, map->height,
-                                               ask->preprocessing->fit);
-    struct sal_placement unit = at;
-    unit.src_width /= ask->image->width;
-    unit.src_height /= ask->image->height;
-    int n = oversampling(map, &unit, &frame->base);
-    double sx = (double)width * n / ask->image->width;
-    double sy = (double)height * n / ask->image->height;
-    at.src_x *= sx, at.src_width *= sx, at.src_y *= sy, at.src_height *= sy;
-    size_t pixels = (size_t)width * height;
-    float *values = ask->grid ? flat_cells(map) : map->values;
-    float *fine = malloc(pixels * n * n * sizeof(float));
-    float *out = malloc(pixels * sizeof(float));
-    if (values && fine && out) {
-        sal_plane_to_image(values, map->height, map->width, &at, fine, height * n,
-                           width * n);
-        average(fine, n, out, width, height);
-    } else {
-        free(out);
-        out = NULL;
-    }
-    free(fine);
-    if (values != map->values)
-        free(values);
-    return out;
+    return values ? sal_plane_over(ask->map, values, ask->image, ask->preprocessing,
+                                   frame->base.width, frame->base.height)
+                  : NULL;
 }
 
 static enum sal_status update_plane(struct sal_frame *frame,
@@ -140,7 +97,9 @@ static enum sal_status update_plane(struct sal_frame *frame,
     frame->plane = NULL;
     if (!ask->map)
         return SAL_OK;
-    frame->plane = plane_of(frame, ask);
+    float *flat = ask->grid ? sal_plane_flat(ask->map) : NULL;
+    frame->plane = plane_of(frame, ask, ask->grid ? flat : ask->map->values);
+    free(flat);
     return frame->plane ? SAL_OK : sal_fail(err, SAL_LIMIT, "no memory for the map");
 }
 
@@ -204,10 +163,9 @@ static void mark_strongest(struct sal_frame *frame, double percent)
         }
 }
 
-static void draw_map(struct sal_frame *frame, const struct sal_frame_ask *ask,
-                     struct sal_picture *picture)
+static void draw_map(const struct sal_frame *frame, const struct sal_frame_ask *ask,
+                     bool alone, struct sal_picture *picture)
 {
-    bool alone = ask->show == SAL_SHOW_MAP;
     struct sal_overlay over = {
         .colormap = frame->colormap,
         .range = frame->range,
@@ -218,32 +176,112 @@ static void draw_map(struct sal_frame *frame, const struct sal_frame_ask *ask,
     sal_overlay_draw(&over, picture, frame->plane);
 }
 
+/* The map is in the image's units: added to it, times as much as asked. */
+static enum sal_status add_map(const struct sal_frame *frame,
+                               const struct sal_frame_ask *ask,
+                               struct sal_picture *picture, struct sal_error *err)
+{
+    const struct sal_map *map = ask->map;
+    size_t pixels = (size_t)picture->width * (size_t)picture->height;
+    bool colours = map->channels >= 3;
+    for (int c = 0; c < 3; c++) {
+        const float *channel = map->by_channel + (size_t)c * map->height * map->width;
+        float *own = colours ? plane_of(frame, ask, channel) : NULL;
+        const float *plane = colours ? own : frame->plane;
+        if (!plane)
+            return sal_fail(err, SAL_LIMIT, "no memory for the picture");
+        for (size_t i = 0; i < pixels; i++) {
+            double value = picture->rgb[3 * i + c] + 255 * ask->added * (double)plane[i];
+            picture->rgb[3 * i + c] = (uint8_t)lround(fmin(fmax(value, 0), 255));
+        }
+        free(own);
+    }
+    return SAL_OK;
+}
+
+/* One picture: the image, or the map, or both. */
+static enum sal_status draw_panel(const struct sal_frame *frame,
+                                  const struct sal_frame_ask *ask, enum sal_show show,
+                                  struct sal_picture *picture, struct sal_error *err)
+{
+    const struct sal_picture *base = &frame->base;
+    enum sal_status status = sal_picture_init(picture, base->width, base->height, err);
+    if (status)
+        return status;
+    bool blank = !(frame->range.low < frame->range.high);
+    bool marks = show == SAL_SHOW_OVERLAY && ask->depth == SAL_MONO;
+    if (show != SAL_SHOW_MAP)
+        memcpy(picture->rgb, base->rgb, (size_t)base->width * base->height * 3);
+    if (!blank && !marks && (show == SAL_SHOW_MAP || show == SAL_SHOW_OVERLAY))
+        draw_map(frame, ask, show == SAL_SHOW_MAP, picture);
+    if (show == SAL_SHOW_ADDED)
+        status = add_map(frame, ask, picture, err);
+    if (status)
+        sal_picture_release(picture);
+    return status;
+}
+
+static void paste(const struct sal_picture *from, struct sal_picture *to, int x)
+{
+    for (int y = 0; y < from->height; y++)
+        memcpy(to->rgb + 3 * ((size_t)y * to->width + x),
+               from->rgb + 3 * (size_t)y * from->width, 3 * (size_t)from->width);
+}
+
+/* Image and map, with a gap between them. */
+static enum sal_status draw_beside(const struct sal_frame *frame,
+                                   const struct sal_frame_ask *ask,
+                                   struct sal_picture *picture, struct sal_error *err)
+{
+    const struct sal_picture *base = &frame->base;
+    int gap = GAP_CELLS * ask->encoder->cell_width;
+    struct sal_picture map;
+    enum sal_status status = draw_panel(frame, ask, SAL_SHOW_MAP, &map, err);
+    if (status)
+        return status;
+    status = sal_picture_init(picture, 2 * base->width + gap, base->height, err);
+    if (!status) {
+        paste(base, picture, 0);
+        paste(&map, picture, base->width + gap);
+    }
+    sal_picture_release(&map);
+    return status;
+}
+
+/* The gap is the terminal's own ground. */
+static void clear_gap(struct sal_cells *cells)
+{
+    const struct sal_cell empty = {' ', SAL_CELL_DEFAULT, SAL_CELL_DEFAULT};
+    int first = (cells->columns - GAP_CELLS) / 2;
+    for (int y = 0; y < cells->rows; y++)
+        for (int x = first; x < first + GAP_CELLS; x++)
+            cells->cell[y * cells->columns + x] = empty;
+}
+
 static enum sal_status encode(struct sal_frame *frame, const struct sal_frame_ask *ask,
                               struct sal_error *err)
 {
     struct sal_picture picture;
-    const struct sal_picture *base = &frame->base;
-    enum sal_status status = sal_picture_init(&picture, base->width, base->height, err);
+    const enum sal_show show = frame->shown;
+    enum sal_status status = show == SAL_SHOW_BESIDE
+                                 ? draw_beside(frame, ask, &picture, err)
+                                 : draw_panel(frame, ask, show, &picture, err);
     if (status)
         return status;
-    bool map = frame->plane && ask->show != SAL_SHOW_IMAGE;
-    bool marks = map && ask->show == SAL_SHOW_OVERLAY && ask->depth == SAL_MONO;
-    bool blank = !(frame->range.low < frame->range.high);
-    if (ask->show != SAL_SHOW_MAP || !frame->plane)
-        memcpy(picture.rgb, base->rgb, (size_t)base->width * base->height * 3);
-    if (map && !marks && !blank)
-        draw_map(frame, ask, &picture);
     status = sal_encoder_run(ask->encoder, &picture, ask->depth, ask->unicode,
                              &frame->picture, err);
     sal_picture_release(&picture);
     frame->marked_percent = ask->view.contour > 0 ? ask->view.contour : 10;
-    if (status || !map)
+    bool blank = !(frame->range.low < frame->range.high);
+    if (status || blank || show == SAL_SHOW_IMAGE || show == SAL_SHOW_ADDED)
         return status;
-    if (!marks && !blank)
-        return encode_bar(frame, ask, err);
-    if (!blank)
+    if (show == SAL_SHOW_OVERLAY && ask->depth == SAL_MONO) {
         mark_strongest(frame, frame->marked_percent);
-    return SAL_OK;
+        return SAL_OK;
+    }
+    if (show == SAL_SHOW_BESIDE)
+        clear_gap(&frame->picture);
+    return encode_bar(frame, ask, err);
 }
 
 static bool same_view(const struct sal_frame_ask *a, const struct sal_frame_ask *b)
@@ -253,6 +291,7 @@ static bool same_view(const struct sal_frame_ask *a, const struct sal_frame_ask 
            a->unicode == b->unicode && x->colormap == y->colormap &&
            !(x->alpha < y->alpha || x->alpha > y->alpha) &&
            !(x->contour < y->contour || x->contour > y->contour) &&
+           !(a->added < b->added || a->added > b->added) &&
            x->range_mode == y->range_mode;
 }
 
@@ -273,6 +312,7 @@ static enum sal_status remake(struct sal_frame *frame, const struct sal_frame_as
     sal_cells_release(&frame->picture);
     sal_cells_release(&frame->bar);
     frame->colormap = ask->view.colormap;
+    frame->range = (struct sal_range){0};
     if (ask->map) {
         frame->range = range_of(ask);
         if (!frame->colormap)
@@ -291,7 +331,9 @@ enum sal_status sal_frame_update(struct sal_frame *frame,
         frame->generation = generation;
         return SAL_OK;
     }
-    bool changed = false;
+    enum sal_show shown = choose(ask);
+    bool changed = shown != frame->shown;
+    frame->shown = shown;
     enum sal_status status = update_base(frame, ask, &changed, err);
     if (!status)
         status = update_plane(frame, ask, &changed, err);

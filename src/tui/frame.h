@@ -16,7 +16,13 @@
 #include "saliscope/session.h"
 
 /* What of the two is shown. */
-enum sal_show { SAL_SHOW_OVERLAY, SAL_SHOW_IMAGE, SAL_SHOW_MAP, SAL_SHOWS };
+enum sal_show {
+    SAL_SHOW_OVERLAY,
+    SAL_SHOW_IMAGE,
+    SAL_SHOW_MAP,
+    SAL_SHOW_BESIDE, /* the image, and the map beside it; OVERLAY where that is too much */
+    SAL_SHOW_ADDED,  /* the image with the map added to it, which is in its units */
+};
 
 /* Everything a frame depends on. */
 struct sal_frame_ask {
@@ -27,6 +33,8 @@ struct sal_frame_ask {
     struct sal_view view;
     enum sal_show show;
     bool grid; /* the method's own grid, not interpolated */
+    double added; /* of SAL_SHOW_ADDED: a 1 in the map is that much of the image's range;
+                     where the map has three channels they are red, green, blue */
     const struct sal_encoder *encoder;
     enum sal_depth depth;
     bool unicode;
@@ -35,8 +43,9 @@ struct sal_frame_ask {
 
 struct sal_frame {
     struct sal_frame_ask ask;   /* what the cells were made for */
+    enum sal_show shown;        /* of ask.show */
     char sha256[65];            /* of the image in base */
-    struct sal_picture base;    /* the image at the picture's size */
+    struct sal_picture base;    /* the image at the size it is shown */
     float *plane;               /* the map at that size; NULL: none */
     struct sal_range range;     /* of the map's own values */
     struct sal_range bar_range; /* what the ends of the colour bar stand for */

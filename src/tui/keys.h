@@ -14,25 +14,28 @@
 #define SAL_KEYS(X)                                                                \
     X(QUIT, "q", "quit", "Quit")                                                   \
     X(HELP, "?, F1", "help", "Show or hide the keys")                              \
-    X(OVERLAY, "o, Space", "overlay", "Show the map over the image, or hide it")   \
-    X(CLASS_DOWN, "Down, j", "class", "Explain the class one row further down")    \
-    X(CLASS_UP, "Up, k", NULL, "Explain the class one row further up")             \
-    X(EXPLAIN, "Enter", NULL, "Explain the chosen class and layer at once")        \
-    X(TOP_CLASS, "t", NULL, "Explain the class that the model ranks first")        \
-    X(LAYER_NEXT, "Right, l", "layer", "Look at the next layer, nearer the output") \
-    X(LAYER_BACK, "Left, h", NULL, "Look at the layer before, nearer the input")   \
+    X(OVERLAY, "o, Space", "overlay", "Show the image alone, or the map with it")   \
+    X(CLASS_DOWN, "j, Down", "class", "Take the class one row further down")       \
+    X(CLASS_UP, "k, Up", NULL, "Take the class one row further up")                \
+    X(EXPLAIN, "Enter", NULL, "Explain or probe what is chosen at once")            \
+    X(TOP_CLASS, "t", NULL, "Take the class that the model ranks first")           \
+    X(LAYER_NEXT, "l, Right", "layer", "Look at the next layer, nearer the output") \
+    X(LAYER_BACK, "h, Left", NULL, "Look at the layer before, nearer the input")   \
     X(LAYER_AUTO, "a", NULL, "Look at the layer chosen automatically")             \
-    X(METHOD_NEXT, "e", "method", "Explain with the next method")                  \
-    X(METHOD_BACK, "E", NULL, "Explain with the method before")                    \
-    X(SAVE, "s", "save", "Save a figure, the raw map or the record")               \
+    X(METHOD_NEXT, "e", "method", "Take the next method, or the next probe")       \
+    X(METHOD_BACK, "E", NULL, "Take the method before, or the probe before")       \
+    X(PROBE, "x", "probe", "Probe what changes the decision, or go back to maps")  \
+    X(GOAL, "f", NULL, "Go round a probe's goals: undo, hide, create")             \
+    X(PARAMS, "P", NULL, "Set the parameters of the method or the probe")          \
+    X(SAVE, "s", "save", "Save a figure, the map, an altered picture, the record") \
     X(CANCEL, "Esc", "stop", "Stop the work under way, or close what is open")     \
     X(COLORMAP_NEXT, "m", "colours", "Take the next colour map")                   \
     X(COLORMAP_BACK, "M", NULL, "Take the colour map before")                      \
-    X(OPACITY_MORE, "+, =", "opacity", "Make the map more opaque")                 \
-    X(OPACITY_LESS, "-", NULL, "Make the map more transparent")                    \
-    X(VIEW, "v", "view", "Go round overlay, image alone, map alone")               \
+    X(OPACITY_MORE, "+, =", "opacity", "Make the map, or the change, stronger")    \
+    X(OPACITY_LESS, "-", NULL, "Make the map, or the change, weaker")              \
+    X(VIEW, "v", "view", "Go round the ways to show map or change")                \
     X(CONTOUR, "c", "contour", "Draw a line around the strongest 5, 10, 20 percent") \
-    X(GRID, "g", NULL, "Show the method's own grid, or the map interpolated")      \
+    X(GRID, "g", NULL, "Show a map on its own grid, or interpolated")              \
     X(IMAGE_NEXT, "n, Tab", NULL, "Go to the next image")                          \
     X(IMAGE_BACK, "p, Shift-Tab", NULL, "Go to the image before")                  \
     X(SCROLL_DOWN, "PgDn", NULL, "Scroll the facts down")                          \

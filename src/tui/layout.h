@@ -15,6 +15,7 @@ struct sal_rect {
 /* The panes, in the order they are drawn; the help lies over the others. */
 enum sal_pane_id {
     SAL_PANE_IMAGE,
+    SAL_PANE_CHART, /* below the image, where there is one and room for it */
     SAL_PANE_SCORES,
     SAL_PANE_FACTS,
     SAL_PANE_STATUS,
@@ -38,8 +39,8 @@ struct sal_screen {
 };
 
 /* aspect: height / width of the image, 1 while there is none. classes: how many
- * scores there are. help: rows of the help's text. */
+ * scores there are. chart: there is one. help: rows of the help's text. */
 struct sal_screen sal_layout_make(int rows, int columns, double aspect, int classes,
-                                  int help);
+                                  bool chart, int help);
 
 #endif

@@ -7,6 +7,7 @@ static const char *const words[] = {
     "Bars are scores; the upright tick is the class's threshold, ! marks a",
     "score that reaches it. The numbers beside the picture say what its",
     "colours mean. A map shows what moved the score; it is no finding.",
+    "What a probe finds is an upper bound; that it finds nothing is no proof.",
 };
 enum { WORDS = sizeof(words) / sizeof(*words) };
 

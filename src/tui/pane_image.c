@@ -14,48 +14,10 @@ static void draw_title(const struct sal_canvas *canvas, const struct sal_app *ap
         snprintf(name, sizeof(name), "%.250s %d/%d",
                  sal_app_basename(snapshot->image_path), app->image + 1,
                  app->options->n_images);
-    if (snapshot->map && app->show == SAL_SHOW_OVERLAY)
-        snprintf(view, sizeof(view), " - overlay %.0f %%, %s",
-                 100 * sal_view_opacity(&app->view), app->frame.colormap->name);
-    else if (snapshot->map)
-        snprintf(view, sizeof(view), " - %s",
-                 app->show == SAL_SHOW_MAP ? "map alone" : "image alone");
-    snprintf(text, sizeof(text), "%s%s%s", snapshot->image ? name : "Image", view,
-             snapshot->map && app->grid && app->show != SAL_SHOW_IMAGE ? ", grid" : "");
+    sal_app_task(app)->title(app, view, sizeof(view));
+    snprintf(text, sizeof(text), "%s%s%s", snapshot->image ? name : "Image",
+             *view ? " - " : "", view);
     sal_draw_heading(canvas, text);
-}
-
-/* What the picture shows, in one line: a map never stands without its method,
- * class and unit. */
-static void draw_caption(const struct sal_canvas *canvas, const struct sal_app *app)
-{
-    const struct sal_map *map = app->snapshot.map;
-    const struct sal_session_ask *ask = &app->snapshot.ask;
-    int y = app->frame.picture.rows + 1;
-    if (!map || app->show == SAL_SHOW_IMAGE)
-        return;
-    const char *class_name = sal_model_class(app->model, ask->class_index);
-    if (*map->note) {
-        char text[700];
-        snprintf(text, sizeof(text), "%s of %.250s: ! %s", ask->method->title, class_name,
-                 map->note);
-        sal_draw_wrapped(canvas, y, 0, 0, SAL_STYLE_WARNING, text);
-        return;
-    }
-    int x = 0;
-    bool marks = app->terminal.depth == SAL_MONO && app->show == SAL_SHOW_OVERLAY;
-    if (map->partial)
-        x = sal_draw(canvas, y, 0, canvas->columns, SAL_STYLE_WARNING, "PARTIAL ");
-    int room = canvas->columns - x;
-    if (marks)
-        sal_draw(canvas, y, x, room, SAL_STYLE_TEXT,
-                 "%s of %s, reversed: strongest %.0f %%, over %.3g %s",
-                 ask->method->title, class_name, app->frame.marked_percent,
-                 (double)app->frame.marked_from, map->unit);
-    else
-        sal_draw(canvas, y, x, room, SAL_STYLE_TEXT, "%s of %s, %.3g to %.3g %s",
-                 ask->method->title, class_name, app->frame.range.low,
-                 app->frame.range.high, map->unit);
 }
 
 /* The numbers beside the colour bar; a high one at the top. */
@@ -110,7 +72,7 @@ static void draw(const struct sal_canvas *canvas, struct sal_app *app)
         return;
     }
     draw_picture(canvas, app);
-    draw_caption(canvas, app);
+    sal_app_task(app)->caption(canvas, app, app->frame.picture.rows + 1);
 }
 
 const struct sal_pane sal_pane_image = {.name = "image", .draw = draw};

@@ -2,6 +2,7 @@
 #include <stdio.h>
 
 #include "app.h"
+#include "saliscope/text.h"
 
 enum { PROGRESS_COLUMNS = 44, PROGRESS_BAR = 12 };
 
@@ -9,22 +10,33 @@ static const char *const doing[] = {
     [SAL_IDLE] = "ready",
     [SAL_LOADING] = "loading",
     [SAL_CLASSIFYING] = "classifying",
-    [SAL_EXPLAINING] = "explaining",
-    [SAL_PROBING] = "probing",
+    [SAL_EXPLAINING] = "explaining with ",
+    [SAL_PROBING] = "probing: ",
 };
+
+/* The end of a text that is too long for its room: there one types. */
+static const char *end_of(const char *text, int columns)
+{
+    while (*text && sal_text_columns(text) > columns) {
+        text++;
+        while ((*text & 0xC0) == 0x80)
+            text++;
+    }
+    return text;
+}
 
 static void draw_prompt(const struct sal_canvas *canvas, const struct sal_prompt *prompt)
 {
     int columns = canvas->columns;
     int x = sal_draw(canvas, 0, 0, columns, SAL_STYLE_TITLE, "%s: ", prompt->label);
-    x += sal_draw(canvas, 0, x, columns - x, SAL_STYLE_TEXT, "%s", prompt->text);
+    x += sal_draw(canvas, 0, x, columns - x, SAL_STYLE_TEXT, "%s",
+                  end_of(prompt->text, columns - x - 1));
     x += sal_draw(canvas, 0, x, 1, SAL_STYLE_SELECTED, " ");
     if (prompt->confirm)
         sal_draw(canvas, 0, x, columns - x, SAL_STYLE_WARNING,
                  "  is there already: Enter replaces it, Esc leaves it");
     else
-        sal_draw(canvas, 0, x, columns - x, SAL_STYLE_QUIET,
-                 "  Enter writes (.png .pdf .svg .npy .npz .json), Esc leaves");
+        sal_draw(canvas, 0, x, columns - x, SAL_STYLE_QUIET, "  %s", prompt->hint);
 }
 
 /* On the right while there is work: how far it is. Returns its first column. */
@@ -53,9 +65,9 @@ static int draw_progress(const struct sal_canvas *canvas, const struct sal_app *
 static bool goes_on(const struct sal_app *app)
 {
     const struct sal_snapshot *snapshot = &app->snapshot;
-    return snapshot->map && snapshot->map->partial &&
-           snapshot->ask.method == app->ask.method &&
-           !(app->ask.method->needs & SAL_NEEDS_GRADIENT);
+    const struct sal_method *method = app->ask[app->task].method;
+    return snapshot->map && snapshot->map->partial && method &&
+           snapshot->ask.method == method && !(method->needs & SAL_NEEDS_GRADIENT);
 }
 
 static void draw_state(const struct sal_canvas *canvas, const struct sal_app *app,
@@ -68,9 +80,9 @@ static void draw_state(const struct sal_canvas *canvas, const struct sal_app *ap
     else if (snapshot->state == SAL_IDLE && snapshot->error.status)
         sal_draw(canvas, 0, 0, columns, SAL_STYLE_ERROR, "error: %s",
                  snapshot->error.text);
-    else if (snapshot->state == SAL_EXPLAINING && app->ask.method)
-        sal_draw(canvas, 0, 0, columns, SAL_STYLE_TEXT, "explaining with %s",
-                 app->ask.method->title);
+    else if (snapshot->state >= SAL_EXPLAINING)
+        sal_draw(canvas, 0, 0, columns, SAL_STYLE_TEXT, "%s%s", doing[snapshot->state],
+                 sal_ask_title(&app->asked[app->under_way]));
     else
         sal_draw(canvas, 0, 0, columns, SAL_STYLE_TEXT, "%s", doing[snapshot->state]);
 }

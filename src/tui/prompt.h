@@ -12,7 +12,8 @@
 struct sal_prompt {
     bool open;
     bool confirm; /* the next Enter replaces a file that is there */
-    const char *label; /* static text */
+    const char *label; /* static text, before what is typed */
+    char hint[96];     /* behind it */
     char text[512];    /* UTF-8 */
 };
 

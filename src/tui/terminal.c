@@ -207,11 +207,10 @@ void sal_terminal_resize(struct sal_terminal *terminal)
 /* The pair for two colours, background first by number: half as many pairs, and
  * terminals with few colours have few pairs. Sets *swapped when the cell is to be
  * shown in reverse. */
-static int find_pair_of(const struct sal_terminal *terminal, struct sal_cell cell,
-                        bool *swapped)
+static int find_pair_of(struct sal_cell cell, bool *swapped)
 {
     int fg = cell.fg, bg = cell.bg;
-    if (terminal->depth == SAL_16 && COLORS < 16) {
+    if (COLORS < 16) {
         fg = fg < 0 ? fg : fg & 7;
         bg = bg < 0 ? bg : bg & 7;
     }
@@ -247,13 +246,9 @@ void sal_terminal_hold_rows(const struct sal_terminal *terminal, WINDOW *window,
     }
 }
 
-static void put_cell(const struct sal_terminal *terminal, WINDOW *window, int y, int x,
-                     struct sal_cell cell)
+static void put_glyph(const struct sal_terminal *terminal, WINDOW *window, int y, int x,
+                      struct sal_cell cell)
 {
-    if (terminal->raw) {
-        put_blank(window, y, x, 0, getbegy(window) + y);
-        return;
-    }
     wchar_t text[2] = {(wchar_t)cell.glyph, 0};
     attr_t attributes = A_NORMAL;
     int pair = 0;
@@ -261,7 +256,7 @@ static void put_cell(const struct sal_terminal *terminal, WINDOW *window, int y,
         attributes = cell.bg >= 0 ? A_REVERSE : A_NORMAL;
     } else {
         bool swapped;
-        pair = find_pair_of(terminal, cell, &swapped);
+        pair = find_pair_of(cell, &swapped);
         attributes = swapped ? A_REVERSE : A_NORMAL;
     }
     cchar_t character;
@@ -274,8 +269,31 @@ void sal_terminal_cells(const struct sal_terminal *terminal, WINDOW *window, int
 {
     for (int row = 0; row < cells->rows; row++)
         for (int column = 0; column < cells->columns; column++)
-            put_cell(terminal, window, y + row, x + column,
-                     cells->cell[row * cells->columns + column]);
+            if (terminal->raw)
+                put_blank(window, y + row, x + column, 0, getbegy(window) + y + row);
+            else
+                put_glyph(terminal, window, y + row, x + column,
+                          cells->cell[row * cells->columns + column]);
+}
+
+enum sal_depth sal_terminal_text_depth(const struct sal_terminal *terminal)
+{
+    if (!terminal->raw)
+        return terminal->depth;
+    return COLORS >= 256 ? SAL_256 : SAL_16;
+}
+
+void sal_terminal_glyphs(const struct sal_terminal *terminal, WINDOW *window, int y, int x,
+                         const struct sal_cells *cells)
+{
+    for (int row = 0; row < cells->rows; row++)
+        for (int column = 0; column < cells->columns; column++) {
+            struct sal_cell cell = cells->cell[row * cells->columns + column];
+            /* Of eight colours grey would be black, which may be the ground's. */
+            if (COLORS < 16 && cell.bg < 0 && cell.fg % 8 == 0)
+                cell.fg = SAL_CELL_DEFAULT;
+            put_glyph(terminal, window, y + row, x + column, cell);
+        }
 }
 
 /* ---- everything at once -------------------------------------------------------- */

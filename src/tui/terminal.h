@@ -72,6 +72,12 @@ void sal_terminal_forget(struct sal_terminal *terminal);
 void sal_terminal_cells(const struct sal_terminal *terminal, WINDOW *window, int y,
                         int x, const struct sal_cells *cells);
 
+/* Puts cells of lines and text into a window, always through ncurses, in colours of that
+ * depth. */
+enum sal_depth sal_terminal_text_depth(const struct sal_terminal *terminal);
+void sal_terminal_glyphs(const struct sal_terminal *terminal, WINDOW *window, int y, int x,
+                         const struct sal_cells *cells);
+
 /* Where pictures bypass ncurses: keeps it from scrolling rows of the terminal (a way
  * it saves output), which would take the pictures along. Puts two blanks that are
  * unlike those of all other rows into the first rows of a window as wide as the

@@ -10,7 +10,7 @@
  *     values   of the last: {"map": [...], thinned, "forwards": ..., "checks": {...}}
  *
  * and ends with its input. What an explanation needs beyond the model, runs and their
- * memory, is laid out within its time.
+ * memory, is laid out within its time, but for runs that rest with the model.
  */
 #include <stdio.h>
 #include <stdlib.h>

@@ -69,17 +69,25 @@ struct sal_model *linear_model(int channels, int height, int width, int outputs,
     return finish(&build, activation, sidecar);
 }
 
+struct sal_model *hidden_model(int height, int width, int hidden, const char *unit,
+                               const float *u, const float *v, int outputs, const float *w,
+                               const float *b, const char *activation)
+{
+    const bool square = strcmp(unit, "Square") == 0;
+    struct onnx_build build;
+    onnx_build_init(&build, 13);
+    onnx_build_input(&build, "x", SAL_ONNX_FLOAT, 4, DIMS(-1, 1, height, width));
+    onnx_build_node(&build, "Flatten", "x", "flat");
+    put_linear(&build, "flat", "h", height * width, hidden, u, v);
+    onnx_build_node(&build, square ? "Mul" : unit, square ? "h,h" : "h", "r");
+    put_linear(&build, "r", "logits", hidden, outputs, w, b);
+    return finish(&build, activation, NULL);
+}
+
 struct sal_model *mlp_model(int inputs, int hidden, const float *u, const float *v, int outputs,
                             const float *w, const float *b, const char *activation)
 {
-    struct onnx_build build;
-    onnx_build_init(&build, 13);
-    onnx_build_input(&build, "x", SAL_ONNX_FLOAT, 4, DIMS(-1, 1, 1, inputs));
-    onnx_build_node(&build, "Flatten", "x", "flat");
-    put_linear(&build, "flat", "h", inputs, hidden, u, v);
-    onnx_build_node(&build, "Relu", "h", "r");
-    put_linear(&build, "r", "logits", hidden, outputs, w, b);
-    return finish(&build, activation, NULL);
+    return hidden_model(1, inputs, hidden, "Relu", u, v, outputs, w, b, activation);
 }
 
 /* ---- questions -------------------------------------------------------------------------------- */
@@ -106,6 +114,8 @@ enum sal_status probe_ask(const struct sal_model *model, const float *x, const c
                                           .white = how.white,
                                           .grey = how.grey,
                                           .mask = how.mask,
+                                          .roi = how.roi,
+                                          .where = how.where,
                                           .params = &params,
                                           .batch = how.batch,
                                           .seed = how.seed,
@@ -150,7 +160,9 @@ void assert_answer_is_honest(const struct sal_model *model, const float *x, int 
     assert_memory_equal(logits, answer->after, (size_t)answer->n_logits * sizeof(*logits));
     bool wanted = answer->goal == SAL_GOAL_CREATE;
     assert_true(answer->flipped == (called(model, logits, c) == wanted));
-    if (!answer->flipped || answer->already)
+    assert_true(answer->called_after == called(model, logits, c));
+    assert_true(answer->sought == SAL_SEEK_FLIP || answer->called_after == answer->called_before);
+    if (!answer->found)
         assert_memory_equal(answer->x, x, (size_t)n * sizeof(*x));
     for (int64_t i = 0; i < n; i++)
         assert_true(isfinite(answer->x[i]));

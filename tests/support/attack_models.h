@@ -21,13 +21,20 @@ struct sal_model *linear_model(int channels, int height, int width, int outputs,
 struct sal_model *mlp_model(int inputs, int hidden, const float *u, const float *v, int outputs,
                             const float *w, const float *b, const char *activation);
 
+/* The same of a picture of height x width, with another unit than "Relu": "Softplus", "Sigmoid"
+ * or "Square". */
+struct sal_model *hidden_model(int height, int width, int hidden, const char *unit,
+                               const float *u, const float *v, int outputs, const float *w,
+                               const float *b, const char *activation);
+
 /* A question; settings "eps=0.1 norm=l2". */
 struct probing {
     const char *settings;
     int c; /* class */
     int batch, threads;
     uint64_t seed;
-    const uint8_t *mask;
+    const uint8_t *mask, *roi;
+    enum sal_where where;
     bool grey;
     unsigned white;
     struct sal_job *job;

@@ -1,0 +1,217 @@
+/* What is told of a probe's answer: the verdict first, in words that claim no more than was
+ * found. */
+#include <math.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "saliscope/session.h"
+
+enum { FACTS_MAX = 100, TEXT_MAX = 400 };
+
+/* What was told, in its order. */
+struct heard {
+    int n;
+    enum sal_weight weight[FACTS_MAX];
+    char label[FACTS_MAX][16], text[FACTS_MAX][TEXT_MAX];
+};
+
+static struct sal_session *session;
+static struct heard heard;
+
+static void hear(void *self, enum sal_weight weight, const char *label, const char *text)
+{
+    struct heard *to = self;
+    assert_true(to->n < FACTS_MAX);
+    assert_true(strlen(label) <= 8);
+    assert_null(strstr(text, "nan"));
+    assert_null(strstr(text, " inf"));
+    to->weight[to->n] = weight;
+    snprintf(to->label[to->n], sizeof(to->label[0]), "%s", label);
+    snprintf(to->text[to->n], sizeof(to->text[0]), "%s", text);
+    to->n++;
+}
+
+static int open_sample(void **state)
+{
+    (void)state;
+    struct sal_session_options options = {.threads = 2};
+    struct sal_error err = {0};
+    if (sal_session_open(&session, "samples/models/phantom.onnx", &options, &err) ||
+        sal_session_load(session, "samples/images/nodule-clear.png", &err))
+        print_message("%s\n", err.text);
+    return err.status;
+}
+
+static int close_sample(void **state)
+{
+    (void)state;
+    sal_session_close(session);
+    return 0;
+}
+
+/* The answer to a probe about class 0, told as it is, or changed before. */
+static struct sal_probe_answer ask(const char *name, const char *settings)
+{
+    struct sal_session_ask ask = {.probe = sal_probe_find(name), .layer = -1};
+    const struct sal_probe_answer *answer;
+    assert_non_null(ask.probe);
+    sal_params_init(&ask.params, ask.probe->params);
+    char text[128], *rest;
+    snprintf(text, sizeof(text), "%s", settings);
+    for (char *pair = strtok_r(text, " ", &rest); pair; pair = strtok_r(NULL, " ", &rest))
+        assert_int_equal(sal_params_set(&ask.params, ask.probe->params, pair, name, NULL),
+                         SAL_OK);
+    assert_int_equal(sal_session_probe(session, &ask, &answer, NULL), SAL_OK);
+    return *answer;
+}
+
+static void tell(const struct sal_probe_answer *answer, const char *name)
+{
+    const struct sal_image image = {.max = 255};
+    const struct sal_snapshot snapshot = {.image = &image,
+                                          .probe_ask = {.probe = sal_probe_find(name)},
+                                          .answer = answer};
+    const struct sal_listener listener = {&heard, hear};
+    heard.n = 0;
+    sal_probe_tell(&snapshot, sal_session_model(session), &listener);
+    assert_true(heard.n > 0);
+    assert_int_equal(heard.weight[0], SAL_WEIGHT_VERDICT);
+}
+
+/* The text under that label; NULL: there is none. */
+static const char *under(const char *label)
+{
+    for (int i = 0; i < heard.n; i++)
+        if (!strcmp(heard.label[i], label))
+            return heard.text[i];
+    return NULL;
+}
+
+static void a_flip_is_told_with_its_size_and_what_it_does_not_say(void **state)
+{
+    (void)state;
+    struct sal_probe_answer answer = ask("mineps", "");
+    assert_true(answer.flipped);
+    tell(&answer, "mineps");
+    assert_string_equal(heard.text[0], "the decision changes: nodule is no longer called");
+    char size[64];
+    snprintf(size, sizeof(size), "linf %.3g of 255 levels (%.4g)", 255 * answer.distance.linf,
+             answer.distance.linf);
+    assert_non_null(strstr(under("change"), size));
+    assert_non_null(strstr(under("bound"), "other changes may be smaller"));
+    assert_non_null(under("noise"));
+    assert_non_null(strstr(under("rounded"), "to 255 levels"));
+    assert_null(under("nearest"));
+}
+
+static void nothing_found_is_no_proof(void **state)
+{
+    (void)state;
+    struct sal_probe_answer answer = ask("fgsm", "eps=0.01/255");
+    assert_false(answer.flipped);
+    tell(&answer, "fgsm");
+    assert_string_equal(heard.text[0], "no change found that would hide nodule: this is no "
+                                       "proof of robustness");
+    assert_null(under("change"));
+    assert_null(under("bound"));
+    assert_non_null(under("nearest"));
+    assert_non_null(strstr(under("allowed"), "0.01 of 255 levels"));
+    answer = ask("curve", "max=0.01/255 points=2 steps=1 samples=0");
+    assert_false(answer.flipped);
+    tell(&answer, "curve");
+    assert_string_equal(heard.text[0], "nothing that was tried would hide nodule");
+}
+
+static void what_is_so_already_is_not_changed(void **state)
+{
+    (void)state;
+    struct sal_probe_answer answer = ask("mineps", "goal=create");
+    assert_true(answer.already);
+    tell(&answer, "mineps");
+    assert_string_equal(heard.text[0],
+                        "nodule is called as it is: there is nothing to change");
+    assert_null(under("change"));
+}
+
+static void alarms_come_before_figures(void **state)
+{
+    (void)state;
+    struct sal_probe_answer answer = ask("fgsm", "eps=4/255");
+    assert_true(answer.n_lights < SAL_LIGHTS_MAX);
+    answer.lights[answer.n_lights++] = (struct sal_light){
+        .name = "test", .title = "a light", .alarm = true, .text = "it burns"};
+    answer.partial = true;
+    strcpy(answer.note, "stopped after 2 passes: the best so far");
+    tell(&answer, "fgsm");
+    assert_int_equal(heard.weight[1], SAL_WEIGHT_ALARM);
+    assert_string_equal(heard.text[1], "partial: stopped after 2 passes: the best so far");
+    assert_int_equal(heard.weight[2], SAL_WEIGHT_ALARM);
+    assert_string_equal(heard.label[2], "ALARM");
+    assert_string_equal(heard.text[2], "a light: it burns");
+    for (int i = 3; i < heard.n; i++)
+        assert_int_equal(heard.weight[i], SAL_WEIGHT_PLAIN);
+}
+
+static void another_label_that_changed_sides_is_named(void **state)
+{
+    (void)state;
+    struct sal_probe_answer answer = ask("mineps", "");
+    sal_real after[] = {answer.after[0], 9};
+    answer.after = after;
+    tell(&answer, "mineps");
+    assert_string_equal(under("also"), "consolidation is called");
+}
+
+static void what_rounding_does_is_told_as_it_is(void **state)
+{
+    (void)state;
+    struct sal_probe_answer answer = ask("mineps", "");
+    answer.stored = (struct sal_saved){.white = 255, .flipped = true, .scale = 1.4};
+    tell(&answer, "mineps");
+    assert_string_equal(under("rounded"),
+                        "to 255 levels: undoes the flip; 1.4 times the change survives");
+    answer.stored.flipped = false;
+    answer.stored.scale = 4;
+    tell(&answer, "mineps");
+    assert_string_equal(under("rounded"),
+                        "to 255 levels: undoes the flip, even of 4 times the change");
+}
+
+static void all_that_was_tried_is_told(void **state)
+{
+    (void)state;
+    struct sal_probe_answer answer = ask("fgsm", "");
+    struct sal_trial trials[] = {
+        {.name = "gamma", .title = "gamma 1.4", .score = 0.25, .draws = 1, .flips = 1},
+        {.name = "noise", .title = "noise 0.1", .score = 0.75, .draws = 20, .flips = 3},
+    };
+    answer.trials = trials;
+    answer.n_trials = 2;
+    tell(&answer, "fgsm");
+    const char *first = under("tried");
+    assert_non_null(first);
+    assert_ptr_equal(strstr(first, "gamma 1.4"), first);
+    assert_non_null(strstr(first, "0.25"));
+    assert_non_null(strstr(first, "flips"));
+    assert_non_null(strstr(first + TEXT_MAX, "3 of 20 flip"));
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_flip_is_told_with_its_size_and_what_it_does_not_say),
+        cmocka_unit_test(nothing_found_is_no_proof),
+        cmocka_unit_test(what_is_so_already_is_not_changed),
+        cmocka_unit_test(alarms_come_before_figures),
+        cmocka_unit_test(another_label_that_changed_sides_is_named),
+        cmocka_unit_test(what_rounding_does_is_told_as_it_is),
+        cmocka_unit_test(all_that_was_tried_is_told),
+    };
+    return cmocka_run_group_tests(tests, open_sample, close_sample);
+}
