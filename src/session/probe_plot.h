@@ -22,6 +22,11 @@ enum { SAL_PLOT_X, SAL_PLOT_Y, SAL_PLOT_THRESHOLD, SAL_PLOT_GIVEN, SAL_PLOT_FLIP
 enum sal_status sal_plot_score(const struct sal_plotted *plotted, struct sal_probe_plot *plot,
                                struct sal_error *err);
 
+/* What an attack on the explanation left of it, over its steps. */
+bool sal_plot_has_overlap(const struct sal_probe_answer *answer);
+enum sal_status sal_plot_overlap(const struct sal_plotted *plotted, struct sal_probe_plot *plot,
+                                 struct sal_error *err);
+
 /* The kinds of pictures that were tried, one by one. */
 bool sal_plot_has_setting(const struct sal_probe_answer *answer);
 enum sal_status sal_plot_setting(const struct sal_plotted *plotted, struct sal_probe_plot *plot,
