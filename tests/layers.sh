@@ -11,7 +11,7 @@ check() {
     }
     function complain(what) { print FILENAME ":" FNR ": " what; bad = 1 }
     BEGIN {
-        own("base", 0, "status arena buffer text sha256 job pool file sandbox param names random top")
+        own("base", 0, "status arena buffer text sha256 job pool file sandbox param names random top clock")
         own("io", 1, "image npy sidecar resample roi onnx")
         own("engine", 2, "tensor model run recorded region propagation")
         own("explain", 3, "explain like"); own("probe", 3, "probe")

@@ -473,6 +473,8 @@ static void trials_say_what_was_seen(void **state)
                 assert_int_equal(t->draws, random ? 2 : 1);
                 assert_true(t->setting == usual * (kind->lengths ? W / 224.0 : 1));
                 nearest = t->flips ? fmin(nearest, t->distance.l2) : nearest;
+                if (severity % 2 == 0)
+                    continue;
                 snprintf(text, sizeof(text), "setting=%.17g", t->setting);
                 struct sal_probe_answer one = probe_of(model, x, kind->probe.name,
                                                        (struct probing){.settings = text, .c = 1});
@@ -606,7 +608,8 @@ static void nothing_odd_makes_what_is_not_finite(void **state)
                 struct sal_model *model = linear_model(s[0], s[1], s[2], outputs, w, b,
                                                        outputs % 2 ? "Sigmoid" : "Softmax", NULL);
                 struct sal_probe_answer a =
-                    probe_of(model, x, names[i], (struct probing){.c = outputs - 1});
+                    probe_of(model, x, names[i],
+                             (struct probing){.settings = "draws=1", .c = outputs - 1});
                 assert_answer_is_honest(model, x, outputs - 1, &a);
                 for (int k = 0; k < a.n_trials; k++)
                     assert_true(isfinite(a.trials[k].f) && isfinite(a.trials[k].score) &&

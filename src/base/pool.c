@@ -7,13 +7,16 @@
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
+
+#include "saliscope/clock.h"
 
 /* A network hands over a round every few tens of microseconds, and waking a thread
  * takes as long. So whoever waits looks on for a while before it sleeps, unless
  * threads outnumber processors: then looking would keep another from working. */
-enum { THREADS_MAX = 256, SPIN_NS = 100000, LINE = 64 };
+enum { THREADS_MAX = 256, LINE = 64 };
+
+static const double spin_seconds = 1e-4;
 
 /* Bits of a gate: nobody may enter any more, and how many are inside. */
 static const unsigned CLOSED = 1u << 31;
@@ -82,26 +85,19 @@ static void pause_briefly(void)
 #endif
 }
 
-static int64_t nanoseconds(void)
-{
-    struct timespec time;
-    clock_gettime(CLOCK_MONOTONIC, &time);
-    return (int64_t)time.tv_sec * 1000000000 + time.tv_nsec;
-}
-
-/* Looks on until `done` or for SPIN_NS; what `done` says. */
+/* Looks on until `done` or for spin_seconds; what `done` says. */
 static bool spin(struct sal_pool *pool, bool (*done)(struct sal_pool *, unsigned),
                  unsigned seen)
 {
     if (!pool->spins)
         return done(pool, seen);
-    for (int64_t until = nanoseconds() + SPIN_NS;;) {
+    for (double until = sal_seconds() + spin_seconds;;) {
         for (int i = 0; i < 16; i++) {
             if (done(pool, seen))
                 return true;
             pause_briefly();
         }
-        if (nanoseconds() > until)
+        if (sal_seconds() > until)
             return false;
     }
 }

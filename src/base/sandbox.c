@@ -10,9 +10,9 @@
 #include <sys/mman.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
 
+#include "saliscope/clock.h"
 #include "sandbox_confine.h"
 
 /* Processor time is limited by the kernel; a child that sleeps is ended when
@@ -131,13 +131,6 @@ static pid_t start(const struct call *call, struct answer *answer)
 
 /* ---- the parent ---- */
 
-static int64_t milliseconds(void)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
-}
-
 /* True once the child is gone and reaped. */
 static bool reap(pid_t child, int flags, struct ending *ending)
 {
@@ -151,19 +144,19 @@ static bool reap(pid_t child, int flags, struct ending *ending)
 static struct ending wait_for(pid_t child, unsigned seconds)
 {
     struct ending ending = {0};
-    int64_t end = milliseconds() + (int64_t)seconds * 1000 * WALL_FACTOR;
+    double end = sal_seconds() + (double)seconds * WALL_FACTOR;
     /* Where there are no pidfds, poll() only sleeps. */
     int watch = (int)syscall(SYS_pidfd_open, child, 0);
     struct pollfd entry = {.fd = watch, .events = POLLIN};
     while (!reap(child, WNOHANG, &ending)) {
-        int64_t left = end - milliseconds();
+        double left = end - sal_seconds();
         if (left <= 0) {
             ending.late = true;
             kill(child, SIGKILL);
             reap(child, 0, &ending);
             break;
         }
-        poll(&entry, 1, watch < 0 ? 1 : left < 60000 ? (int)left : 60000);
+        poll(&entry, 1, watch < 0 ? 1 : left < 60 ? (int)(left * 1000) + 1 : 60000);
     }
     if (watch >= 0)
         close(watch);

@@ -1,5 +1,5 @@
-#include <time.h>
 
+#include "saliscope/clock.h"
 #include "saliscope/run.h"
 
 /* A product and a sum may become one instruction here, whatever the rest is built with:
@@ -79,22 +79,15 @@ static void do_tile(void *context, int tile, int worker)
     trial->tile(&trial->sinks[worker * (int)LINE]);
 }
 
-static double seconds(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + (double)t.tv_nsec * 1e-9;
-}
-
 double sal_peak_flops(struct sal_pool *pool)
 {
     struct trial trial = {.tile = widest()};
     double work = trial.tile(trial.sinks), best = 0, took;
-    double begin = seconds(), now = begin;
+    double begin = sal_seconds(), now = begin;
     int tiles = 4 * sal_pool_threads(pool);
     do {
         sal_pool_run(pool, tiles, do_tile, &trial);
-        took = seconds() - now;
+        took = sal_seconds() - now;
         now += took;
         double rate = work * tiles / took;
         best = rate > best ? rate : best;

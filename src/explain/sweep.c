@@ -2,9 +2,9 @@
 
 #include <math.h>
 #include <stdlib.h>
-#include <time.h>
 
 #include "methods.h"
+#include "saliscope/clock.h"
 #include "saliscope/region.h"
 #include "tally.h"
 
@@ -132,13 +132,6 @@ static enum sal_status pass(const struct attempt *a, struct sal_error *err)
 
 /* ---- looking on ----------------------------------------------------------------------- */
 
-static double seconds(void)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
-}
-
 /* Of the inputs taken so far those that the tally had not. */
 static int64_t passed(int64_t done, int64_t kept)
 {
@@ -148,7 +141,7 @@ static int64_t passed(int64_t done, int64_t kept)
 static void show_some(const struct attempt *a)
 {
     struct show *show = a->also.show;
-    double begin = seconds();
+    double begin = sal_seconds();
     if (!show || begin < show->due)
         return;
     struct sal_map map = *show->begun;
@@ -160,7 +153,7 @@ static void show_some(const struct attempt *a)
         a->question->show(a->question->audience, &map);
     }
     sal_map_release(&map);
-    double end = seconds();
+    double end = sal_seconds();
     show->due = end + fmax(SHOW_EVERY, 10 * (end - begin));
 }
 
@@ -363,7 +356,7 @@ enum sal_status sal_sweep_run(struct sal_sweep *sweep, const struct sal_question
                               struct sal_map *map, struct sal_error *err)
 {
     bool exact = question->precision == SAL_F32 && !(sweep->trim > 0);
-    struct show show = {.begun = map, .due = seconds() + SHOW_EVERY};
+    struct show show = {.begun = map, .due = sal_seconds() + SHOW_EVERY};
     struct readers also = {.tally = tally_of(sweep, question),
                            .show = question->show && sweep->preview ? &show : NULL};
     double share;

@@ -3,18 +3,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
+#include "saliscope/clock.h"
 #include "search.h"
 
 static const double show_every = 0.3; /* seconds */
-
-static double seconds(void)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
-}
 
 static void *copy(const void *data, size_t size)
 {
@@ -80,7 +73,7 @@ void sal_search_show(struct sal_search *s)
     struct sal_probe_answer so_far;
     if (!question->show || !s->trail || s->trail->n == s->shown)
         return;
-    double begin = seconds();
+    double begin = sal_seconds();
     if (begin < s->show_due)
         return;
     s->shown = s->trail->n;
@@ -89,6 +82,6 @@ void sal_search_show(struct sal_search *s)
         question->show(question->audience, &so_far);
     }
     sal_probe_answer_release(&so_far);
-    double end = seconds();
+    double end = sal_seconds();
     s->show_due = end + fmax(show_every, 10 * (end - begin));
 }

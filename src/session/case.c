@@ -2,14 +2,6 @@
 
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
-
-double sal_seconds(void)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (double)now.tv_sec + (double)now.tv_nsec * 1e-9;
-}
 
 static void retain(struct sal_part *part)
 {

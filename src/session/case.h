@@ -9,6 +9,7 @@
 
 #include <stdatomic.h>
 
+#include "saliscope/clock.h"
 #include "saliscope/roi.h"
 #include "saliscope/session.h"
 
@@ -87,7 +88,5 @@ struct sal_probed *sal_probed_so_far(const struct sal_probe_question *question,
 struct sal_explained *sal_explained_so_far(const struct sal_question *question,
                                            const struct sal_method *method,
                                            struct sal_map *map);
-
-double sal_seconds(void); /* monotonic */
 
 #endif

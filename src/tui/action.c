@@ -14,7 +14,7 @@ void sal_app_say(struct sal_app *app, enum sal_status status, const char *format
     vsnprintf(app->message.text, sizeof(app->message.text), format, args);
     va_end(args);
     app->message.status = status;
-    app->message_until = sal_app_now() + say_seconds;
+    app->message_until = sal_seconds() + say_seconds;
 }
 
 /* ---- how it is shown ----------------------------------------------------------------- */

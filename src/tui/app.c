@@ -6,7 +6,6 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "signals.h"
@@ -28,13 +27,6 @@ static const struct sal_task *const tasks[SAL_TASKS] = {
 const struct sal_task *sal_app_task(const struct sal_app *app)
 {
     return tasks[app->task];
-}
-
-double sal_app_now(void)
-{
-    struct timespec time;
-    clock_gettime(CLOCK_MONOTONIC, &time);
-    return (double)time.tv_sec + 1e-9 * (double)time.tv_nsec;
 }
 
 const char *sal_app_basename(const char *path)
@@ -295,8 +287,8 @@ static void look(struct sal_app *app)
     if (app->snapshot.state == SAL_IDLE)
         app->since = 0;
     else if (app->since <= 0)
-        app->since = sal_app_now();
-    if (app->message_until > 0 && sal_app_now() >= app->message_until)
+        app->since = sal_seconds();
+    if (app->message_until > 0 && sal_seconds() >= app->message_until)
         app->message_until = 0;
 }
 
@@ -305,7 +297,7 @@ static int patience(const struct sal_app *app)
 {
     const double for_ever = 1e9;
     double wait = app->snapshot.state == SAL_IDLE ? for_ever : TICK_MS;
-    double now = sal_app_now();
+    double now = sal_seconds();
     if (app->ask_at > 0)
         wait = fmin(wait, ceil(1000 * (app->ask_at - now)));
     if (app->message_until > 0)

@@ -13,6 +13,7 @@
 #include "frame.h"
 #include "keys.h"
 #include "prompt.h"
+#include "saliscope/clock.h"
 #include "saliscope/tui.h"
 #include "terminal.h"
 
@@ -147,9 +148,6 @@ const struct sal_param *sal_ask_params(const struct sal_session_ask *ask);
 
 /* The last part of a path. */
 const char *sal_app_basename(const char *path);
-
-/* A monotonic clock in seconds. */
-double sal_app_now(void);
 
 /* Rows the help takes. */
 int sal_help_rows(void);

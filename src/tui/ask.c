@@ -52,15 +52,15 @@ void sal_app_ask_now(struct sal_app *app, const char *image)
 
 void sal_app_ask_soon(struct sal_app *app)
 {
-    app->ask_at = sal_app_now() + settle_seconds;
+    app->ask_at = sal_seconds() + settle_seconds;
 }
 
 void sal_app_ask_when_due(struct sal_app *app)
 {
-    if (app->ask_at <= 0 || sal_app_now() < app->ask_at)
+    if (app->ask_at <= 0 || sal_seconds() < app->ask_at)
         return;
     app->ask_at = 0;
-    if (app->since > 0 && sal_app_now() - app->since > busy_seconds)
+    if (app->since > 0 && sal_seconds() - app->since > busy_seconds)
         sal_app_say(app, SAL_OK, "Enter asks this instead of the work under way");
     else
         sal_app_ask_now(app, NULL);
