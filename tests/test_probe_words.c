@@ -128,6 +128,32 @@ static void nothing_found_is_no_proof(void **state)
     assert_string_equal(heard.text[0], "nothing that was tried would hide nodule");
 }
 
+/* No flip was sought, so none is missed. */
+static void another_explanation_is_told_as_one(void **state)
+{
+    (void)state;
+    struct sal_probe_answer answer = ask("explanation", "steps=3 draws=2");
+    assert_true(answer.found && !answer.flipped);
+    tell(&answer, "explanation");
+    assert_string_equal(heard.text[0], "the map changes, the decision about nodule holds");
+    assert_non_null(strstr(under("top"), "of the map's 819 pixels are left"));
+    assert_non_null(strstr(under("noise"), "of that eps leaves"));
+    assert_true(under("change") && !under("nearest"));
+    assert_int_equal(sal_probe_plot_next(&answer, SAL_PROBE_CURVE), SAL_PROBE_OVERLAP);
+    assert_int_equal(sal_probe_plot_next(&answer, SAL_PROBE_TRAIL), SAL_PROBE_PLOTS);
+    struct sal_probe_plot plot;
+    assert_int_equal(sal_probe_plot_of(&answer, SAL_PROBE_OVERLAP, sal_session_model(session), 0,
+                                       255, &plot, NULL),
+                     SAL_OK);
+    assert_true(plot.plot.curve[0].n == 4 && plot.plot.curve[0].y[0] == 1);
+    assert_true(plot.plot.level[0].at == answer.displaced.noise);
+    sal_probe_plot_release(&plot);
+    answer = ask("explanation", "eps=0 draws=0");
+    tell(&answer, "explanation");
+    assert_non_null(strstr(heard.text[0], "no proof of stability"));
+    assert_true(!under("top") && !under("change"));
+}
+
 static void what_is_so_already_is_not_changed(void **state)
 {
     (void)state;
@@ -207,6 +233,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_flip_is_told_with_its_size_and_what_it_does_not_say),
         cmocka_unit_test(nothing_found_is_no_proof),
+        cmocka_unit_test(another_explanation_is_told_as_one),
         cmocka_unit_test(what_is_so_already_is_not_changed),
         cmocka_unit_test(alarms_come_before_figures),
         cmocka_unit_test(another_label_that_changed_sides_is_named),

@@ -15,6 +15,8 @@ enum { IMAGE, ALTERED, CHANGE }; /* pictures, and their panels */
 
 static const char *verdict(const struct sal_probe_answer *a)
 {
+    if (a->sought == SAL_SEEK_EXPLANATION)
+        return a->found ? "its map changes" : "no other map was found";
     if (a->already)
         return "it is decided so already";
     return a->flipped ? "the decision changes" : "no change was found";
@@ -44,13 +46,22 @@ static void say_decision(struct sal_sheet *sheet, const struct sal_model *model,
     snprintf(sheet->title, sizeof(sheet->title), "%s: %s", probed->ask.probe->title,
              sal_model_class(model, c));
     sal_sheet_say(sheet, "To %s class %d (%.120s), which is called where f is not below 0: %s",
-                  sal_goal_names[a->goal], c, sal_model_class(model, c), verdict(a));
+                  a->sought == SAL_SEEK_FLIP ? sal_goal_names[a->goal] : "hold the decision about",
+                  c, sal_model_class(model, c), verdict(a));
     side_text(model, c, a->before, a->n_logits, a->f_before, before, sizeof(before));
     side_text(model, c, a->after, a->n_logits, a->f_after, after, sizeof(after));
-    if (a->flipped && !a->already)
+    if (a->found)
         sal_sheet_say(sheet, "Before: %s. After: %s", before, after);
     else
         sal_sheet_say(sheet, "As given: %s", before);
+    const struct sal_displaced *d = &a->displaced;
+    if (a->found && d->top && d->draws)
+        sal_sheet_say(sheet, "Of the top %lld pixels of the input gradient %.3g are left, under "
+                             "noise of that eps %.3g (%d draws)", (long long)d->top, d->overlap,
+                      d->noise, d->draws);
+    else if (a->found && d->top)
+        sal_sheet_say(sheet, "Of the top %lld pixels of the input gradient %.3g are left",
+                      (long long)d->top, d->overlap);
 }
 
 /* "linf 0.0128 (3.26 of 255 levels)" */
@@ -159,8 +170,9 @@ static void say_limits(struct sal_sheet *sheet, const struct sal_probed *probed)
                              "it too");
     else if (attack && a->partial) /* else the note says it */
         sal_sheet_say(sheet, "That nothing was found so far is no sign of robustness");
-    sal_sheet_say(sheet, "saliscope %s: an altered picture, to change a classifier's decision: no "
-                         "recording of anything", SAL_VERSION);
+    sal_sheet_say(sheet, "saliscope %s: an altered picture, to change a classifier's %s: no "
+                         "recording of anything", SAL_VERSION,
+                  a->sought == SAL_SEEK_FLIP ? "decision" : "explanation");
 }
 
 /* ---- pictures ------------------------------------------------------------------------------ */
