@@ -23,6 +23,7 @@ struct heard {
 
 static struct sal_session *session;
 static struct heard heard;
+static const struct sal_stability *beside; /* that is told of; NULL: none */
 
 static void hear(void *self, enum sal_weight weight, const char *label, const char *text)
 {
@@ -75,7 +76,9 @@ static void tell(const struct sal_probe_answer *answer, const char *name)
 {
     const struct sal_image image = {.max = 255};
     const struct sal_snapshot snapshot = {.image = &image,
-                                          .probe_ask = {.probe = sal_probe_find(name)},
+                                          .probe_ask = {.probe = sal_probe_find(name),
+                                                        .beside = sal_method_find("gradcam")},
+                                          .stability = beside,
                                           .answer = answer};
     const struct sal_listener listener = {&heard, hear};
     heard.n = 0;
@@ -148,6 +151,18 @@ static void another_explanation_is_told_as_one(void **state)
     assert_true(plot.plot.curve[0].n == 4 && plot.plot.curve[0].y[0] == 1);
     assert_true(plot.plot.level[0].at == answer.displaced.noise);
     sal_probe_plot_release(&plot);
+    struct sal_stability maps = {.decision_held = true,
+                                 .after = {.values = (float[]){0}},
+                                 .agreement = {.overlap = 0.31, .spearman = 0.62},
+                                 .noise = {.n = 3, .mean = {.overlap = 0.88, .spearman = 0.95}}};
+    beside = &maps;
+    tell(&answer, "explanation");
+    assert_string_equal(under("map"), "Grad-CAM, the decision held: top overlap 0.31 (noise of "
+                                      "equal size 0.88), Spearman 0.62 (0.95)");
+    maps.after.values = NULL;
+    tell(&answer, "explanation");
+    assert_non_null(strstr(under("map"), "nothing was altered"));
+    beside = NULL;
     answer = ask("explanation", "eps=0 draws=0");
     tell(&answer, "explanation");
     assert_non_null(strstr(heard.text[0], "no proof of stability"));

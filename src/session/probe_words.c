@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "saliscope/session.h"
+#include "record.h"
 
 /* What all of it is told from, and to whom. */
 struct telling {
@@ -205,6 +205,17 @@ static void tell_displaced(const struct telling *t)
             d->noise_low, d->noise_high);
 }
 
+static void tell_maps(const struct telling *t, const struct sal_snapshot *snapshot)
+{
+    const struct sal_stability *maps = snapshot->stability;
+    char text[200];
+    if (!maps)
+        return;
+    say(t, SAL_WEIGHT_PLAIN, "map", "%s, the decision %s: %s", snapshot->probe_ask.beside->title,
+        maps->decision_held ? "held" : "changed",
+        sal_stability_text(maps, text, sizeof(text)));
+}
+
 /* ---- what was tried, and whether to believe it --------------------------------------------- */
 
 static void tell_trials(const struct telling *t)
@@ -252,6 +263,7 @@ void sal_probe_tell(const struct sal_snapshot *snapshot, const struct sal_model 
     tell_search(t);
     tell_noise(t);
     tell_displaced(t);
+    tell_maps(t, snapshot);
     tell_trials(t);
     tell_lights(t, false);
     say(t, SAL_WEIGHT_PLAIN, "passes", "%ld forward, %ld backward, %.2f s", a->forwards,

@@ -157,6 +157,16 @@ static void say_probe(struct sal_sheet *sheet, const struct sal_writing *writing
     say_trials(sheet, a);
 }
 
+static void say_maps(struct sal_sheet *sheet, const struct sal_probed *probed)
+{
+    char text[200];
+    if (probed->stability)
+        sal_sheet_say(sheet, "%s before and after: %s; the decision %s",
+                      probed->ask.beside->title,
+                      sal_stability_text(probed->stability, text, sizeof(text)),
+                      probed->stability->decision_held ? "holds" : "changes");
+}
+
 /* What must not be read into it. */
 static void say_limits(struct sal_sheet *sheet, const struct sal_probed *probed)
 {
@@ -298,6 +308,7 @@ enum sal_status sal_sheet_fill_probe(struct sal_sheet *sheet, const struct sal_w
     const struct sal_probed *probed = writing->held->probed;
     const unsigned white = writing->held->loaded->image.max;
     say_decision(sheet, writing->session->model, probed);
+    say_maps(sheet, probed);
     say_sizes(sheet, &probed->answer, white);
     say_probe(sheet, writing);
     sal_sheet_say_origin(sheet, writing);
