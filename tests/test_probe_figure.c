@@ -517,24 +517,6 @@ static void of_many_things_those_that_go_furthest_are_drawn(void **state)
     }
 }
 
-static void an_attack_on_the_explanation_is_drawn_over_its_steps(void **state)
-{
-    struct fixture *f = *state;
-    double steps[] = {0, 1, 2}, held[] = {1, 0.7, 0.6}, seen[] = {1, 0.7, 0.8};
-    struct sal_probe_answer a = measured(SAL_LINF);
-    struct sal_probe_plot made;
-    a.series[0] = (struct sal_series){"overlap", "", 3, steps, seen};
-    a.series[1] = (struct sal_series){"overlap_held", "", 3, steps, held};
-    a.n_series = 2;
-    a.displaced = (struct sal_displaced){.top = 5, .draws = 20, .noise = 0.9};
-    assert_int_equal(sal_probe_plot_next(&a, SAL_PROBE_CURVE), SAL_PROBE_OVERLAP);
-    plot_of(f, &a, SAL_PROBE_OVERLAP, 255, &made);
-    assert_ptr_equal(made.plot.curve[0].y, held);
-    assert_ptr_equal(made.plot.curve[1].y, seen);
-    assert_line(&made.plot.level[0], "noise of that norm, mean 0.9", 0.9);
-    sal_probe_plot_release(&made);
-}
-
 static void a_setting_is_an_axis_with_its_unit(void **state)
 {
     struct fixture *f = *state;
@@ -584,7 +566,6 @@ int main(void)
         GREY(a_trail_ends_where_the_search_did),
         GREY(severities_are_curves_of_their_own),
         GREY(of_many_things_those_that_go_furthest_are_drawn),
-        GREY(an_attack_on_the_explanation_is_drawn_over_its_steps),
         GREY(a_setting_is_an_axis_with_its_unit),
         cmocka_unit_test(an_answer_without_points_has_no_plot),
     };

@@ -22,11 +22,6 @@ enum { SAL_PLOT_X, SAL_PLOT_Y, SAL_PLOT_THRESHOLD, SAL_PLOT_GIVEN, SAL_PLOT_FLIP
 enum sal_status sal_plot_score(const struct sal_plotted *plotted, struct sal_probe_plot *plot,
                                struct sal_error *err);
 
-/* What an attack on the explanation left of it, over its steps. */
-bool sal_plot_has_overlap(const struct sal_probe_answer *answer);
-enum sal_status sal_plot_overlap(const struct sal_plotted *plotted, struct sal_probe_plot *plot,
-                                 struct sal_error *err);
-
 /* The kinds of pictures that were tried, one by one. */
 bool sal_plot_has_setting(const struct sal_probe_answer *answer);
 enum sal_status sal_plot_setting(const struct sal_plotted *plotted, struct sal_probe_plot *plot,
@@ -34,5 +29,10 @@ enum sal_status sal_plot_setting(const struct sal_plotted *plotted, struct sal_p
 bool sal_plot_has_severity(const struct sal_probe_answer *answer);
 enum sal_status sal_plot_severity(const struct sal_plotted *plotted,
                                   struct sal_probe_plot *plot, struct sal_error *err);
+
+/* Of an attack on the explanation. */
+bool sal_plot_has_overlap(const struct sal_probe_answer *answer);
+enum sal_status sal_plot_overlap(const struct sal_plotted *plotted, struct sal_probe_plot *plot,
+                                 struct sal_error *err);
 
 #endif

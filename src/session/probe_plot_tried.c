@@ -40,37 +40,6 @@ enum sal_status sal_plot_setting(const struct sal_plotted *plotted, struct sal_p
     return sal_plot_score(plotted, plot, err);
 }
 
-/* ---- over the steps ------------------------------------------------------------------------ */
-
-bool sal_plot_has_overlap(const struct sal_probe_answer *a)
-{
-    return enough(sal_probe_series(a, "overlap"));
-}
-
-enum sal_status sal_plot_overlap(const struct sal_plotted *plotted, struct sal_probe_plot *plot,
-                                 struct sal_error *err)
-{
-    static const char *const names[][2] = {{"overlap_held", "least with the decision held"},
-                                           {"overlap", "at each step"}};
-    const struct sal_probe_answer *a = plotted->answer;
-    (void)err;
-    plot->plot.title = "What is left of the top of the map";
-    plot->plot.x.title = "step";
-    plot->plot.y = (struct sal_plot_axis){.title = "share of the top", .range = {0, 1}};
-    for (int i = 0; i < 2; i++) {
-        const struct sal_series *series = sal_probe_series(a, names[i][0]);
-        if (series)
-            plot->plot.curve[i] = (struct sal_plot_curve){
-                .name = names[i][1], .n = series->n, .x = series->x, .y = series->y};
-    }
-    snprintf(plot->text[SAL_PLOT_GIVEN], sizeof(*plot->text), "noise of that norm, mean %.3g",
-             a->displaced.noise);
-    if (a->displaced.draws && isfinite(a->displaced.noise))
-        plot->plot.level[0] =
-            (struct sal_plot_line){plot->text[SAL_PLOT_GIVEN], a->displaced.noise};
-    return SAL_OK;
-}
-
 /* ---- over the severity --------------------------------------------------------------------- */
 
 /* Severities of one thing that was done, in one way, one behind the other. */

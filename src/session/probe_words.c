@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "saliscope/session.h"
+#include "record.h"
 
 /* What all of it is told from, and to whom. */
 struct telling {
@@ -63,7 +63,11 @@ static void tell_verdict(const struct telling *t)
 {
     const struct sal_probe_answer *a = t->answer;
     const char *name = sal_model_class(t->model, t->class_index);
-    if (a->already)
+    if (a->sought == SAL_SEEK_EXPLANATION)
+        say(t, SAL_WEIGHT_VERDICT, "", a->found ? "the map changes, the decision about %s holds"
+                                                : "no other map found with the decision about %s "
+                                                  "held: this is no proof of stability", name);
+    else if (a->already)
         say(t, SAL_WEIGHT_VERDICT, "", "%s is %s as it is: there is nothing to change", name,
             a->goal == SAL_GOAL_HIDE ? "not called" : "called");
     else if (a->flipped)
@@ -168,7 +172,7 @@ static void tell_search(const struct telling *t)
     if (!isnan(a->eps))
         say(t, SAL_WEIGHT_PLAIN, "allowed", "%s", length_text(t, a->eps, text));
     tell_bracket(t);
-    if (!a->flipped && isfinite(a->best_margin))
+    if (!a->flipped && a->sought == SAL_SEEK_FLIP && isfinite(a->best_margin))
         say(t, SAL_WEIGHT_PLAIN, "nearest", "f %.4g, before %.4g; the decision changes at 0",
             a->goal == SAL_GOAL_CREATE ? -a->best_margin : a->best_margin, a->f_before);
     if (isfinite(a->estimate))
@@ -188,6 +192,28 @@ static void tell_noise(const struct telling *t)
     if (noise->n)
         say(t, SAL_WEIGHT_PLAIN, "noise", "of %s: %d of %d flip (at 95 %% fewer than %.2g %%)",
             length_text(t, noise->eps, text), noise->flips, noise->n, noise->upper * 100);
+}
+
+static void tell_displaced(const struct telling *t)
+{
+    const struct sal_displaced *d = &t->answer->displaced;
+    if (t->answer->found && d->top)
+        say(t, SAL_WEIGHT_PLAIN, "top", "%.3g of the map's %lld pixels are left", d->overlap,
+            (long long)d->top);
+    if (d->draws)
+        say(t, SAL_WEIGHT_PLAIN, "noise", "of that eps leaves %.3g (%.3g to %.3g)", d->noise,
+            d->noise_low, d->noise_high);
+}
+
+static void tell_maps(const struct telling *t, const struct sal_snapshot *snapshot)
+{
+    const struct sal_stability *maps = snapshot->stability;
+    char text[200];
+    if (!maps)
+        return;
+    say(t, SAL_WEIGHT_PLAIN, "map", "%s, the decision %s: %s", snapshot->probe_ask.beside->title,
+        maps->decision_held ? "held" : "changed",
+        sal_stability_text(maps, text, sizeof(text)));
 }
 
 /* ---- what was tried, and whether to believe it --------------------------------------------- */
@@ -236,6 +262,8 @@ void sal_probe_tell(const struct sal_snapshot *snapshot, const struct sal_model 
         tell_others(t);
     tell_search(t);
     tell_noise(t);
+    tell_displaced(t);
+    tell_maps(t, snapshot);
     tell_trials(t);
     tell_lights(t, false);
     say(t, SAL_WEIGHT_PLAIN, "passes", "%ld forward, %ld backward, %.2f s", a->forwards,

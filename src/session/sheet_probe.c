@@ -16,7 +16,7 @@ enum { IMAGE, ALTERED, CHANGE }; /* pictures, and their panels */
 static const char *verdict(const struct sal_probe_answer *a)
 {
     if (a->sought == SAL_SEEK_EXPLANATION)
-        return a->found ? "the decision holds, the map is another" : "no such change was found";
+        return a->found ? "its map changes" : "no other map was found";
     if (a->already)
         return "it is decided so already";
     return a->flipped ? "the decision changes" : "no change was found";
@@ -46,14 +46,22 @@ static void say_decision(struct sal_sheet *sheet, const struct sal_model *model,
     snprintf(sheet->title, sizeof(sheet->title), "%s: %s", probed->ask.probe->title,
              sal_model_class(model, c));
     sal_sheet_say(sheet, "To %s class %d (%.120s), which is called where f is not below 0: %s",
-                  a->sought == SAL_SEEK_FLIP ? sal_goal_names[a->goal] : "hold", c,
-                  sal_model_class(model, c), verdict(a));
+                  a->sought == SAL_SEEK_FLIP ? sal_goal_names[a->goal] : "hold the decision about",
+                  c, sal_model_class(model, c), verdict(a));
     side_text(model, c, a->before, a->n_logits, a->f_before, before, sizeof(before));
     side_text(model, c, a->after, a->n_logits, a->f_after, after, sizeof(after));
     if (a->found)
         sal_sheet_say(sheet, "Before: %s. After: %s", before, after);
     else
         sal_sheet_say(sheet, "As given: %s", before);
+    const struct sal_displaced *d = &a->displaced;
+    if (a->found && d->top && d->draws)
+        sal_sheet_say(sheet, "Of the top %lld pixels of the input gradient %.3g are left, under "
+                             "noise of that eps %.3g (%d draws)", (long long)d->top, d->overlap,
+                      d->noise, d->draws);
+    else if (a->found && d->top)
+        sal_sheet_say(sheet, "Of the top %lld pixels of the input gradient %.3g are left",
+                      (long long)d->top, d->overlap);
 }
 
 /* "linf 0.0128 (3.26 of 255 levels)" */
@@ -94,12 +102,6 @@ static void say_sizes(struct sal_sheet *sheet, const struct sal_probe_answer *a,
                       isfinite(a->estimate)
                           ? length_text(a, a->estimate, white, other, sizeof(other))
                           : "");
-    if (a->displaced.top)
-        sal_sheet_say(sheet, "Of the top %lld pixels of the gradient's map %.3g %% are left; under "
-                             "noise of that norm %.3g %% (5th to 95th percentile %.3g to %.3g)",
-                      (long long)a->displaced.top, 100 * a->displaced.overlap,
-                      100 * a->displaced.noise, 100 * a->displaced.noise_low,
-                      100 * a->displaced.noise_high);
     if (a->noise.n)
         sal_sheet_say(sheet, "Noise of %s: %d of %d flip (at 95 %% fewer than %.2g %%)",
                       length_text(a, a->noise.eps, white, text, sizeof(text)), a->noise.flips,
@@ -177,6 +179,16 @@ static void say_probe(struct sal_sheet *sheet, const struct sal_writing *writing
         sal_sheet_say(sheet, "Note: %s", a->note);
     say_facts(sheet, a);
     say_trials(sheet, a);
+}
+
+static void say_maps(struct sal_sheet *sheet, const struct sal_probed *probed)
+{
+    char text[200];
+    if (probed->stability)
+        sal_sheet_say(sheet, "%s before and after: %s; the decision %s",
+                      probed->ask.beside->title,
+                      sal_stability_text(probed->stability, text, sizeof(text)),
+                      probed->stability->decision_held ? "holds" : "changes");
 }
 
 /* What must not be read into it. */
@@ -320,6 +332,7 @@ enum sal_status sal_sheet_fill_probe(struct sal_sheet *sheet, const struct sal_w
     const struct sal_probed *probed = writing->held->probed;
     const unsigned white = writing->held->loaded->image.max;
     say_decision(sheet, writing->session->model, probed);
+    say_maps(sheet, probed);
     say_sizes(sheet, &probed->answer, white);
     say_probe(sheet, writing);
     sal_sheet_say_origin(sheet, writing);
