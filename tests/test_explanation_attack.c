@@ -350,6 +350,33 @@ static void straight_and_constant_models_are_told(void **state)
     }
 }
 
+/* One ReLU, a hair above its kink, which noise puts out. */
+static void a_map_that_is_gone_is_no_other_map(void **state)
+{
+    (void)state;
+    static float noised[INPUTS];
+    float u[INPUTS], x[INPUTS], v = 0.02F, w = 1, b = 0.3F;
+    for (int i = 0; i < INPUTS; i++) {
+        u[i] = (float)(0.01 * (1 + i % 7));
+        x[i] = 0.5F;
+        v -= u[i] * x[i];
+    }
+    struct sal_model *model = hidden_model(SIDE, SIDE, 1, "Relu", u, &v, 1, &w, &b, "Sigmoid");
+    struct sal_probe_answer a = attack(model, x, 0, "eps=0.1 steps=2 draws=10 top=0.3", false);
+    struct sal_probe_question question = {.model = model, .x = x};
+    int out = 0;
+    for (uint64_t k = 0; k < 10; k++) {
+        double sum = (double)v;
+        must(sal_probe_noised(&question, SAL_LINF, 0.1, false, k, noised, err));
+        for (int i = 0; i < INPUTS; i++)
+            sum += (double)u[i] * (double)noised[i];
+        out += sum < 0;
+    }
+    assert_true(out > 0 && a.displaced.draws == 10 && a.displaced.noise == 1);
+    sal_probe_answer_release(&a);
+    sal_model_close(model);
+}
+
 /* ---- real models ------------------------------------------------------------------------------- */
 
 /* A grey level or two: nothing that is seen. */
@@ -404,6 +431,7 @@ int main(void)
         cmocka_unit_test(masks_do_not_hide_the_map),
         cmocka_unit_test(more_may_be_found_with_more_room),
         cmocka_unit_test(straight_and_constant_models_are_told),
+        cmocka_unit_test(a_map_that_is_gone_is_no_other_map),
         cmocka_unit_test(real_maps_move_far_below_noise),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

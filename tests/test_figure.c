@@ -657,7 +657,8 @@ static void what_lies_outside_is_not_drawn(void **state)
     struct fixture *f = *state;
     static double x[] = {1, 2, 3, 4}, y[] = {0.5, 0, 0, (double)NAN};
     static const struct sal_plot plot = {.y = {.range = {0, 1}},
-                                         .curve = {{"c", 4, x, y, false}}};
+                                         .curve = {{"solid", 4, x, y, false},
+                                                   {"dashed", 4, x, y, false}}};
     const uint8_t *rgb = sal_plot_styles[0].rgb;
     f->figure.n_panels = 1;
     f->figure.panel[0] = (struct sal_figure_panel){.plot = &plot};

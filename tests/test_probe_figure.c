@@ -288,10 +288,10 @@ static void trials_that_are_no_curve_are_words(void **state)
     char all[8000] = "";
     for (int i = 0; i < sheet.n_lines; i++)
         strcat(strcat(all, sheet.line[i]), "; ");
-    assert_non_null(strstr(all, "Scores of what was tried: region at place 0 0; "));
+    assert_non_null(strstr(all, "Scores of what was tried: region at place 0: 0; "));
     for (int i = 0; i < MANY; i++) {
         char text[80];
-        snprintf(text, sizeof(text), "region at place %d %.3g%s; ", i, i / 100.0,
+        snprintf(text, sizeof(text), "region at place %d: %.3g%s; ", i, i / 100.0,
                  i % 3 == 2 ? (i % 2 ? " (1 of 2 flip)" : " (0 of 2 flip)")
                  : i % 2    ? " (flips)"
                             : "");

@@ -23,6 +23,7 @@ struct heard {
 
 static struct sal_session *session;
 static struct heard heard;
+static const struct sal_stability *beside; /* that is told of; NULL: none */
 
 static void hear(void *self, enum sal_weight weight, const char *label, const char *text)
 {
@@ -75,7 +76,9 @@ static void tell(const struct sal_probe_answer *answer, const char *name)
 {
     const struct sal_image image = {.max = 255};
     const struct sal_snapshot snapshot = {.image = &image,
-                                          .probe_ask = {.probe = sal_probe_find(name)},
+                                          .probe_ask = {.probe = sal_probe_find(name),
+                                                        .beside = sal_method_find("gradcam")},
+                                          .stability = beside,
                                           .answer = answer};
     const struct sal_listener listener = {&heard, hear};
     heard.n = 0;
@@ -126,6 +129,44 @@ static void nothing_found_is_no_proof(void **state)
     assert_false(answer.flipped);
     tell(&answer, "curve");
     assert_string_equal(heard.text[0], "nothing that was tried would hide nodule");
+}
+
+/* No flip was sought, so none is missed. */
+static void another_explanation_is_told_as_one(void **state)
+{
+    (void)state;
+    struct sal_probe_answer answer = ask("explanation", "steps=3 draws=2");
+    assert_true(answer.found && !answer.flipped);
+    tell(&answer, "explanation");
+    assert_string_equal(heard.text[0], "the map changes, the decision about nodule holds");
+    assert_non_null(strstr(under("top"), "of the map's 819 pixels are left"));
+    assert_non_null(strstr(under("noise"), "of that eps leaves"));
+    assert_true(under("change") && !under("nearest"));
+    assert_int_equal(sal_probe_plot_next(&answer, SAL_PROBE_CURVE), SAL_PROBE_OVERLAP);
+    assert_int_equal(sal_probe_plot_next(&answer, SAL_PROBE_TRAIL), SAL_PROBE_PLOTS);
+    struct sal_probe_plot plot;
+    assert_int_equal(sal_probe_plot_of(&answer, SAL_PROBE_OVERLAP, sal_session_model(session), 0,
+                                       255, &plot, NULL),
+                     SAL_OK);
+    assert_true(plot.plot.curve[0].n == 4 && plot.plot.curve[0].y[0] == 1);
+    assert_true(plot.plot.level[0].at == answer.displaced.noise);
+    sal_probe_plot_release(&plot);
+    struct sal_stability maps = {.decision_held = true,
+                                 .after = {.values = (float[]){0}},
+                                 .agreement = {.overlap = 0.31, .spearman = 0.62},
+                                 .noise = {.n = 3, .mean = {.overlap = 0.88, .spearman = 0.95}}};
+    beside = &maps;
+    tell(&answer, "explanation");
+    assert_string_equal(under("map"), "Grad-CAM, the decision held: top overlap 0.31 (noise of "
+                                      "equal size 0.88), Spearman 0.62 (0.95)");
+    maps.after.values = NULL;
+    tell(&answer, "explanation");
+    assert_non_null(strstr(under("map"), "nothing was altered"));
+    beside = NULL;
+    answer = ask("explanation", "eps=0 draws=0");
+    tell(&answer, "explanation");
+    assert_non_null(strstr(heard.text[0], "no proof of stability"));
+    assert_true(!under("top") && !under("change"));
 }
 
 static void what_is_so_already_is_not_changed(void **state)
@@ -211,15 +252,15 @@ static void an_attacked_explanation_is_told_by_its_map(void **state)
     answer.displaced = (struct sal_displaced){.top = 1000, .overlap = 0.25, .stored = 0.5};
     tell(&answer, "fgsm");
     assert_string_equal(heard.text[0], "the map changes, the decision about nodule holds");
-    assert_string_equal(under("map"), "25 % of its highest 1000 pixels are left");
-    assert_string_equal(under("map") + TEXT_MAX,
+    assert_string_equal(under("top"), "25 % of the map's 1000 pixels are left");
+    assert_string_equal(under("top") + TEXT_MAX,
                         "rounded to 255 levels 50 %; decision and score do not hold");
     assert_null(under("nearest"));
     answer.found = false;
     answer.displaced.overlap = (double)NAN;
     tell(&answer, "fgsm");
     assert_non_null(strstr(heard.text[0], "no proof of stability"));
-    assert_null(under("map"));
+    assert_null(under("top"));
 }
 
 static void what_a_probe_alone_has_is_told(void **state)
@@ -239,6 +280,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_flip_is_told_with_its_size_and_what_it_does_not_say),
         cmocka_unit_test(nothing_found_is_no_proof),
+        cmocka_unit_test(another_explanation_is_told_as_one),
         cmocka_unit_test(what_is_so_already_is_not_changed),
         cmocka_unit_test(alarms_come_before_figures),
         cmocka_unit_test(another_label_that_changed_sides_is_named),

@@ -245,6 +245,7 @@ enum sal_probe_plot_kind {
     SAL_PROBE_CURVE, /* the score against eps: attack, noise, threshold, the flip that was found */
     SAL_PROBE_SETTING,  /* the score over what was set, of one corruption */
     SAL_PROBE_SEVERITY, /* the score over the severity, of what goes furthest */
+    SAL_PROBE_OVERLAP,  /* what is left of the map's top over the steps, the decision held */
     SAL_PROBE_TRAIL, /* the best so far over the passes: the smallest flip, or the lowest f */
     SAL_PROBE_PLOTS, /* none of them */
 };

@@ -11,6 +11,7 @@
 #define LINE_WIDTH 0.6
 #define DOT_RADIUS 1.4
 #define BAND_INK 0.3
+#define FAR 100.0        /* times the area */
 #define AREA_LEAST 12.0  /* a side of the area, however small the box is */
 
 enum { DOTS_MAX = 32, TITLE_MAX = 256 }; /* a curve of more points is a line only */
@@ -126,14 +127,20 @@ struct canvas {
     const struct sal_plot_layout *layout;
 };
 
+/* What is far outside is not that far: cairo would count the dashes of the way there. */
+static double near(double place)
+{
+    return fmin(fmax(place, -FAR), FAR);
+}
+
 static double across(const struct canvas *c, double place)
 {
-    return c->layout->area.x + place * c->layout->area.width;
+    return c->layout->area.x + near(place) * c->layout->area.width;
 }
 
 static double down(const struct canvas *c, double place)
 {
-    return c->layout->area.y + (1 - place) * c->layout->area.height;
+    return c->layout->area.y + (1 - near(place)) * c->layout->area.height;
 }
 
 /* An area is paler than a line; opaque, because not every reader of SVG knows better. */

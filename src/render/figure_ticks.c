@@ -5,6 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define LEAST 1e-300 /* what is smaller is 0: its power of ten is no number */
+
 enum { DECIMALS_MAX = 8 };
 
 /* Exponent of ten of a positive number; 0 for others. */
@@ -96,7 +98,10 @@ void sal_ticks_trim(struct sal_ticks *ticks)
 
 void sal_ticks_number(double value, char *text, size_t size)
 {
-    int power = magnitude(fabs(value));
+    *text = '\0';
+    if (!isfinite(value))
+        return;
+    int power = fabs(value) > LEAST ? magnitude(fabs(value)) : 0;
     bool plain = power >= -4 && power < 6;
     int decimals = plain ? 2 - power : 2;
     print_fixed(text, size, plain ? value : value / pow(10, power), decimals > 0 ? decimals : 0);

@@ -109,18 +109,19 @@ static int round_range(struct sal_range *range)
 static struct sal_range apart(struct sal_range range, bool log2)
 {
     double size = fmax(fabs(range.low), fabs(range.high));
-    if (range.high - range.low > 1e-9 * size)
+    if (range.high - range.low > fmax(1e-9 * size, log2 ? 0 : 1 / MOST))
         return range;
     if (log2)
         return (struct sal_range){range.low / 2, range.high * 2};
-    double half = size > 0 ? size / 2 : 0.5;
+    double half = size > 1 / MOST ? size / 2 : 0.5;
     return (struct sal_range){range.low - half, range.high + half};
 }
 
 static void set(struct sal_plot_scale *scale, const struct sal_plot_axis *axis,
                 struct sal_range fitted)
 {
-    bool given = axis->range.low < axis->range.high && shows(axis, axis->range.low);
+    bool given = axis->range.high - axis->range.low > 1 / MOST && shows(axis, axis->range.low) &&
+                 shows(axis, axis->range.high);
     int steps = SAL_TICKS - 1;
     *scale = (struct sal_plot_scale){.range = given ? axis->range : apart(fitted, axis->log2),
                                      .log2 = axis->log2};

@@ -24,7 +24,7 @@ enum sal_status sal_probe_encode_png(const struct sal_writing *writing,
     sal_buffer_append(&record, "", 1);
     const struct sal_image_note notes[] = {
         {"Software", "saliscope " SAL_VERSION},
-        {"Description", "altered picture, to change a classifier's decision: no recording of "
+        {"Description", "altered picture, to deceive a classifier: no recording of "
                         "anything"},
         {"saliscope", record.failed ? "{}" : (const char *)record.data},
     };

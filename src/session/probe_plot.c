@@ -237,6 +237,7 @@ static const struct {
     [SAL_PROBE_CURVE] = {has_curve, put_curve},
     [SAL_PROBE_SETTING] = {sal_plot_has_setting, sal_plot_setting},
     [SAL_PROBE_SEVERITY] = {sal_plot_has_severity, sal_plot_severity},
+    [SAL_PROBE_OVERLAP] = {sal_plot_has_overlap, sal_plot_overlap},
     [SAL_PROBE_TRAIL] = {has_trail, put_trail},
 };
 

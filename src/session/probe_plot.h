@@ -30,4 +30,9 @@ bool sal_plot_has_severity(const struct sal_probe_answer *answer);
 enum sal_status sal_plot_severity(const struct sal_plotted *plotted,
                                   struct sal_probe_plot *plot, struct sal_error *err);
 
+/* Of an attack on the explanation. */
+bool sal_plot_has_overlap(const struct sal_probe_answer *answer);
+enum sal_status sal_plot_overlap(const struct sal_plotted *plotted, struct sal_probe_plot *plot,
+                                 struct sal_error *err);
+
 #endif

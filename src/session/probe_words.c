@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "saliscope/session.h"
+#include "record.h"
 
 /* What all of it is told from, and to whom. */
 struct telling {
@@ -204,15 +204,13 @@ static void tell_noise(const struct telling *t)
             length_text(t, noise->eps, text), noise->flips, noise->n, noise->upper * 100);
 }
 
-/* ---- what was tried, and whether to believe it --------------------------------------------- */
-
 /* Of the map's highest pixels, how many are among them still. */
 static void tell_displaced(const struct telling *t)
 {
     const struct sal_displaced *d = &t->answer->displaced;
     if (!d->top || isnan(d->overlap))
         return;
-    say(t, SAL_WEIGHT_PLAIN, "map", "%.3g %% of its highest %lld pixels are left",
+    say(t, SAL_WEIGHT_PLAIN, "top", "%.3g %% of the map's %lld pixels are left",
         100 * d->overlap, (long long)d->top);
     if (!isnan(d->stored))
         say(t, SAL_WEIGHT_PLAIN, "", "rounded to %u levels %.3g %%; decision and score %s",
@@ -221,6 +219,19 @@ static void tell_displaced(const struct telling *t)
         say(t, SAL_WEIGHT_PLAIN, "", "under noise of that norm %.3g %% (%.3g to %.3g)",
             100 * d->noise, 100 * d->noise_low, 100 * d->noise_high);
 }
+
+static void tell_maps(const struct telling *t, const struct sal_snapshot *snapshot)
+{
+    const struct sal_stability *maps = snapshot->stability;
+    char text[200];
+    if (!maps)
+        return;
+    say(t, SAL_WEIGHT_PLAIN, "map", "%s, the decision %s: %s", snapshot->probe_ask.beside->title,
+        maps->decision_held ? "held" : "changed",
+        sal_stability_text(maps, text, sizeof(text)));
+}
+
+/* ---- what was tried, and whether to believe it --------------------------------------------- */
 
 /* What this probe alone has. */
 static void tell_figures(const struct telling *t)
@@ -282,6 +293,7 @@ void sal_probe_tell(const struct sal_snapshot *snapshot, const struct sal_model 
     tell_search(t);
     tell_noise(t);
     tell_displaced(t);
+    tell_maps(t, snapshot);
     tell_figures(t);
     tell_trials(t);
     tell_lights(t, false);

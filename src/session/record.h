@@ -34,10 +34,11 @@ void sal_record_class(struct sal_json *json, const struct sal_model *model, int 
 void sal_record_probed(struct sal_json *json, const struct sal_session *session,
                        const struct sal_probed *probed, bool redact);
 
-/* "explanation": maps before and after, where a method was beside the probe; "displaced": the
+/* In a line what became of the maps, for people; "explanation": maps before and after, where a method was beside the probe; "displaced": the
  * top of the input gradient, where the probe attacked that. */
 void sal_record_stability(struct sal_json *json, const struct sal_session *session,
                           const struct sal_probed *probed);
+const char *sal_stability_text(const struct sal_stability *maps, char *dst, size_t capacity);
 void sal_record_displaced(struct sal_json *json, const struct sal_probe_answer *answer);
 
 /* "k=v, k=v unit" of a method's parameters that count; "" where it has none. */

@@ -1,5 +1,6 @@
 /* What became of maps under a probe. */
 #include <math.h>
+#include <stdio.h>
 
 #include "record.h"
 
@@ -62,6 +63,25 @@ void sal_record_stability(struct sal_json *json, const struct sal_session *sessi
     sal_json_int(json, "backward_passes", maps->backwards);
     sal_json_bool(json, "partial", maps->partial);
     sal_json_end(json);
+}
+
+/* "top overlap 0.31 (noise of equal size 0.88), Spearman 0.62 (0.95)" */
+const char *sal_stability_text(const struct sal_stability *maps, char *dst, size_t capacity)
+{
+    const struct sal_map_agreement *one = &maps->agreement, *noise = &maps->noise.mean;
+    char beside[2][48] = {"", ""};
+    if (maps->noise.n && !isnan(noise->overlap)) {
+        snprintf(beside[0], sizeof(beside[0]), " (noise of equal size %.3g)", noise->overlap);
+        snprintf(beside[1], sizeof(beside[1]), " (%.3g)", noise->spearman);
+    }
+    if (!maps->after.values)
+        snprintf(dst, capacity, "not compared, nothing was altered");
+    else if (isnan(one->overlap))
+        snprintf(dst, capacity, "one of the maps is the same everywhere: nothing to compare");
+    else
+        snprintf(dst, capacity, "top overlap %.3g%s, Spearman %.3g%s", one->overlap, beside[0],
+                 one->spearman, beside[1]);
+    return dst;
 }
 
 void sal_record_displaced(struct sal_json *json, const struct sal_probe_answer *a)

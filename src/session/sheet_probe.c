@@ -15,6 +15,8 @@ enum { IMAGE, ALTERED, CHANGE }; /* pictures, and their panels */
 
 static const char *verdict(const struct sal_probe_answer *a)
 {
+    if (a->sought == SAL_SEEK_EXPLANATION)
+        return a->found ? "its map changes" : "no other map was found";
     if (a->already)
         return "it is decided so already";
     return a->flipped ? "the decision changes" : "no change was found";
@@ -44,13 +46,22 @@ static void say_decision(struct sal_sheet *sheet, const struct sal_model *model,
     snprintf(sheet->title, sizeof(sheet->title), "%s: %s", probed->ask.probe->title,
              sal_model_class(model, c));
     sal_sheet_say(sheet, "To %s class %d (%.120s), which is called where f is not below 0: %s",
-                  sal_goal_names[a->goal], c, sal_model_class(model, c), verdict(a));
+                  a->sought == SAL_SEEK_FLIP ? sal_goal_names[a->goal] : "hold the decision about",
+                  c, sal_model_class(model, c), verdict(a));
     side_text(model, c, a->before, a->n_logits, a->f_before, before, sizeof(before));
     side_text(model, c, a->after, a->n_logits, a->f_after, after, sizeof(after));
-    if (a->flipped && !a->already)
+    if (a->found)
         sal_sheet_say(sheet, "Before: %s. After: %s", before, after);
     else
         sal_sheet_say(sheet, "As given: %s", before);
+    const struct sal_displaced *d = &a->displaced;
+    if (a->found && d->top && d->draws)
+        sal_sheet_say(sheet, "Of the top %lld pixels of the input gradient %.3g are left, under "
+                             "noise of that eps %.3g (%d draws)", (long long)d->top, d->overlap,
+                      d->noise, d->draws);
+    else if (a->found && d->top)
+        sal_sheet_say(sheet, "Of the top %lld pixels of the input gradient %.3g are left",
+                      (long long)d->top, d->overlap);
 }
 
 /* "linf 0.0128 (3.26 of 255 levels)" */
@@ -66,10 +77,12 @@ static const char *length_text(const struct sal_probe_answer *a, double length, 
     return text;
 }
 
-static const char *saved_text(const struct sal_saved *saved)
+static const char *saved_text(const struct sal_probe_answer *a)
 {
-    return !saved->white ? "" : saved->survives ? "; the flip survives rounding to levels"
-                                                : "; rounding to levels undoes the flip";
+    if (!a->stored.white || a->sought != SAL_SEEK_FLIP)
+        return "";
+    return a->stored.survives ? "; the flip survives rounding to levels"
+                              : "; rounding to levels undoes the flip";
 }
 
 static void say_sizes(struct sal_sheet *sheet, const struct sal_probe_answer *a, unsigned white)
@@ -81,7 +94,7 @@ static void say_sizes(struct sal_sheet *sheet, const struct sal_probe_answer *a,
         sal_sheet_say(sheet, "Change: linf %.4g (%.4g of %u levels), l2 %.4g, %lld of %lld "
                              "pixels%s", a->distance.linf, a->distance.linf * white, white,
                       a->distance.l2, (long long)a->distance.changed,
-                      (long long)a->height * a->width, saved_text(&a->stored));
+                      (long long)a->height * a->width, saved_text(a));
     if (isfinite(a->bracket[1]))
         sal_sheet_say(sheet, "Flips at %s, not yet at %.4g%s%s",
                       length_text(a, a->bracket[1], white, text, sizeof(text)), a->bracket[0],
@@ -95,6 +108,27 @@ static void say_sizes(struct sal_sheet *sheet, const struct sal_probe_answer *a,
                       a->noise.n, a->noise.upper * 100);
 }
 
+static void say_facts(struct sal_sheet *sheet, const struct sal_probe_answer *a)
+{
+    char line[sizeof(*sheet->line)] = "";
+    for (int i = 0; i < a->n_facts; i++) {
+        const struct sal_fact *fact = &a->facts[i];
+        char text[120];
+        snprintf(text, sizeof(text), "%.80s: %.4g%s%s", fact->title, fact->value,
+                 *fact->unit ? " " : "", fact->unit);
+        if (isnan(fact->value))
+            snprintf(text, sizeof(text), "%.80s: none", fact->title);
+        size_t used = strlen(line);
+        if (used + strlen(text) + 2 >= sizeof(line)) {
+            sal_sheet_say(sheet, "%s", line);
+            used = 0;
+        }
+        snprintf(line + used, sizeof(line) - used, "%s%s", used ? "; " : "", text);
+    }
+    if (*line)
+        sal_sheet_say(sheet, "%s", line);
+}
+
 static void trial_text(const struct sal_trial *trial, char *text, size_t size)
 {
     char flips[32] = "";
@@ -102,7 +136,7 @@ static void trial_text(const struct sal_trial *trial, char *text, size_t size)
         snprintf(flips, sizeof(flips), " (%d of %d flip)", trial->flips, trial->draws);
     else if (trial->flips)
         snprintf(flips, sizeof(flips), " (flips)");
-    snprintf(text, size, "%s %.3g%s", trial->title, trial->score, flips);
+    snprintf(text, size, "%s: %.3g%s", trial->title, trial->score, flips);
 }
 
 /* Where they are no curve they are words: as many to a line as it has room for. */
@@ -143,7 +177,18 @@ static void say_probe(struct sal_sheet *sheet, const struct sal_writing *writing
             sal_sheet_say(sheet, "ALARM, %.60s: %s", a->lights[i].title, a->lights[i].text);
     if (*a->note)
         sal_sheet_say(sheet, "Note: %s", a->note);
+    say_facts(sheet, a);
     say_trials(sheet, a);
+}
+
+static void say_maps(struct sal_sheet *sheet, const struct sal_probed *probed)
+{
+    char text[200];
+    if (probed->stability)
+        sal_sheet_say(sheet, "%s before and after: %s; the decision %s",
+                      probed->ask.beside->title,
+                      sal_stability_text(probed->stability, text, sizeof(text)),
+                      probed->stability->decision_held ? "holds" : "changes");
 }
 
 /* What must not be read into it. */
@@ -154,13 +199,14 @@ static void say_limits(struct sal_sheet *sheet, const struct sal_probed *probed)
     if (sal_probe_series(a, "attack"))
         sal_sheet_say(sheet, "Each score under attack is the worst that was found within its eps: "
                              "there may be worse ones");
-    if (a->flipped && !a->already)
+    if (a->sought == SAL_SEEK_FLIP && a->found)
         sal_sheet_say(sheet, "The change that was found is an upper bound: a smaller one may do "
                              "it too");
     else if (attack && a->partial) /* else the note says it */
         sal_sheet_say(sheet, "That nothing was found so far is no sign of robustness");
-    sal_sheet_say(sheet, "saliscope %s: an altered picture, to change a classifier's decision: no "
-                         "recording of anything", SAL_VERSION);
+    sal_sheet_say(sheet, "saliscope %s: an altered picture, to change a classifier's %s: no "
+                         "recording of anything", SAL_VERSION,
+                  a->sought == SAL_SEEK_FLIP ? "decision" : "explanation");
 }
 
 /* ---- pictures ------------------------------------------------------------------------------ */
@@ -286,6 +332,7 @@ enum sal_status sal_sheet_fill_probe(struct sal_sheet *sheet, const struct sal_w
     const struct sal_probed *probed = writing->held->probed;
     const unsigned white = writing->held->loaded->image.max;
     say_decision(sheet, writing->session->model, probed);
+    say_maps(sheet, probed);
     say_sizes(sheet, &probed->answer, white);
     say_probe(sheet, writing);
     sal_sheet_say_origin(sheet, writing);
