@@ -69,7 +69,7 @@ struct sal_check {
     const char *unit;  /* static text; "" where it has none */
 };
 
-enum { SAL_CHECKS_MAX = 8 };
+enum { SAL_CHECKS_MAX = 7 };
 
 struct sal_map {
     int width, height; /* of the network's input */
