@@ -121,7 +121,7 @@ const struct sal_method sal_method_deeplift = {
                  "gradient where inputs differ by less than 1e-10; but products, softmax, "
                  "layer normalisation and max pools are split exactly, so that the map "
                  "adds up",
-    .needs = SAL_NEEDS_GRADIENT | SAL_HAS_CHANNELS,
+    .needs = SAL_NEEDS_GRADIENT | SAL_HAS_CHANNELS | SAL_PIXELWISE,
     .params = params,
     .run = deeplift,
 };
