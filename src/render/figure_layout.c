@@ -1,8 +1,5 @@
 #include "figure_layout.h"
 
-#include <stdio.h>
-#include <string.h>
-
 #include <math.h>
 
 #include "figure_text.h"
