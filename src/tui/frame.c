@@ -318,6 +318,7 @@ static enum sal_status remake(struct sal_frame *frame, const struct sal_frame_as
     sal_cells_release(&frame->bar);
     frame->colormap = ask->view.colormap;
     frame->range = (struct sal_range){0};
+    frame->beyond = 0;
     if (ask->map) {
         frame->range = range_of(ask);
         if (!frame->colormap)
