@@ -71,6 +71,7 @@ run 2 explain -m $model $image -l nowhere; err 'inspect'
 run 2 explain -m $model $image -P nothing=1
 run 2 explain -m $model $image --colormap virids; err 'viridis is near'
 run 2 explain -m $model $image --range 2:1
+run 2 explain -m $model $image --range p0; one_line; err 'p99'
 run 2 explain -m $model $image --alpha 2
 run 2 explain -m $model $image --channels keep
 run 2 explain -m $model $image -o map.gif; err '\.npy'

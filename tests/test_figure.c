@@ -270,6 +270,18 @@ static void ticks_name_both_ends_and_the_unit(void **state)
     assert_ticks(0, 0, "0.00 u");
 }
 
+static void ends_that_stand_for_more_say_so(void **state)
+{
+    (void)state;
+    struct sal_ticks ticks = sal_ticks_of((struct sal_range){-4, 4});
+    sal_ticks_mark(&ticks, false, true);
+    assert_string_equal(ticks.label[0], "−4.00");
+    assert_string_equal(ticks.label[SAL_TICKS - 1], "≥ 4.00");
+    sal_ticks_mark(&ticks, true, false);
+    assert_string_equal(ticks.label[0], "≤ −4.00");
+    assert_string_equal(ticks.label[1], "−2.00");
+}
+
 static void extreme_ranges_are_drawn(void **state)
 {
     struct fixture *f = *state;
@@ -737,6 +749,7 @@ static const struct CMUnitTest all_tests[] = {
     WITH(bar_runs_from_low_to_high),
     WITH(signed_bar_has_zero_in_the_middle_colour),
     cmocka_unit_test(ticks_name_both_ends_and_the_unit),
+        cmocka_unit_test(ends_that_stand_for_more_say_so),
     WITH(extreme_ranges_are_drawn),
     WITH(captions_wrap_inside_the_page),
     WITH(wrapping_loses_no_word),

@@ -184,6 +184,33 @@ static void ranges_follow_their_mode(void **state)
     assert_range(sal_range_of(values, 0, false, SAL_RANGE_MAP, given), 0, 0);
 }
 
+/* 100 values from -0.1 to 9.8 and a stray one on either side. */
+static void a_percentile_leaves_out_what_is_far_from_zero(void **state)
+{
+    (void)state;
+    float values[103];
+    struct sal_range given = {.high = 98};
+    for (int i = 0; i < 100; i++)
+        values[i] = (float)(i - 1) / 10;
+    values[100] = -70;
+    values[101] = 80;
+    values[102] = NAN;
+    struct sal_range range = sal_range_of(values, 103, true, SAL_RANGE_PERCENTILE, given);
+    assert_range(range, -(double)values[99], (double)values[99]);
+    assert_true(fabs(sal_range_above(values, 103, range) - 1.0 / 103) < 1e-12);
+    assert_true(fabs(sal_range_below(values, 103, range) - 1.0 / 103) < 1e-12);
+    range = sal_range_of(values, 100, true, SAL_RANGE_PERCENTILE, given);
+    assert_range(range, (double)values[0], (double)values[97]);
+    range = sal_range_of(values, 103, false, SAL_RANGE_PERCENTILE, given);
+    assert_range(range, 0, (double)values[99]);
+    given.high = 100;
+    assert_range(sal_range_of(values, 103, true, SAL_RANGE_PERCENTILE, given), -70, 80);
+    static const float sparse[200] = {[7] = 5, [9] = -1};
+    given.high = 98;
+    assert_range(sal_range_of(sparse, 200, true, SAL_RANGE_PERCENTILE, given), -1, 5);
+    assert_range(sal_range_of(sparse, 0, true, SAL_RANGE_PERCENTILE, given), 0, 0);
+}
+
 static void diverging_maps_keep_zero_in_the_middle(void **state)
 {
     (void)state;
@@ -359,6 +386,7 @@ int main(void)
         cmocka_unit_test(enlarging_is_bilinear_about_pixel_centres),
         cmocka_unit_test(impossible_sizes_are_refused),
         cmocka_unit_test(ranges_follow_their_mode),
+        cmocka_unit_test(a_percentile_leaves_out_what_is_far_from_zero),
         cmocka_unit_test(diverging_maps_keep_zero_in_the_middle),
         WITH_FIXTURE(opaque_overlay_shows_the_colours_of_the_map),
         WITH_FIXTURE(alpha_mixes_map_and_image),

@@ -152,6 +152,30 @@ static void deeplift_adds_up_whatever_the_baseline(void **state)
     }
 }
 
+static void deeplift_from_several_baselines_is_the_mean_of_their_maps(void **state)
+{
+    (void)state;
+    static const char *const settings[] = {"baseline=black", "baseline=white", "baseline=mean",
+                                           "baseline=black+white+mean"};
+    struct sal_model *model = make_network(SMOOTH, NULL);
+    struct sal_map maps[4];
+    double base = 0;
+    for (int i = 0; i < 4; i++) {
+        maps[i] = map_of(model, "deeplift", (struct asking){.settings = settings[i]});
+        base += i < 3 ? check_of(&maps[i], "baseline_score") / 3 : 0;
+    }
+    for (int i = 0; i < W * H; i++) {
+        double mean = ((double)maps[0].values[i] + (double)maps[1].values[i] +
+                       (double)maps[2].values[i]) / 3;
+        assert_true(fabs(mean - (double)maps[3].values[i]) <= 1e-6);
+    }
+    assert_true(fabs(base - check_of(&maps[3], "baseline_score")) <= 1e-6);
+    assert_true(apart(maps[0].values, maps[3].values, W * H) > 1e-4);
+    assert_true(check_of(&maps[3], "worst_baseline_error_percent") < 1);
+    assert_int_equal(maps[3].forwards, 6);
+    close_all(model, maps, 4);
+}
+
 /* Without biases epsilon's map is input x gradient, and all of the score. */
 static void lrp_says_what_is_lost(void **state)
 {
@@ -199,6 +223,7 @@ int main(void)
         cmocka_unit_test(a_blank_map_says_where_the_gradient_ends),
         cmocka_unit_test(guided_gradcam_is_the_product_of_both),
         cmocka_unit_test(deeplift_adds_up_whatever_the_baseline),
+        cmocka_unit_test(deeplift_from_several_baselines_is_the_mean_of_their_maps),
         cmocka_unit_test(lrp_says_what_is_lost),
         cmocka_unit_test(bits_are_the_same_for_any_number_of_threads),
     };

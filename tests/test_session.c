@@ -197,6 +197,36 @@ static void bf16_is_for_methods_that_have_it(void **state)
     }
 }
 
+static void a_few_pixels_do_not_set_the_scale_of_gradients(void **state)
+{
+    struct fixture *f = *state;
+    const struct sal_view view = {0}, whole = {.range_mode = SAL_RANGE_MAP};
+    assert_int_equal(sal_session_load(f->session, f->bright, NULL), SAL_OK);
+    for (int i = 0; sal_methods[i]; i++) {
+        if (sal_methods[i]->needs & SAL_NEEDS_ATTENTION)
+            continue;
+        struct sal_session_ask ask = {.method = sal_methods[i], .layer = -1};
+        const struct sal_map *map;
+        sal_params_init(&ask.params, ask.method->params);
+        assert_int_equal(sal_session_explain(f->session, &ask, &map, NULL), SAL_OK);
+        struct sal_range ours = sal_view_range(&view, map), all = sal_view_range(&whole, map);
+        double most = fmax(all.high, -all.low), shown = fmax(ours.high, -ours.low);
+        assert_true(map->pixelwise == !!(ask.method->needs & SAL_PIXELWISE));
+        assert_true(map->pixelwise ? shown <= most : !(shown < most));
+        double beyond = sal_range_above(map->values, SIDE * SIDE, ours) +
+                        sal_range_below(map->values, SIDE * SIDE, ours);
+        assert_true(beyond <= 0.01);
+        const struct sal_view p90 = {.range_mode = SAL_RANGE_PERCENTILE, .range.high = 90};
+        struct sal_range few = sal_view_range(&p90, map);
+        if (strcmp(ask.method->name, "gradient") == 0)
+            assert_true(fmax(few.high, -few.low) < most);
+        char text[64];
+        sal_view_range_text(&view, map, text, sizeof(text));
+        assert_string_equal(text, map->pixelwise ? "99 % of this image"
+                                                 : "scaled to this image");
+    }
+}
+
 static void nothing_is_answered_before_an_image_is_loaded(void **state)
 {
     struct fixture *f = *state;
@@ -848,6 +878,7 @@ int main(void)
         HERE(scores_are_probabilities_of_the_logits),
         HERE(moving_between_layers_needs_no_pass),
         HERE(bf16_is_for_methods_that_have_it),
+        HERE(a_few_pixels_do_not_set_the_scale_of_gradients),
         HERE(nothing_is_answered_before_an_image_is_loaded),
         HERE(a_failed_load_forgets_the_image_before),
         HERE(a_class_that_does_not_exist_is_refused),

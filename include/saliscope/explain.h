@@ -69,7 +69,7 @@ struct sal_check {
     const char *unit;  /* static text; "" where it has none */
 };
 
-enum { SAL_CHECKS_MAX = 8 };
+enum { SAL_CHECKS_MAX = 7 };
 
 struct sal_map {
     int width, height; /* of the network's input */
@@ -81,6 +81,7 @@ struct sal_map {
     float *by_channel; /* [channels][height][width] whatever the input's layout, before
                           the channels were summed; NULL where the method has none */
     bool is_signed;    /* negative values are evidence against */
+    bool pixelwise;    /* its method has SAL_PIXELWISE */
     bool partial;      /* stopped early: only part of the work is in it */
     const char *unit;  /* "logit", "logit per unit input", ...: static text */
     double score;      /* of the class, as explained (a logit unless --score) */
@@ -96,13 +97,17 @@ struct sal_map {
 
 /* What a method needs of the model; SAL_HAS_CHANNELS: what its map has to offer, values
  * for each input channel; SAL_SWEEPS: it makes many forwards and no gradient;
- * SAL_NEEDS_ATTENTION: refused where sal_model_attentions finds none. */
+ * SAL_NEEDS_ATTENTION: refused where sal_model_attentions finds none; SAL_PIXELWISE: of
+ * neighbouring pixels of its map one may be many times the other, so that a few set the
+ * scale: it is drawn up to the 99th percentile of magnitudes unless another range is asked
+ * for. */
 enum sal_method_needs {
     SAL_NEEDS_GRADIENT = 1,
     SAL_NEEDS_LAYER = 2,
     SAL_HAS_CHANNELS = 4,
     SAL_SWEEPS = 8,
     SAL_NEEDS_ATTENTION = 16,
+    SAL_PIXELWISE = 32,
 };
 
 struct sal_method {

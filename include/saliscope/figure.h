@@ -25,6 +25,7 @@ struct sal_figure_panel {
     const char *label; /* above it, behind its letter ("a  image"); NULL: neither */
     const struct sal_colormap *colormap; /* of the bar right of it; NULL: none */
     struct sal_range range;              /* of the bar */
+    bool more_above, more_below;         /* values lie beyond its ends, which say so */
     const char *unit;                    /* beside the bar */
     bool new_row;                        /* begins one, below those before */
 };

@@ -31,8 +31,11 @@ enum sal_status sal_picture_from_image(struct sal_picture *picture,
                                        int height, struct sal_error *err);
 
 enum sal_range_mode {
+    SAL_RANGE_AUTO,      /* MAP; who knows how a map was made may choose for it */
     SAL_RANGE_MAP,       /* 0 (or the minimum, if negative and signed) .. maximum */
     SAL_RANGE_SYMMETRIC, /* -m..m with m the largest magnitude */
+    SAL_RANGE_PERCENTILE, /* as MAP, but no farther from 0 than given.high percent of the
+                             values are; where that is 0, as MAP */
     SAL_RANGE_FIXED,
 };
 
@@ -46,6 +49,10 @@ struct sal_range {
  * map. */
 struct sal_range sal_range_of(const float *values, long n, bool is_signed,
                               enum sal_range_mode mode, struct sal_range given);
+
+/* The share of n values above the range, 0..1, and below it; NAN is neither. */
+double sal_range_above(const float *values, long n, struct sal_range range);
+double sal_range_below(const float *values, long n, struct sal_range range);
 
 struct sal_overlay {
     const struct sal_colormap *colormap;

@@ -162,9 +162,19 @@ struct sal_view {
     const struct sal_colormap *colormap; /* NULL: by the map's sign */
     double alpha;                        /* 0 means 0.5; negative means 0 */
     enum sal_range_mode range_mode;
-    struct sal_range range;
+    struct sal_range range; /* of FIXED; of PERCENTILE the percents are its high */
     double contour; /* percent; 0: none */
 };
+
+#define SAL_VIEW_PERCENTILE 99.0 /* of maps of single pixels, as PAIR has it */
+
+/* The range that a map is drawn in: the view's; or without one, of a map of single pixels
+ * (SAL_PIXELWISE) up to the 99th percentile of magnitudes, of others all of it. */
+struct sal_range sal_view_range(const struct sal_view *view, const struct sal_map *map);
+
+/* In words, what the range is: "as given", "scaled to this image", "99 % of this image". */
+void sal_view_range_text(const struct sal_view *view, const struct sal_map *map, char *text,
+                         size_t size);
 
 /* At what resolution a map is written: the network's input, the method's own
  * grid, the image's, or the network's input with channels kept apart. */

@@ -136,6 +136,7 @@ static void list_methods(struct listing *listing)
             sal_json_bool(listing->json, "gradient", method->needs & SAL_NEEDS_GRADIENT);
             sal_json_bool(listing->json, "layer", method->needs & SAL_NEEDS_LAYER);
             sal_json_bool(listing->json, "channels", method->needs & SAL_HAS_CHANNELS);
+            sal_json_bool(listing->json, "pixelwise", method->needs & SAL_PIXELWISE);
             sal_json_bool(listing->json, "attention", method->needs & SAL_NEEDS_ATTENTION);
         }
         put_params(listing, method->params);

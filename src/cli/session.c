@@ -341,13 +341,23 @@ enum sal_status cli_ask_each(struct cli *cli, struct sal_session_ask **asks, int
 static enum sal_status parse_range(const char *text, struct sal_view *view,
                                    struct sal_error *err)
 {
-    if (!text || strcmp(text, "image") == 0)
+    if (!text)
         return SAL_OK;
+    if (strcmp(text, "image") == 0) {
+        view->range_mode = SAL_RANGE_MAP;
+        return SAL_OK;
+    }
     if (strcmp(text, "symmetric") == 0) {
         view->range_mode = SAL_RANGE_SYMMETRIC;
         return SAL_OK;
     }
     char *end;
+    if (text[0] == 'p') {
+        view->range_mode = SAL_RANGE_PERCENTILE;
+        view->range.high = strtod(text + 1, &end);
+        if (end != text + 1 && !*end && view->range.high > 0 && view->range.high <= 100)
+            return SAL_OK;
+    }
     view->range_mode = SAL_RANGE_FIXED;
     view->range.low = strtod(text, &end);
     if (end != text && *end == ':') {
@@ -357,7 +367,8 @@ static enum sal_status parse_range(const char *text, struct sal_view *view,
             return SAL_OK;
     }
     return sal_fail(err, SAL_USAGE,
-                    "--range takes LO:HI with LO below HI, image or symmetric, not '%s'",
+                    "--range takes LO:HI with LO below HI, image, symmetric or a percentile "
+                    "as p99, not '%s'",
                     text);
 }
 

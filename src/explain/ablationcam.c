@@ -171,17 +171,13 @@ static enum sal_status preview(void *context, const struct sal_sweep *sweep,
 static enum sal_status ablate(struct ablation *a, double *grid, struct sal_map *map,
                               struct sal_error *err)
 {
-    const struct sal_question *question = a->view->question;
     line_up(a);
     struct sal_sweep sweep = {.n = a->n_due + 1,
-                              .from = question->layer,
                               .context = a,
                               .make = make,
                               .take = take,
                               .preview = preview};
-    enum sal_status status = sal_sweep_run(&sweep, question, map, err);
-    if (status == SAL_CANCELLED && sweep.done > 1)
-        status = SAL_OK;
+    enum sal_status status = sal_cam_sweep(a->view, &sweep, map, err);
     if (!status)
         add_up(a, sweep.done - 1, grid, map);
     return status;

@@ -276,7 +276,7 @@ const struct sal_method sal_method_blurig = {
     .semantics = "PAIR's: 100 steps to 50 pixels, Gaussians cut off at 4 sigma with "
                  "zeros beyond the edges, first step included, so that maps agree with "
                  "the authors'",
-    .needs = SAL_NEEDS_GRADIENT | SAL_HAS_CHANNELS,
+    .needs = SAL_NEEDS_GRADIENT | SAL_HAS_CHANNELS | SAL_PIXELWISE,
     .params = params,
     .run = blurig,
 };

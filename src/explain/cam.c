@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "saliscope/resample.h"
+#include "sweep.h"
 
 const char *const sal_cam_evidence[] = {"positive", "both", NULL};
 
@@ -113,6 +114,14 @@ enum sal_status sal_cam_preview(const struct sal_cam_view *view, const double *g
     if (!status)
         finish(view, grid, map);
     return status;
+}
+
+enum sal_status sal_cam_sweep(const struct sal_cam_view *view, struct sal_sweep *sweep,
+                              struct sal_map *map, struct sal_error *err)
+{
+    sweep->from = view->question->layer;
+    enum sal_status status = sal_sweep_run(sweep, view->question, map, err);
+    return status == SAL_CANCELLED && sweep->done > 1 ? SAL_OK : status;
 }
 
 static enum sal_status draw(const struct sal_cam_view *view, struct sal_map *map,

@@ -12,6 +12,7 @@
 #include "methods.h"
 
 struct sal_cam;
+struct sal_sweep;
 
 /* A layer after the passes. */
 struct sal_cam_view {
@@ -52,6 +53,12 @@ enum sal_status sal_cam_explain(const struct sal_cam *cam,
  * checks are set. */
 enum sal_status sal_cam_preview(const struct sal_cam_view *view, const double *grid,
                                 struct sal_map *map, struct sal_error *err);
+
+/* For a draw that changes the layer: runs the sweep, whose input 0 is what the others are
+ * compared with, from the view's layer on. Stopped with more than that it is SAL_OK; then
+ * sweep->done - 1 of the others are there. */
+enum sal_status sal_cam_sweep(const struct sal_cam_view *view, struct sal_sweep *sweep,
+                              struct sal_map *map, struct sal_error *err);
 
 /* A draw: the sum over channels of weight times activation. */
 enum sal_status sal_cam_weigh(const struct sal_cam_view *view, double *grid,

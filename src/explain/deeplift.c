@@ -2,42 +2,112 @@
  * The rescale rule, as Captum's; products, quotients, softmax and layer normalisation,
  * which Captum leaves their gradient, are split by their exact parts, and where the
  * windows of a max pool overlap, shares are added up, where Captum keeps one of them. So the
- * map adds up to the difference in score but for rounding. */
+ * map adds up to the difference in score but for rounding. Of several baselines it is the
+ * mean of their maps, as DeepSHAP takes it. */
+#include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "baseline.h"
 #include "completeness.h"
 #include "propagated.h"
 
-static const struct sal_param params[] = {SAL_BASELINE_PARAMS, {0}};
+static const struct sal_param params[] = {SAL_BASELINES_PARAMS, {0}};
 
-static enum sal_status lift(const struct sal_question *question, sal_real *baseline,
-                            struct sal_map *map, struct sal_error *err)
+/* Of the baselines so far. */
+struct mean {
+    int64_t elements;
+    double *sum;                  /* [elements]: of the maps */
+    struct sal_completeness sums; /* of score, baselines' scores and maps' totals */
+    double worst;                 /* relative error of one baseline alone */
+    int n, wanted;
+};
+
+/* ---- baselines ------------------------------------------------------------------------ */
+
+static void add(struct mean *mean, const struct sal_question *question,
+                const sal_real *baseline, const struct sal_propagated *p)
 {
-    struct sal_propagated p = {.propagation = &sal_propagation_deeplift, .reference = baseline};
-    enum sal_status status = sal_propagated_run(&p, question, map, err);
-    if (!status) {
-        struct sal_completeness sum = {p.score, p.reference_score, 0};
-        for (int64_t i = 0; i < sal_input_elements(question->model); i++)
-            sum.total += p.values[i] *= (double)question->x[i] - (double)baseline[i];
-        sal_completeness_tell(&sum, "baseline's score", map);
-        sal_completeness_note(&sum, "rounding of small differences", map);
-        status = sal_map_from_input(map, question->model, p.values, 1, err);
+    struct sal_completeness one = {p->score, p->reference_score, 0};
+    for (int64_t i = 0; i < mean->elements; i++) {
+        double share = p->values[i] * ((double)question->x[i] - (double)baseline[i]);
+        one.total += share;
+        mean->sum[i] += share;
     }
+    mean->sums.score = one.score;
+    mean->sums.base += one.base;
+    mean->sums.total += one.total;
+    mean->worst = fmax(mean->worst, sal_completeness_error(&one));
+    mean->n++;
+}
+
+static enum sal_status lift_from(const struct sal_question *question, int kind,
+                                 struct mean *mean, struct sal_map *map,
+                                 struct sal_error *err)
+{
+    sal_real *baseline = NULL;
+    struct sal_propagated p = {.propagation = &sal_propagation_deeplift};
+    enum sal_status status =
+        sal_baseline_make_kind(question, params, kind, &baseline, err);
+    p.reference = baseline;
+    if (!status)
+        status = sal_propagated_run(&p, question, map, err);
+    if (!status)
+        add(mean, question, baseline, &p);
+    free(baseline);
     free(p.values);
     return status;
+}
+
+/* From each baseline that is asked for; what is stopped leaves those before. */
+static enum sal_status lift_all(const struct sal_question *question, struct mean *mean,
+                                struct sal_map *map, struct sal_error *err)
+{
+    unsigned long kinds = (unsigned long)sal_params_get(question->params, params, "baseline");
+    enum sal_status status = SAL_OK;
+    for (int kind = 0; sal_baseline_names[kind]; kind++)
+        mean->wanted += kinds >> kind & 1;
+    for (int kind = 0; sal_baseline_names[kind] && !status; kind++)
+        if (kinds >> kind & 1)
+            status = lift_from(question, kind, mean, map, err);
+    map->partial = status == SAL_CANCELLED && mean->n;
+    return map->partial ? SAL_OK : status;
+}
+
+/* ---- the map -------------------------------------------------------------------------- */
+
+static enum sal_status finish(const struct sal_question *question, const struct mean *mean,
+                              struct sal_map *map, struct sal_error *err)
+{
+    struct sal_completeness sum = {mean->sums.score, mean->sums.base / mean->n,
+                                   mean->sums.total / mean->n};
+    map->score = sum.score;
+    sal_completeness_tell(&sum, mean->n > 1 ? "baselines' mean score" : "baseline's score",
+                          map);
+    if (mean->n > 1 && isfinite(mean->worst))
+        sal_map_check(map, "worst_baseline_error_percent", "of one baseline alone",
+                      100 * mean->worst, "%");
+    if (map->partial)
+        snprintf(map->note, sizeof(map->note), "%d of %d baselines so far", mean->n,
+                 mean->wanted);
+    else
+        sal_completeness_note(&sum, "rounding of small differences", map);
+    return sal_map_from_input(map, question->model, mean->sum, 1.0 / mean->n, err);
 }
 
 static enum sal_status deeplift(const struct sal_question *question, struct sal_map *map,
                                 struct sal_error *err)
 {
-    sal_real *baseline = NULL;
+    struct mean mean = {.elements = sal_input_elements(question->model)};
+    mean.sum = calloc((size_t)mean.elements, sizeof(*mean.sum));
+    if (!mean.sum)
+        return sal_fail(err, SAL_LIMIT, "no memory for a map");
     map->is_signed = true;
     map->unit = sal_unit_name(question->model, SAL_UNIT_SCORE);
-    enum sal_status status = sal_baseline_make(question, params, &baseline, err);
+    enum sal_status status = lift_all(question, &mean, map, err);
     if (!status)
-        status = lift(question, baseline, map, err);
-    free(baseline);
+        status = finish(question, &mean, map, err);
+    free(mean.sum);
     return status;
 }
 
@@ -51,7 +121,7 @@ const struct sal_method sal_method_deeplift = {
                  "gradient where inputs differ by less than 1e-10; but products, softmax, "
                  "layer normalisation and max pools are split exactly, so that the map "
                  "adds up",
-    .needs = SAL_NEEDS_GRADIENT | SAL_HAS_CHANNELS,
+    .needs = SAL_NEEDS_GRADIENT | SAL_HAS_CHANNELS | SAL_PIXELWISE,
     .params = params,
     .run = deeplift,
 };

@@ -210,6 +210,7 @@ enum sal_status sal_explain(const struct sal_method *method,
         resolved.params = &fallback;
     }
     map->params = *resolved.params;
+    map->pixelwise = method->needs & SAL_PIXELWISE;
     enum sal_status status = check(method, &resolved, err);
     if (method->needs & SAL_NEEDS_GRADIENT)
         resolved.tally = NULL;

@@ -112,7 +112,7 @@ const struct sal_method sal_method_gradient = {
     .paper = "Simonyan et al., ICLR workshop 2014, arXiv:1312.6034",
     .semantics = "signed, as Captum's Saliency(abs=False): the sign is information, and "
                  "magnitudes are one parameter away",
-    .needs = SAL_NEEDS_GRADIENT | SAL_HAS_CHANNELS,
+    .needs = SAL_NEEDS_GRADIENT | SAL_HAS_CHANNELS | SAL_PIXELWISE,
     .params = params,
     .run = gradient_map,
 };
@@ -123,6 +123,6 @@ const struct sal_method sal_method_inputxgradient = {
     .formula = "x d score / d x, summed over channels",
     .paper = "Shrikumar et al., 2016, arXiv:1605.01713",
     .semantics = "Captum's InputXGradient, in the model's input after preprocessing",
-    .needs = SAL_NEEDS_GRADIENT | SAL_HAS_CHANNELS,
+    .needs = SAL_NEEDS_GRADIENT | SAL_HAS_CHANNELS | SAL_PIXELWISE,
     .run = product_map,
 };

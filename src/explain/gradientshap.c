@@ -201,7 +201,7 @@ const struct sal_method sal_method_gradientshap = {
              "et al., 2021, arXiv:1906.10670",
     .semantics = "Captum's without noise, 50 samples rather than 5, from one baseline, "
                  "since a single case has no data to draw others from",
-    .needs = SAL_NEEDS_GRADIENT | SAL_HAS_CHANNELS,
+    .needs = SAL_NEEDS_GRADIENT | SAL_HAS_CHANNELS | SAL_PIXELWISE,
     .params = params,
     .run = gradientshap,
 };

@@ -56,7 +56,7 @@ const struct sal_method sal_method_guidedbackprop = {
     .semantics = "Captum's GuidedBackprop, signed; a ReLU counts whether or not it was a "
                  "module of its own, and so does a Clip from 0, such as ReLU6, which Captum "
                  "leaves its gradient",
-    .needs = SAL_NEEDS_GRADIENT | SAL_HAS_CHANNELS,
+    .needs = SAL_NEEDS_GRADIENT | SAL_HAS_CHANNELS | SAL_PIXELWISE,
     .run = guided,
 };
 
@@ -68,6 +68,6 @@ const struct sal_method sal_method_deconvnet = {
     .semantics = "Captum's Deconvolution, signed, at the same functions as "
                  "guidedbackprop; max pools remember the place of the maximum, as the "
                  "paper's switches do",
-    .needs = SAL_NEEDS_GRADIENT | SAL_HAS_CHANNELS,
+    .needs = SAL_NEEDS_GRADIENT | SAL_HAS_CHANNELS | SAL_PIXELWISE,
     .run = deconvnet,
 };

@@ -88,7 +88,7 @@ const struct sal_method sal_method_guidedgradcam = {
     .semantics = "the paper's, with Grad-CAM enlarged bilinearly, so that its grid does "
                  "not show; else Captum's, which repeats its values (enlarge=nearest): "
                  "Grad-CAM without its negative part, not normalised",
-    .needs = SAL_NEEDS_GRADIENT | SAL_NEEDS_LAYER | SAL_HAS_CHANNELS,
+    .needs = SAL_NEEDS_GRADIENT | SAL_NEEDS_LAYER | SAL_HAS_CHANNELS | SAL_PIXELWISE,
     .params = params,
     .run = guidedgradcam,
 };

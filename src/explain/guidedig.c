@@ -301,7 +301,7 @@ const struct sal_method sal_method_guidedig = {
     .paper = "Kapishnikov et al., CVPR 2021, arXiv:2106.09788",
     .semantics = "PAIR's: 200 steps, a quarter of the elements at once, 0.02 from the "
                  "straight way, from 0 in the model's input: the authors' own settings",
-    .needs = SAL_NEEDS_GRADIENT | SAL_HAS_CHANNELS,
+    .needs = SAL_NEEDS_GRADIENT | SAL_HAS_CHANNELS | SAL_PIXELWISE,
     .params = params,
     .run = guidedig,
 };

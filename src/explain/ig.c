@@ -224,7 +224,7 @@ const struct sal_method sal_method_ig = {
     .semantics = "Captum's: 50 steps of Gauss-Legendre, which is exact for polynomials "
                  "of degree 99, from 0 in the model's input; the completeness error is "
                  "told with every map",
-    .needs = SAL_NEEDS_GRADIENT | SAL_HAS_CHANNELS,
+    .needs = SAL_NEEDS_GRADIENT | SAL_HAS_CHANNELS | SAL_PIXELWISE,
     .params = params,
     .run = ig,
 };

@@ -170,7 +170,7 @@ const struct sal_method sal_method_lrp = {
     .semantics = "zennit's composite EpsilonGammaBox with its 1e-6 and 0.25, the box "
                  "from black to white; epsilon everywhere, Captum's default, is in a "
                  "network of ReLUs no more than inputxgradient",
-    .needs = SAL_NEEDS_GRADIENT | SAL_HAS_CHANNELS,
+    .needs = SAL_NEEDS_GRADIENT | SAL_HAS_CHANNELS | SAL_PIXELWISE,
     .params = params,
     .run = lrp,
 };

@@ -113,19 +113,15 @@ static enum sal_status preview(void *context, const struct sal_sweep *sweep,
 static enum sal_status sweep_over(struct mosaic *m, struct sal_map *map,
                                   struct sal_error *err)
 {
-    const struct sal_question *question = m->view->question;
     memcpy(m->empty, m->view->activation, (size_t)m->elements * sizeof(*m->empty));
     for (int64_t i = 0; i < m->view->pixels; i++)
         show(m, i / m->view->layer->width, i % m->view->layer->width, 0, m->empty);
     struct sal_sweep sweep = {.n = m->view->pixels + 1,
-                              .from = question->layer,
                               .context = m,
                               .make = make,
                               .take = take,
                               .preview = preview};
-    enum sal_status status = sal_sweep_run(&sweep, question, map, err);
-    if (status == SAL_CANCELLED && sweep.done > 1)
-        status = SAL_OK;
+    enum sal_status status = sal_cam_sweep(m->view, &sweep, map, err);
     if (!status)
         explain(m, sweep.done - 1, map);
     return status;

@@ -224,7 +224,7 @@ const struct sal_method sal_method_smoothgrad = {
     .semantics = "the paper's: noise as a share of the input's range, which Captum takes "
                  "in input units, 1.0 by default; signed means, which PAIR and MONAI "
                  "square",
-    .needs = SAL_NEEDS_GRADIENT | SAL_HAS_CHANNELS,
+    .needs = SAL_NEEDS_GRADIENT | SAL_HAS_CHANNELS | SAL_PIXELWISE,
     .params = smooth_params,
     .run = smoothgrad,
 };
@@ -235,7 +235,7 @@ const struct sal_method sal_method_vargrad = {
     .formula = "variance over noise e of d score / d x at x + e, summed over channels",
     .paper = "Adebayo et al., ICLR workshop 2018, arXiv:1810.03307",
     .semantics = "the paper's variance, with SmoothGrad's noise and samples",
-    .needs = SAL_NEEDS_GRADIENT | SAL_HAS_CHANNELS,
+    .needs = SAL_NEEDS_GRADIENT | SAL_HAS_CHANNELS | SAL_PIXELWISE,
     .params = variance_params,
     .run = vargrad,
 };

@@ -41,6 +41,7 @@ static double bar_room(struct sal_panel_layout *layout, const struct sal_figure_
     if (!panel->colormap)
         return 0;
     layout->ticks = sal_ticks_of(panel->range);
+    sal_ticks_mark(&layout->ticks, panel->more_below, panel->more_above);
     for (int i = 0; i < layout->ticks.n; i++)
         layout->ticks_width =
             fmost(layout->ticks_width, sal_figure_text_width(cr, layout->ticks.label[i]));

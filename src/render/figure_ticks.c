@@ -135,6 +135,23 @@ struct sal_ticks sal_ticks_log2(struct sal_range range)
     return ticks;
 }
 
+static void mark(char label[static 48], const char *sign)
+{
+    char number[48];
+    memcpy(number, label, sizeof(number));
+    snprintf(label, sizeof(number), "%s %.40s", sign, number);
+}
+
+void sal_ticks_mark(struct sal_ticks *ticks, bool below, bool above)
+{
+    if (ticks->n < 2)
+        return;
+    if (below)
+        mark(ticks->label[0], "\xE2\x89\xA4");
+    if (above)
+        mark(ticks->label[ticks->n - 1], "\xE2\x89\xA5");
+}
+
 void sal_ticks_unit(const struct sal_ticks *ticks, const char *unit, char *text,
                     size_t size)
 {

@@ -32,6 +32,9 @@ struct sal_ticks sal_ticks_log2(struct sal_range range);
  * "0.25", "4096", "1.53e-5". */
 void sal_ticks_number(double value, char *text, size_t size);
 
+/* The ends get <= and >=, as they stand for what lies beyond them, too. */
+void sal_ticks_mark(struct sal_ticks *ticks, bool below, bool above);
+
 /* "x10^exponent unit", in proper characters; "" where there is neither. */
 void sal_ticks_unit(const struct sal_ticks *ticks, const char *unit, char *text,
                     size_t size);

@@ -1,8 +1,31 @@
 #include "saliscope/overlay.h"
 
 #include <math.h>
+#include <stdlib.h>
 
 #include "overlay_draw.h"
+
+static int by_size(const void *a, const void *b)
+{
+    float x = *(const float *)a, y = *(const float *)b;
+    return x < y ? -1 : x > y;
+}
+
+/* The magnitude that so many percent of the finite values do not exceed; 0: none. */
+static double percentile(const float *values, long n, double percent)
+{
+    float *size = malloc(sizeof(*size) * (size_t)(n > 0 ? n : 1));
+    long m = 0;
+    for (long i = 0; size && i < n; i++)
+        if (isfinite(values[i]))
+            size[m++] = fabsf(values[i]);
+    if (m)
+        qsort(size, (size_t)m, sizeof(*size), by_size);
+    long at = (long)ceil(percent / 100 * (double)m) - 1;
+    double found = m ? (double)size[at < 0 ? 0 : at >= m ? m - 1 : at] : 0;
+    free(size);
+    return found;
+}
 
 struct sal_range sal_range_of(const float *values, long n, bool is_signed,
                               enum sal_range_mode mode, struct sal_range given)
@@ -16,10 +39,31 @@ struct sal_range sal_range_of(const float *values, long n, bool is_signed,
         low = fmin(low, (double)values[i]);
         high = fmax(high, (double)values[i]);
     }
-    if (mode == SAL_RANGE_MAP)
-        return (struct sal_range){is_signed ? low : 0, high};
     double most = fmax(-low, high);
+    double limit = mode == SAL_RANGE_PERCENTILE ? percentile(values, n, given.high) : 0;
+    if (mode == SAL_RANGE_PERCENTILE && limit > 0) {
+        low = fmax(low, -limit);
+        high = fmin(high, limit);
+    }
+    if (mode != SAL_RANGE_SYMMETRIC)
+        return (struct sal_range){is_signed ? low : 0, high};
     return (struct sal_range){-most, most};
+}
+
+double sal_range_above(const float *values, long n, struct sal_range range)
+{
+    long out = 0;
+    for (long i = 0; i < n; i++)
+        out += (double)values[i] > range.high;
+    return n > 0 ? (double)out / (double)n : 0;
+}
+
+double sal_range_below(const float *values, long n, struct sal_range range)
+{
+    long out = 0;
+    for (long i = 0; i < n; i++)
+        out += (double)values[i] < range.low;
+    return n > 0 ? (double)out / (double)n : 0;
 }
 
 /* The value that is drawn in full colour. */

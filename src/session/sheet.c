@@ -83,6 +83,24 @@ static void say_method(struct sal_sheet *sheet, const struct sal_writing *writin
         sal_sheet_say(sheet, "%s", map->note);
 }
 
+/* What the colour bar's ends stand for beside their numbers. */
+static void say_clip(struct sal_sheet *sheet, const struct sal_writing *writing)
+{
+    const struct sal_map *map = &writing->held->explained->map;
+    const long n = (long)map->width * map->height;
+    struct sal_figure_panel *panel = &sheet->figure.panel[1];
+    double above = sal_range_above(map->values, n, panel->range);
+    double below = sal_range_below(map->values, n, panel->range);
+    char text[64];
+    panel->more_above = above > 0;
+    panel->more_below = below > 0;
+    if (!(above > 0) && !(below > 0))
+        return;
+    sal_view_range_text(writing->view, map, text, sizeof(text));
+    sal_sheet_say(sheet, "Colours span %.4g to %.4g, %s; %.2g %% of the values lie beyond",
+                  panel->range.low, panel->range.high, text, 100 * (above + below));
+}
+
 void sal_sheet_say_origin(struct sal_sheet *sheet, const struct sal_writing *writing)
 {
     struct sal_model *model = writing->session->model;
@@ -151,14 +169,14 @@ static enum sal_status fill_map(struct sal_sheet *sheet, const struct sal_writin
                    .label = "explanation",
                    .colormap = view->colormap ? view->colormap
                                               : sal_colormap_default(map->is_signed),
-                   .range = sal_range_of(map->values, (long)map->width * map->height,
-                                         map->is_signed, view->range_mode, view->range),
+                   .range = sal_view_range(view, map),
                    .unit = map->unit}},
         .n_panels = 2,
         .title = sheet->title,
     };
     say_class(sheet, writing);
     say_method(sheet, writing);
+    say_clip(sheet, writing);
     sal_sheet_say_origin(sheet, writing);
     sal_sheet_say(sheet,
                   "saliscope %s: shows what moved this model's score, not what is in the image",

@@ -108,8 +108,7 @@ static enum sal_status update_plane(struct sal_frame *frame,
 static struct sal_range range_of(const struct sal_frame_ask *ask)
 {
     const struct sal_map *map = ask->map;
-    return sal_range_of(map->values, (long)map->width * map->height, map->is_signed,
-                        ask->view.range_mode, ask->view.range);
+    return sal_view_range(&ask->view, map);
 }
 
 static enum sal_status encode_bar(struct sal_frame *frame,
@@ -305,6 +304,12 @@ static struct sal_range bar_range_of(const struct sal_frame *frame)
     return (struct sal_range){-most, most};
 }
 
+static double share_beyond(const struct sal_map *map, struct sal_range range)
+{
+    const long n = (long)map->width * map->height;
+    return sal_range_above(map->values, n, range) + sal_range_below(map->values, n, range);
+}
+
 static enum sal_status remake(struct sal_frame *frame, const struct sal_frame_ask *ask,
                               struct sal_error *err)
 {
@@ -313,11 +318,13 @@ static enum sal_status remake(struct sal_frame *frame, const struct sal_frame_as
     sal_cells_release(&frame->bar);
     frame->colormap = ask->view.colormap;
     frame->range = (struct sal_range){0};
+    frame->beyond = 0;
     if (ask->map) {
         frame->range = range_of(ask);
         if (!frame->colormap)
             frame->colormap = sal_colormap_default(ask->map->is_signed);
         frame->bar_range = bar_range_of(frame);
+        frame->beyond = share_beyond(ask->map, frame->range);
     }
     return encode(frame, ask, err);
 }

@@ -48,6 +48,7 @@ struct sal_frame {
     struct sal_picture base;    /* the image at the size it is shown */
     float *plane;               /* the map at that size; NULL: none */
     struct sal_range range;     /* of the map's own values */
+    double beyond;              /* their share outside of it */
     struct sal_range bar_range; /* what the ends of the colour bar stand for */
     const struct sal_colormap *colormap;
     struct sal_cells picture, bar; /* columns 0: nothing */

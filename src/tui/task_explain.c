@@ -79,9 +79,10 @@ static void caption(const struct sal_canvas *canvas, const struct sal_app *app,
                  ask->method->title, class_name, app->frame.marked_percent,
                  (double)app->frame.marked_from, map->unit);
     else
-        sal_draw(canvas, y, x, room, SAL_STYLE_TEXT, "%s of %s, %.3g to %.3g %s",
+        sal_draw(canvas, y, x, room, SAL_STYLE_TEXT, "%s of %s, %.3g to %.3g %s%s",
                  ask->method->title, class_name, app->frame.range.low,
-                 app->frame.range.high, map->unit);
+                 app->frame.range.high, map->unit,
+                 app->frame.beyond > 0 ? ", some beyond" : "");
 }
 
 /* ---- facts --------------------------------------------------------------------------- */
@@ -107,10 +108,13 @@ static void score_fact(struct sal_facts *at, const struct sal_map *map, int clas
 static void range_fact(struct sal_facts *at, const struct sal_map *map)
 {
     struct sal_range range = at->app->frame.range;
+    char text[64];
+    sal_view_range_text(&at->app->view[at->app->task], map, text, sizeof(text));
     sal_facts_add(at, SAL_STYLE_TEXT, "range", "%.4g to %.4g %s, %s", range.low, range.high,
-                  map->unit,
-                  at->app->view[at->app->task].range_mode == SAL_RANGE_FIXED ? "as given"
-                                                              : "scaled to this image");
+                  map->unit, text);
+    if (at->app->frame.beyond > 0)
+        sal_facts_add(at, SAL_STYLE_TEXT, "", "%.2g %% of the values lie beyond",
+                      100 * at->app->frame.beyond);
 }
 
 static void grid_fact(struct sal_facts *at, const struct sal_map *map)

@@ -1,0 +1,33 @@
+/* How a map is drawn. */
+#include <stdio.h>
+
+#include "saliscope/session.h"
+
+/* With what was left to us decided. */
+static struct sal_view settled(const struct sal_view *view, const struct sal_map *map)
+{
+    struct sal_view own = *view;
+    if (own.range_mode == SAL_RANGE_AUTO) {
+        own.range_mode = map->pixelwise ? SAL_RANGE_PERCENTILE : SAL_RANGE_MAP;
+        own.range.high = SAL_VIEW_PERCENTILE;
+    }
+    return own;
+}
+
+struct sal_range sal_view_range(const struct sal_view *view, const struct sal_map *map)
+{
+    struct sal_view own = settled(view, map);
+    return sal_range_of(map->values, (long)map->width * map->height, map->is_signed,
+                        own.range_mode, own.range);
+}
+
+void sal_view_range_text(const struct sal_view *view, const struct sal_map *map, char *text,
+                         size_t size)
+{
+    struct sal_view own = settled(view, map);
+    if (own.range_mode == SAL_RANGE_PERCENTILE)
+        snprintf(text, size, "%.4g %% of this image", own.range.high);
+    else
+        snprintf(text, size, "%s", own.range_mode == SAL_RANGE_FIXED ? "as given"
+                                                                     : "scaled to this image");
+}
