@@ -208,15 +208,15 @@ static void tell_noise(const struct telling *t)
 static void tell_displaced(const struct telling *t)
 {
     const struct sal_displaced *d = &t->answer->displaced;
-    if (!d->top || isnan(d->overlap))
-        return;
-    say(t, SAL_WEIGHT_PLAIN, "top", "%.3g %% of the map's %lld pixels are left",
-        100 * d->overlap, (long long)d->top);
-    if (!isnan(d->stored))
+    const bool there = d->top && !isnan(d->overlap);
+    if (there)
+        say(t, SAL_WEIGHT_PLAIN, "top", "%.3g %% of the map's %lld pixels are left",
+            100 * d->overlap, (long long)d->top);
+    if (there && !isnan(d->stored))
         say(t, SAL_WEIGHT_PLAIN, "", "rounded to %u levels %.3g %%; decision and score %s",
             t->white, 100 * d->stored, d->stored_holds ? "hold" : "do not hold");
-    if (d->held)
-        say(t, SAL_WEIGHT_PLAIN, "", "under noise of that norm %.3g %% (%.3g to %.3g)",
+    if (d->draws)
+        say(t, SAL_WEIGHT_PLAIN, "noise", "of that eps leaves %.3g %% (%.3g to %.3g)",
             100 * d->noise, 100 * d->noise_low, 100 * d->noise_high);
 }
 
