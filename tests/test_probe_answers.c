@@ -92,6 +92,24 @@ static void gradients_are_those_of_what_is_seen(void **state)
         }
 }
 
+/* A slope that overflows on its way to the picture leads nowhere. */
+static void what_is_not_finite_is_no_slope(void **state)
+{
+    (void)state;
+    static float dx[N], g[N];
+    struct sal_model *model = make_network(SMOOTH, "imagenet");
+    struct sal_probe_question question = {.model = model, .x = an_image()};
+    struct sal_space space;
+    must(sal_space_init(&space, &question, err));
+    for (int i = 0; i < N; i++)
+        dx[i] = i % 3 == 0 ? 1 : i % 3 == 1 ? 3e38F : -NAN;
+    sal_space_gradient(&space, dx, g);
+    for (int i = 0; i < N; i++)
+        assert_true(i % 3 == 0 ? g[i] > 0 : g[i] == 0);
+    sal_space_release(&space);
+    sal_model_close(model);
+}
+
 /* ---- brackets --------------------------------------------------------------------------------- */
 
 /* f of the point that far along the way to the answer. */
@@ -136,6 +154,42 @@ static void both_ends_of_a_bracket_are_what_they_say(void **state)
                 sal_probe_answer_release(&a);
                 sal_model_close(model);
             }
+}
+
+/* From a flip far beyond the boundary, which no polish has brought near. */
+static void a_bracket_is_found_wherever_the_boundary_is(void **state)
+{
+    (void)state;
+    for (int beyond = 1; beyond <= 400; beyond *= 20) {
+        float x[SIZE], far[SIZE];
+        struct sal_model *model = make_half(0.02, 5, x);
+        struct sal_probe_question question = {.model = model, .x = x};
+        struct sal_probe_answer answer = {0};
+        struct sal_search s;
+        must(sal_search_init(&s, sal_probe_find("fmn"), &question, &answer, err));
+        s.margin0 = 0.02;
+        sal_search_aim(&s, (struct sal_ball){SAL_L2, INFINITY});
+        must(sal_estimate(&s, far, err));
+        for (int i = 0; i < SIZE; i++) {
+            double step = (1 + 0.002 * beyond) * ((double)far[i] - (double)x[i]);
+            far[i] = (float)fmin(1, fmax(0, (double)x[i] + step));
+        }
+        must(sal_search_look(&s, &(struct sal_look){.p = far}, 1, err));
+        double whole = s.nearest;
+        assert_true(isfinite(whole));
+        must(sal_polish(&s, NULL, 0, true, err));
+        struct sal_probe_answer ray = {.x = far, .goal = SAL_GOAL_HIDE};
+        assert_true(answer.bracket[1] < whole);
+        assert_true(answer.bracket[1] - answer.bracket[0] <= ldexp(answer.bracket[1], -12));
+        assert_true(f_at(model, x, &ray, answer.bracket[0] / whole, SIZE) > 0);
+        assert_true(f_at(model, x, &ray, answer.bracket[1] / whole * (1 + 1e-6), SIZE) <= 0);
+        for (int i = 0; i < answer.n_series; i++) {
+            free(answer.series[i].x);
+            free(answer.series[i].y);
+        }
+        sal_search_release(&s);
+        sal_model_close(model);
+    }
 }
 
 /* ---- files ---------------------------------------------------------------------------------------- */
@@ -208,6 +262,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(gradients_are_those_of_what_is_seen),
+        cmocka_unit_test(what_is_not_finite_is_no_slope),
+        cmocka_unit_test(a_bracket_is_found_wherever_the_boundary_is),
         cmocka_unit_test(both_ends_of_a_bracket_are_what_they_say),
         cmocka_unit_test(what_a_file_keeps_is_what_is_told),
     };

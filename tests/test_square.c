@@ -160,6 +160,29 @@ static void length_moves_from_window_to_window(void **state)
     close_bench(&b);
 }
 
+/* Where half of the picture is black a bump that would go below is cut off; the next window has
+ * what is missing. */
+static void what_the_range_holds_back_is_used_elsewhere(void **state)
+{
+    (void)state;
+    static struct bench b;
+    const double eps = 0.15;
+    double least = INFINITY;
+    open_bench(&b, 1, 20, 30);
+    for (int i = 0; i < 600; i += 2)
+        b.search.space.p0[i] = 0;
+    memcpy(b.p, b.search.space.p0, 600 * sizeof(float));
+    sal_search_aim(&b.search, (struct sal_ball){SAL_L2, eps});
+    sal_square_l2_begin(&b.search, &b.eta, b.p);
+    for (int i = 1; i < 60; i++) {
+        sal_square_l2_change(&b.search, &b.eta, i, 0.02, b.p);
+        least = fmin(least, sal_space_norm(&b.search.space, SAL_L2, b.p));
+    }
+    if (!(least >= 0.6 * eps))
+        fail_msg("only %g of %g is used", least, eps);
+    close_bench(&b);
+}
+
 /* The difference of two halves of the picture. Its best margin falls with queries, in
  * either norm, and with enough of them it flips what three times the least radius
  * allows. */
@@ -205,6 +228,7 @@ int main(void)
         cmocka_unit_test(every_query_uses_the_whole_length),
         cmocka_unit_test(a_window_may_lie_in_any_corner),
         cmocka_unit_test(length_moves_from_window_to_window),
+        cmocka_unit_test(what_the_range_holds_back_is_used_elsewhere),
         cmocka_unit_test(square_finds_what_is_there),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -121,9 +121,6 @@ void sal_step_down(enum sal_norm norm, const float *g, double size, float *p, in
 void sal_step_within(const float *g, double size, const float *low, const float *high, float *p,
                      int64_t n);
 
-/* The change from p0 as long as radius, in L2, and then in the box; nothing where it is 0. */
-void sal_step_onto_sphere(const struct sal_space *space, double radius, float *p);
-
 /* From first to last over steps, like a half-wave. */
 double sal_step_cosine(double first, double last, int step, int steps);
 

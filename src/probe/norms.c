@@ -33,6 +33,16 @@ static void fill_direction(const struct sal_search *s, int step, float *g)
     }
 }
 
+static void onto_sphere(const struct sal_search *s, double eps, float *p)
+{
+    double length = sal_space_norm(&s->space, SAL_L2, p);
+    for (int64_t i = 0; length > 0 && i < s->space.n; i++) {
+        double p0 = (double)s->space.p0[i];
+        p[i] = (float)(p0 + ((double)p[i] - p0) * eps / length);
+    }
+    sal_space_project(&s->space, (struct sal_ball){SAL_LINF, INFINITY}, p);
+}
+
 static enum sal_status walk_sphere(struct sal_search *s, int steps, double gamma, float *p,
                                    float *g, struct sal_error *err)
 {
@@ -47,7 +57,7 @@ static enum sal_status walk_sphere(struct sal_search *s, int steps, double gamma
             fill_direction(s, k, g);
         sal_step_down(SAL_L2, g, first * sal_step_cosine(1, 0.01, k, steps), p, s->space.n);
         eps *= here.reached ? 1 - gamma : k ? 1 + gamma : 1;
-        sal_step_onto_sphere(&s->space, eps, p);
+        onto_sphere(s, eps, p);
     }
     return sal_search_look(s, &(struct sal_look){.p = p}, 1, err);
 }

@@ -140,12 +140,7 @@ static struct window draw_window(const struct sal_search *s, int side, uint64_t 
 
 /* ---- points --------------------------------------------------------------------------------------- */
 
-static void finish(const struct sal_search *s, float *p)
-{
-    sal_step_onto_sphere(&s->space, s->ball.eps, p);
-    sal_space_project(&s->space, s->ball, p);
-}
-
+/* Tiles, each as long as the ball; the projection makes all of them as long together. */
 void sal_square_l2_begin(const struct sal_search *s, struct sal_eta *eta, float *p)
 {
     const struct sal_model_input *input = s->space.input;
@@ -163,9 +158,10 @@ void sal_square_l2_begin(const struct sal_search *s, struct sal_eta *eta, float 
                 put_window(s, k, (struct window){top, left, side}, eta,
                            coin(key, counter), sign, s->ball.eps, p);
             }
-    finish(s, p);
+    sal_space_project(&s->space, s->ball, p);
 }
 
+/* What the window had and gave up, and what the range has held back, make the whole length. */
 void sal_square_l2_change(const struct sal_search *s, struct sal_eta *eta, int64_t i,
                           double share, float *p)
 {
@@ -185,5 +181,5 @@ void sal_square_l2_change(const struct sal_search *s, struct sal_eta *eta, int64
         put_window(s, k, to, eta, coin(key, 4), coin(key, 5 + (uint64_t)k) ? 1 : -1,
                    sqrt(spare + had), p);
     }
-    finish(s, p);
+    sal_space_project(&s->space, s->ball, p);
 }

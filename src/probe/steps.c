@@ -100,16 +100,6 @@ void sal_step_within(const float *g, double size, const float *low, const float 
     }
 }
 
-void sal_step_onto_sphere(const struct sal_space *space, double radius, float *p)
-{
-    double length = sal_space_norm(space, SAL_L2, p);
-    for (int64_t i = 0; length > 0 && i < space->n; i++) {
-        double p0 = (double)space->p0[i];
-        p[i] = (float)(p0 + ((double)p[i] - p0) * radius / length);
-    }
-    sal_space_project(space, (struct sal_ball){SAL_LINF, INFINITY}, p);
-}
-
 double sal_step_cosine(double first, double last, int step, int steps)
 {
     const double half_turn = 3.14159265358979323846;
