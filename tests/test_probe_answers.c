@@ -192,6 +192,41 @@ static void a_bracket_is_found_wherever_the_boundary_is(void **state)
     }
 }
 
+/* What a search of small norms answers is the nearest flip that any of its attacks has seen. */
+static void the_answer_is_the_nearest_of_all(void **state)
+{
+    (void)state;
+    static const char *const asks[][2] = {{"mineps", "norm=l2"}, {"mineps", "norm=linf"},
+                                          {"fmn", "norm=l2"},    {"ddn", ""},
+                                          {"deepfool", "norm=linf"}};
+    enum { INPUTS = 16, HIDDEN = 24, ASKS = sizeof(asks) / sizeof(*asks) };
+    uint64_t draws = 21;
+    for (int round = 0; round < 12; round++) {
+        float u[INPUTS * HIDDEN], v[HIDDEN], w[HIDDEN], x[INPUTS], b = 0.1F;
+        for (int i = 0; i < INPUTS * HIDDEN; i++)
+            u[i] = (float)(4 * test_random(&draws) - 2);
+        for (int i = 0; i < HIDDEN; i++) {
+            v[i] = (float)(2 * test_random(&draws) - 1);
+            w[i] = (float)(2 * test_random(&draws) - 1);
+        }
+        for (int i = 0; i < INPUTS; i++)
+            x[i] = (float)test_random(&draws);
+        struct sal_model *model = mlp_model(INPUTS, HIDDEN, u, v, 1, w, &b, "Sigmoid");
+        for (int i = 0; i < ASKS; i++) {
+            struct sal_probe_answer a =
+                probe_of(model, x, asks[i][0], (struct probing){.settings = asks[i][1]});
+            const struct sal_series *seen = sal_probe_series(&a, "trajectory");
+            double got = a.norm == SAL_LINF ? a.distance.linf : a.distance.l2;
+            assert_non_null(seen);
+            if (a.flipped && !(got <= seen->y[seen->n - 1] * (1 + 1e-4)))
+                fail_msg("%s %s: %g, and %g was seen", asks[i][0], asks[i][1], got,
+                         seen->y[seen->n - 1]);
+            sal_probe_answer_release(&a);
+        }
+        sal_model_close(model);
+    }
+}
+
 /* ---- files ---------------------------------------------------------------------------------------- */
 
 /* Written as PNG, read, prepared and decided: as the answer tells it. */
@@ -265,6 +300,7 @@ int main(void)
         cmocka_unit_test(what_is_not_finite_is_no_slope),
         cmocka_unit_test(a_bracket_is_found_wherever_the_boundary_is),
         cmocka_unit_test(both_ends_of_a_bracket_are_what_they_say),
+        cmocka_unit_test(the_answer_is_the_nearest_of_all),
         cmocka_unit_test(what_a_file_keeps_is_what_is_told),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

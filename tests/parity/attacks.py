@@ -6,7 +6,7 @@ Each case is a named picture and a finding of phantom.onnx (or phantom-binary.on
 start at the same input of the network, as saliscope prepared it, in unit intensity, with the
 same threshold; theirs runs the same network in PyTorch as two logits (f, 0), since neither
 knows decisions of labels. Passes are forwards and backwards, counted in the same way. Exits 1
-where ours is worse by more than 2 % than the best of theirs that had no more passes.
+where ours, within the passes of one of theirs, was worse by more than 2 %.
 """
 
 import argparse
@@ -25,6 +25,7 @@ from torch.nn import functional
 
 ROOT = Path(__file__).resolve().parents[2]
 SLACK = 1.02
+BUDGET = 201  # passes of Foolbox's DDN and FMN of 100 steps
 
 
 class Network(torch.nn.Module):
@@ -168,7 +169,9 @@ def compare(program, wanted):
                 for name, arguments in group.items():
                     record, arrays = ours(program, model, picture, index, arguments, folder)
                     size = record["distance"][norm] if record["success"] else math.inf
-                    found[norm, name] = (size, record["queries"])
+                    way = record["trajectory"]
+                    found[norm, name] = (size, record["queries"],
+                                         list(zip(way["passes"], way["values"])))
             mean, std = sidecar["input"]["mean"][0], sidecar["input"]["std"][0]
             p = torch.tensor(arrays["input"]) * std + mean
             label = Label(network, index, sidecar["classes"][index]["threshold"],
@@ -217,15 +220,16 @@ def same_steps(program, model="phantom", picture="nodule-subtle", eps=4 / 255, s
 
 
 def verdicts(rows, norm):
-    """Per case: ours at the budget of each of theirs, over theirs."""
+    """Per case: the least that ours had within the passes of each of theirs, over theirs. What it
+    spends then, on the bracket and the rounded picture, makes no distance smaller."""
     worse = []
     for case, found in rows:
         mine = [v for (n, a), v in found.items() if n == norm and a in OURS[norm]]
-        for (n, a), (size, passes) in found.items():
+        for (n, a), (size, passes, *_) in found.items():
             if n != norm or a in OURS[norm] or not math.isfinite(size):
                 continue
-            allowed = [v for v in mine if v[1] <= max(passes, 201)]
-            best = min((v[0] for v in allowed), default=math.inf)
+            budget = max(passes, BUDGET)
+            best = min((d for v in mine for at, d in v[2] if at <= budget), default=math.inf)
             if best > SLACK * size:
                 worse.append((case, a, best / size))
     return worse
@@ -270,7 +274,7 @@ def main():
     worse = {norm: verdicts(rows, norm) for norm in OURS}
     for norm, cases_worse in worse.items():
         lines += ["", f"{norm}: of {len(rows)} cases ours is worse by more than 2 % than one of "
-                      f"theirs, with no more passes (or 201), in {len(cases_worse)}."]
+                      f"theirs, within as many passes (or {BUDGET}), in {len(cases_worse)}."]
         lines += [f"* {case}: {ratio:.3f} times {attack}" for case, attack, ratio in cases_worse]
     print("\n".join(lines))
     if given.table:
