@@ -192,6 +192,27 @@ static void a_bracket_is_found_wherever_the_boundary_is(void **state)
     }
 }
 
+/* So near that first order says 0, in floats: bisection begins somewhere nevertheless. */
+static void a_decision_by_a_hair_is_bisected(void **state)
+{
+    (void)state;
+    float w[SIZE], x[SIZE], b = 1e-9F;
+    for (int i = 0; i < SIZE; i++) {
+        w[i] = i % 2 ? 1 : -1;
+        x[i] = 0.5F;
+    }
+    struct sal_model *model = linear_model(1, HEIGHT, WIDTH, 1, w, &b, "Sigmoid", NULL);
+    for (int norm = 0; norm < 2; norm++) {
+        char settings[64];
+        snprintf(settings, sizeof(settings), "attack=pgd norm=%s", sal_norm_names[norm]);
+        struct sal_probe_answer a =
+            probe_of(model, x, "mineps", (struct probing){.settings = settings});
+        assert_true(a.flipped && a.estimate <= 1e-8);
+        sal_probe_answer_release(&a);
+    }
+    sal_model_close(model);
+}
+
 /* What a search of small norms answers is the nearest flip that any of its attacks has seen. */
 static void the_answer_is_the_nearest_of_all(void **state)
 {
@@ -300,6 +321,7 @@ int main(void)
         cmocka_unit_test(what_is_not_finite_is_no_slope),
         cmocka_unit_test(a_bracket_is_found_wherever_the_boundary_is),
         cmocka_unit_test(both_ends_of_a_bracket_are_what_they_say),
+        cmocka_unit_test(a_decision_by_a_hair_is_bisected),
         cmocka_unit_test(the_answer_is_the_nearest_of_all),
         cmocka_unit_test(what_a_file_keeps_is_what_is_told),
     };

@@ -322,7 +322,8 @@ static enum sal_status bisect(struct sal_search *s, enum attack attack, const st
                               struct sal_error *err)
 {
     double low = 0, most = s->ball.norm == SAL_LINF ? 1 : sqrt((double)s->space.n);
-    double eps = isfinite(s->answer->estimate) ? s->answer->estimate : most / 64;
+    double eps = s->answer->estimate; /* 0 where it is less than a rounding */
+    eps = isfinite(eps) && eps > 0 ? eps : most / 64;
     enum sal_status status = SAL_OK;
     bool found = false;
     while (!status && !found && low < most) {
