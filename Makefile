@@ -179,6 +179,8 @@ $B/tests/peers/compare: $B/tests/peers/compare.o $B/tests/peers/measure.o \
     $B/peers_double.o $B/libsaliscope.a
 	$(CC) $(ALL_LDFLAGS) -o $@ $^ $(PKG_LIBS)
 
+# What is timed beside others takes turns with them.
+$(addprefix $B/tests/bench/,passes maps probes): $B/tests/bench/turns.o
 $(addprefix $B/tests/bench/,convolutions passes maps probes): %: %.o $B/libsaliscope.a
 	$(CC) $(ALL_LDFLAGS) -o $@ $^ $(PKG_LIBS)
 

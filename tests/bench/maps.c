@@ -14,9 +14,10 @@
  */
 #include <stdio.h>
 #include <stdlib.h>
-#include <time.h>
 
+#include "saliscope/clock.h"
 #include "saliscope/explain.h"
+#include "turns.h"
 
 enum { SHOWN_MAX = 256 }; /* values of a map that are told */
 
@@ -29,39 +30,13 @@ struct bench {
     struct sal_map map;
 };
 
-static void give_up(const struct sal_error *err)
-{
-    fprintf(stderr, "maps: %s\n", err->text);
-    exit(1);
-}
-
-static double now_ms(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec * 1e3 + (double)t.tv_nsec / 1e6;
-}
-
-static enum sal_status read_input(struct bench *bench, const char *path,
-                                  struct sal_error *err)
-{
-    const struct sal_model_input *input = sal_model_input(bench->model);
-    size_t n = (size_t)input->channels * (size_t)input->height * (size_t)input->width;
-    bench->x = calloc(n, sizeof(*bench->x));
-    FILE *file = fopen(path, "rb");
-    size_t got = file && bench->x ? fread(bench->x, sizeof(*bench->x), n, file) : 0;
-    if (file)
-        fclose(file);
-    return got == n ? SAL_OK : sal_fail(err, SAL_BAD_INPUT, "%s: not %zu floats", path, n);
-}
-
 static enum sal_status bench_open(struct bench *bench, char **arguments, int n,
                                   struct sal_error *err)
 {
     enum sal_status status = sal_pool_open(&bench->pool, atoi(arguments[2]), err);
     struct sal_model_options options = {.pool = bench->pool};
     if (status || (status = sal_model_open(&bench->model, arguments[0], &options, err)) ||
-        (status = read_input(bench, arguments[1], err)))
+        (status = turns_input(bench->model, arguments[1], &bench->x, err)))
         return status;
     bench->method = sal_method_find(arguments[3]);
     if (!bench->method)
@@ -73,8 +48,9 @@ static enum sal_status bench_open(struct bench *bench, char **arguments, int n,
     return status;
 }
 
-static void explain(struct bench *bench)
+static void explain(void *context)
 {
+    struct bench *bench = context;
     struct sal_error err;
     struct sal_question question = {.model = bench->model,
                                     .x = bench->x,
@@ -83,21 +59,12 @@ static void explain(struct bench *bench)
                                     .pool = bench->pool};
     sal_map_release(&bench->map);
     if (sal_explain(bench->method, &question, &bench->map, &err))
-        give_up(&err);
+        turns_give_up(&err);
 }
 
-static void run(struct bench *bench, int n)
+static void values(void *context)
 {
-    for (int i = 0; i < n; i++) {
-        double begin = now_ms();
-        explain(bench);
-        printf("%s%.6g", i ? ", " : "[", now_ms() - begin);
-    }
-    puts("]");
-}
-
-static void values(const struct bench *bench)
-{
+    const struct bench *bench = context;
     const struct sal_map *map = &bench->map;
     long n = (long)map->width * map->height, step = n / SHOWN_MAX + 1;
     printf("{\"map\": [");
@@ -117,20 +84,11 @@ int main(int argc, char **argv)
     }
     struct bench bench = {0};
     struct sal_error err;
-    double begin = now_ms();
+    double begin = sal_seconds();
     if (bench_open(&bench, argv + 1, argc - 1, &err))
-        give_up(&err);
-    printf("{\"ready\": %.6g}\n", now_ms() - begin);
-    fflush(stdout);
-    char line[64];
-    while (fgets(line, sizeof(line), stdin)) {
-        int n = 0;
-        if (sscanf(line, "run %d", &n) == 1)
-            run(&bench, n);
-        else if (line[0] == 'v')
-            values(&bench);
-        fflush(stdout);
-    }
+        turns_give_up(&err);
+    printf("{\"ready\": %.6g}\n", (sal_seconds() - begin) * 1e3);
+    turns_obey(&(struct turns){&bench, explain, values, NULL});
     sal_map_release(&bench.map);
     sal_model_close(bench.model);
     sal_pool_close(bench.pool);

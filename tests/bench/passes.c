@@ -16,10 +16,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
+#include "saliscope/clock.h"
 #include "saliscope/model.h"
 #include "saliscope/run.h"
+#include "turns.h"
 
 enum { SHOWN_MAX = 256 }; /* values of a gradient that are told */
 
@@ -33,36 +34,21 @@ struct bench {
     float *x;
 };
 
-static void give_up(const struct sal_error *err)
-{
-    fprintf(stderr, "passes: %s\n", err->text);
-    exit(1);
-}
-
-static double now_ms(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec * 1e3 + (double)t.tv_nsec / 1e6;
-}
-
+/* The one image for each of the batch. */
 static enum sal_status read_input(struct bench *bench, const char *path,
                                   struct sal_error *err)
 {
-    const struct sal_model_input *input = sal_model_input(bench->model);
-    bench->n_x = (int64_t)input->channels * input->height * input->width;
-    bench->x = calloc((size_t)(bench->n_x * bench->batch), sizeof(*bench->x));
-    FILE *file = fopen(path, "rb");
-    size_t n = (size_t)bench->n_x, got = 0;
-    if (file && bench->x)
-        got = fread(bench->x, sizeof(*bench->x), n, file);
-    if (file)
-        fclose(file);
-    if (got != n)
-        return sal_fail(err, SAL_BAD_INPUT, "%s: not %zu floats", path, n);
-    for (int i = 1; i < bench->batch; i++)
-        memcpy(bench->x + (size_t)i * n, bench->x, n * sizeof(*bench->x));
-    return SAL_OK;
+    float *one;
+    enum sal_status status = turns_input(bench->model, path, &one, err);
+    size_t n = (size_t)sal_input_elements(bench->model);
+    bench->n_x = (int64_t)n;
+    bench->x = calloc(n * (size_t)bench->batch, sizeof(*bench->x));
+    if (!status && !bench->x)
+        status = sal_fail(err, SAL_LIMIT, "no memory for %d images", bench->batch);
+    for (int i = 0; i < bench->batch && !status; i++)
+        memcpy(bench->x + (size_t)i * n, one, n * sizeof(*one));
+    free(one);
+    return status;
 }
 
 static enum sal_status bench_open(struct bench *bench, char **arguments,
@@ -90,8 +76,9 @@ static void bench_close(struct bench *bench)
     free(bench->x);
 }
 
-static void pass(struct bench *bench)
+static void pass(void *context)
 {
+    struct bench *bench = context;
     struct sal_error err;
     int input = sal_model_input(bench->model)->value;
     int score = sal_model_output(bench->model)->value;
@@ -99,17 +86,7 @@ static void pass(struct bench *bench)
     if (!status && bench->gradient)
         status = sal_run_backward(bench->run, score, 0, &input, 1, NULL, &err);
     if (status)
-        give_up(&err);
-}
-
-static void run(struct bench *bench, int n)
-{
-    for (int i = 0; i < n; i++) {
-        double begin = now_ms();
-        pass(bench);
-        printf("%s%.6g", i ? ", " : "[", now_ms() - begin);
-    }
-    puts("]");
+        turns_give_up(&err);
 }
 
 static void print_some(const char *key, const float *values, int64_t n, int64_t step)
@@ -120,8 +97,9 @@ static void print_some(const char *key, const float *values, int64_t n, int64_t 
     printf("]");
 }
 
-static void values(const struct bench *bench)
+static void values(void *context)
 {
+    const struct bench *bench = context;
     const struct sal_model_output *output = sal_model_output(bench->model);
     int input = sal_model_input(bench->model)->value;
     printf("{");
@@ -134,6 +112,12 @@ static void values(const struct bench *bench)
     puts("}");
 }
 
+static void peak(void *context)
+{
+    const struct bench *bench = context;
+    printf("%.6g\n", sal_peak_flops(bench->pool) * 1e-9);
+}
+
 int main(int argc, char **argv)
 {
     if (argc != 6) {
@@ -142,22 +126,12 @@ int main(int argc, char **argv)
     }
     struct bench bench = {0};
     struct sal_error err;
-    double begin = now_ms();
+    double begin = sal_seconds();
     if (bench_open(&bench, argv + 1, &err))
-        give_up(&err);
-    printf("{\"ready\": %.6g, \"macs\": %.9g}\n", now_ms() - begin,
+        turns_give_up(&err);
+    printf("{\"ready\": %.6g, \"macs\": %.9g}\n", (sal_seconds() - begin) * 1e3,
            sal_model_figures(bench.model).macs);
-    fflush(stdout);
-    char line[64];
-    while (fgets(line, sizeof(line), stdin)) {
-        if (strncmp(line, "run ", 4) == 0)
-            run(&bench, atoi(line + 4));
-        else if (strcmp(line, "values\n") == 0)
-            values(&bench);
-        else if (strcmp(line, "peak\n") == 0)
-            printf("%.6g\n", sal_peak_flops(bench.pool) * 1e-9);
-        fflush(stdout);
-    }
+    turns_obey(&(struct turns){&bench, pass, values, peak});
     bench_close(&bench);
     return 0;
 }

@@ -16,10 +16,11 @@
  */
 #include <stdio.h>
 #include <stdlib.h>
-#include <time.h>
 
+#include "saliscope/clock.h"
 #include "saliscope/probe.h"
 #include "saliscope/run.h"
+#include "turns.h"
 
 struct bench {
     struct sal_pool *pool;
@@ -30,32 +31,6 @@ struct bench {
     int class_index;
     struct sal_probe_answer answer;
 };
-
-static void give_up(const struct sal_error *err)
-{
-    fprintf(stderr, "probes: %s\n", err->text);
-    exit(1);
-}
-
-static double now_ms(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec * 1e3 + (double)t.tv_nsec / 1e6;
-}
-
-static enum sal_status read_input(struct bench *bench, const char *path,
-                                  struct sal_error *err)
-{
-    size_t n = (size_t)sal_input_elements(bench->model);
-    bench->x = calloc(n, sizeof(*bench->x));
-    FILE *file = fopen(path, "rb");
-    size_t got = file && bench->x ? fread(bench->x, sizeof(*bench->x), n, file) : 0;
-    if (file)
-        fclose(file);
-    return got == n ? SAL_OK
-                    : sal_fail(err, SAL_BAD_INPUT, "%s: not %zu floats", path, n);
-}
 
 /* The class whose logit is lowest. */
 static enum sal_status find_class(struct bench *bench, struct sal_error *err)
@@ -81,7 +56,7 @@ static enum sal_status bench_open(struct bench *bench, char **arguments, int n,
     struct sal_model_options options = {.pool = bench->pool};
     if (status ||
         (status = sal_model_open(&bench->model, arguments[0], &options, err)) ||
-        (status = read_input(bench, arguments[1], err)) ||
+        (status = turns_input(bench->model, arguments[1], &bench->x, err)) ||
         (status = find_class(bench, err)))
         return status;
     bench->probe = sal_probe_find(arguments[3]);
@@ -94,8 +69,9 @@ static enum sal_status bench_open(struct bench *bench, char **arguments, int n,
     return status;
 }
 
-static void probe(struct bench *bench)
+static void probe(void *context)
 {
+    struct bench *bench = context;
     struct sal_error err;
     struct sal_probe_question question = {.model = bench->model,
                                           .x = bench->x,
@@ -104,21 +80,12 @@ static void probe(struct bench *bench)
                                           .pool = bench->pool};
     sal_probe_answer_release(&bench->answer);
     if (sal_probe_run(bench->probe, &question, &bench->answer, &err))
-        give_up(&err);
+        turns_give_up(&err);
 }
 
-static void run(struct bench *bench, int n)
+static void values(void *context)
 {
-    for (int i = 0; i < n; i++) {
-        double begin = now_ms();
-        probe(bench);
-        printf("%s%.6g", i ? ", " : "[", now_ms() - begin);
-    }
-    puts("]");
-}
-
-static void values(const struct bench *bench)
-{
+    const struct bench *bench = context;
     const struct sal_probe_answer *a = &bench->answer;
     printf("{\"forwards\": %ld, \"backwards\": %ld, \"linf\": %.9g, \"margin\": %.9g, "
            "\"flipped\": %s, \"before\": %.9g}\n",
@@ -134,20 +101,11 @@ int main(int argc, char **argv)
     }
     struct bench bench = {0};
     struct sal_error err;
-    double begin = now_ms();
+    double begin = sal_seconds();
     if (bench_open(&bench, argv + 1, argc - 1, &err))
-        give_up(&err);
-    printf("{\"ready\": %.6g}\n", now_ms() - begin);
-    fflush(stdout);
-    char line[64];
-    while (fgets(line, sizeof(line), stdin)) {
-        int n = 0;
-        if (sscanf(line, "run %d", &n) == 1)
-            run(&bench, n);
-        else if (line[0] == 'v')
-            values(&bench);
-        fflush(stdout);
-    }
+        turns_give_up(&err);
+    printf("{\"ready\": %.6g}\n", (sal_seconds() - begin) * 1e3);
+    turns_obey(&(struct turns){&bench, probe, values, NULL});
     sal_probe_answer_release(&bench.answer);
     sal_model_close(bench.model);
     sal_pool_close(bench.pool);
