@@ -28,7 +28,7 @@ for name in engine/lanes engine/dense engine/dense_init engine/dense_pack \
     engine/inner_pool engine/region_pool engine/region_pixels engine/boxes \
     engine/dense_strip engine/dense_boxes engine/inner_depthwise engine/op_pool \
     engine/op_global_pool engine/op_util engine/linear engine/target engine/turn \
-    engine/walk engine/tensor engine/type io/onnx io/onnx_value base/arena base/pool \
+    engine/walk engine/tensor engine/type io/onnx io/onnx_value base/arena base/clock base/pool \
     base/status base/job base/text; do
     compile "$(basename $name).o" src/$name.c -O2
 done
