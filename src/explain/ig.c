@@ -110,7 +110,7 @@ static enum sal_status walk_all(const struct sal_question *question, struct mean
     unsigned long kinds = (unsigned long)sal_params_get(question->params, params, "baseline");
     enum sal_status status = SAL_OK;
     for (int kind = 0; sal_baseline_names[kind]; kind++)
-        mean->wanted += kinds >> kind & 1;
+        mean->wanted += (int)(kinds >> kind & 1);
     for (int kind = 0; sal_baseline_names[kind] && !status && !map->partial; kind++)
         if (kinds >> kind & 1)
             status = walk_from(question, kind, mean, map, err);

@@ -343,7 +343,7 @@ static void tell(const struct scene *v)
                  "decision%s", among);
     else
         snprintf(a->note, sizeof(a->note), "of all that leaves half of the picture this has the "
-                 "largest effect: %s, f %.4g to %.4g%s", most->trial.title, a->f_before,
+                 "largest effect: %.60s, f %.4g to %.4g%s", most->trial.title, a->f_before,
                  most->trial.f, among);
 }
 
