@@ -79,7 +79,7 @@ static void the_same_region_has_the_same_sum(void **state)
                 in;                  /* the least there is */
             if (channels % 2 == 0) { /* what cannot be seen is not inside */
                 samples[i * channels + channels - 1] =
-                    in ? 255 : (uint16_t)(i % 2) * 255;
+                    (uint16_t)(in ? 255 : i % 2 * 255);
                 samples[i * channels] |= !in && i % 2 == 0;
             }
         }
