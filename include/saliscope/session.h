@@ -244,6 +244,11 @@ struct sal_listener {
     void (*hear)(void *self, enum sal_weight weight, const char *label, const char *text);
 };
 
+/* A length in the norm of the answer: "linf 0.0039 (1 of 255 levels)", "l2 0.51 (rms 0.4 of 255
+ * levels)". 64 bytes are enough; dst is returned. */
+char *sal_probe_length(const struct sal_probe_answer *answer, double length, unsigned white,
+                       char *dst, size_t capacity);
+
 /* Tells what the answer in the snapshot says, but for its scores and series. */
 void sal_probe_tell(const struct sal_snapshot *snapshot, const struct sal_model *model,
                     const struct sal_listener *to);

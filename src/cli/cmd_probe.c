@@ -58,19 +58,6 @@ static void add_others(struct cli_table *table, const struct sal_model *model, i
 
 /* ---- sizes ----------------------------------------------------------------------------------- */
 
-/* "linf 0.0039 (1 of 255 levels)", "l2 0.51 (rms 0.4 of 255 levels)" */
-static const char *length_text(const struct sal_probe_answer *a, double length, unsigned white,
-                               char *dst, size_t capacity)
-{
-    double n = (double)a->planes * a->height * a->width;
-    if (a->norm == SAL_LINF)
-        snprintf(dst, capacity, "linf %.4g (%.3g of %u levels)", length, length * white, white);
-    else
-        snprintf(dst, capacity, "l2 %.4g (rms %.3g of %u levels)", length,
-                 length * white / sqrt(n), white);
-    return dst;
-}
-
 static void add_distance(struct cli_table *table, const struct sal_probe_answer *a,
                          unsigned white)
 {
@@ -101,19 +88,19 @@ static void add_search(struct cli_table *table, const struct sal_probe_answer *a
     char text[80];
     if (!isnan(a->eps)) {
         line(table, "allowed");
-        cli_table_add(table, "%s", length_text(a, a->eps, white, text, sizeof(text)));
+        cli_table_add(table, "%s", sal_probe_length(a, a->eps, white, text, sizeof(text)));
     }
     if (a->found)
         add_distance(table, a, white);
     if (!isnan(a->bracket[1]) && isfinite(a->bracket[1])) {
         line(table, "flips at");
         cli_table_add(table, "%s; not yet at %.4g",
-                      length_text(a, a->bracket[1], white, text, sizeof(text)), a->bracket[0]);
+                      sal_probe_length(a, a->bracket[1], white, text, sizeof(text)), a->bracket[0]);
     }
     if (!isnan(a->estimate)) {
         line(table, "first order");
         if (isfinite(a->estimate))
-            cli_table_add(table, "%s", length_text(a, a->estimate, white, text, sizeof(text)));
+            cli_table_add(table, "%s", sal_probe_length(a, a->estimate, white, text, sizeof(text)));
         else
             cli_table_add(table, "the gradient leads to no flip within the image's range");
     }
@@ -130,8 +117,8 @@ static void add_noise(struct cli_table *table, const struct sal_probe_answer *a,
         return;
     line(table, "noise");
     cli_table_add(table, "of %s: %d of %d flip (at 95 %% fewer than %.2g %%)",
-                  length_text(a, noise->eps, white, text, sizeof(text)), noise->flips, noise->n,
-                  noise->upper * 100);
+                  sal_probe_length(a, noise->eps, white, text, sizeof(text)), noise->flips,
+                  noise->n, noise->upper * 100);
 }
 
 static void add_curve(struct cli_table *table, const struct sal_probe_answer *a, unsigned white)
@@ -240,7 +227,7 @@ static void show_plot(const struct cli *cli, const struct sal_snapshot *snapshot
     sal_probe_plot_release(&made);
 }
 
-/* ---- the answer ---------------------------------------------------------------------------------- */
+/* ---- the answer ---------------------------------------------------------------------------- */
 
 static const char *verdict(const struct sal_probe_answer *a)
 {

@@ -112,6 +112,18 @@ static void tell_others(const struct telling *t)
 
 /* ---- sizes --------------------------------------------------------------------------------- */
 
+char *sal_probe_length(const struct sal_probe_answer *a, double length, unsigned white,
+                       char *dst, size_t capacity)
+{
+    double n = (double)a->planes * a->height * a->width;
+    if (a->norm == SAL_LINF)
+        snprintf(dst, capacity, "linf %.4g (%.3g of %u levels)", length, length * white, white);
+    else
+        snprintf(dst, capacity, "l2 %.4g (rms %.3g of %u levels)", length,
+                 length * white / sqrt(n), white);
+    return dst;
+}
+
 /* "0.92 of 255 levels (linf 0.0036)", "rms 0.4 of 255 levels (l2 0.51)" */
 static const char *length_text(const struct telling *t, double length, char dst[96])
 {

@@ -64,19 +64,6 @@ static void say_decision(struct sal_sheet *sheet, const struct sal_model *model,
                       (long long)d->top, d->overlap);
 }
 
-/* "linf 0.0128 (3.26 of 255 levels)" */
-static const char *length_text(const struct sal_probe_answer *a, double length, unsigned white,
-                               char *text, size_t size)
-{
-    double n = (double)a->planes * a->height * a->width;
-    if (a->norm == SAL_LINF)
-        snprintf(text, size, "linf %.4g (%.4g of %u levels)", length, length * white, white);
-    else
-        snprintf(text, size, "l2 %.4g (rms %.4g of %u levels)", length,
-                 length * white / sqrt(n), white);
-    return text;
-}
-
 static const char *saved_text(const struct sal_probe_answer *a)
 {
     if (!a->stored.white || a->sought != SAL_SEEK_FLIP)
@@ -89,7 +76,7 @@ static void say_sizes(struct sal_sheet *sheet, const struct sal_probe_answer *a,
 {
     char text[96], other[96];
     if (!isnan(a->eps))
-        sal_sheet_say(sheet, "Allowed: %s", length_text(a, a->eps, white, text, sizeof(text)));
+        sal_sheet_say(sheet, "Allowed: %s", sal_probe_length(a, a->eps, white, text, sizeof(text)));
     if (a->distance.changed)
         sal_sheet_say(sheet, "Change: linf %.4g (%.4g of %u levels), l2 %.4g, %lld of %lld "
                              "pixels%s", a->distance.linf, a->distance.linf * white, white,
@@ -97,14 +84,14 @@ static void say_sizes(struct sal_sheet *sheet, const struct sal_probe_answer *a,
                       (long long)a->height * a->width, saved_text(a));
     if (isfinite(a->bracket[1]))
         sal_sheet_say(sheet, "Flips at %s, not yet at %.4g%s%s",
-                      length_text(a, a->bracket[1], white, text, sizeof(text)), a->bracket[0],
+                      sal_probe_length(a, a->bracket[1], white, text, sizeof(text)), a->bracket[0],
                       isfinite(a->estimate) ? "; to first order at " : "",
                       isfinite(a->estimate)
-                          ? length_text(a, a->estimate, white, other, sizeof(other))
+                          ? sal_probe_length(a, a->estimate, white, other, sizeof(other))
                           : "");
     if (a->noise.n)
         sal_sheet_say(sheet, "Noise of %s: %d of %d flip (at 95 %% fewer than %.2g %%)",
-                      length_text(a, a->noise.eps, white, text, sizeof(text)), a->noise.flips,
+                      sal_probe_length(a, a->noise.eps, white, text, sizeof(text)), a->noise.flips,
                       a->noise.n, a->noise.upper * 100);
 }
 
