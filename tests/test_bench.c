@@ -4,6 +4,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <stdlib.h>
+#include <time.h>
 
 #include <cmocka.h>
 
@@ -28,26 +29,29 @@ static int close_session(void **state)
     return 0;
 }
 
-static double best_of(struct sal_session *session, int batch, bool gradient)
+/* The least processor time of ten passes: what others do meanwhile hardly counts. */
+static double work_of(struct sal_session *session, int batch, bool gradient)
 {
     struct sal_bench *bench;
     struct sal_error err = {0};
-    double best = HUGE_VAL, ms;
+    double least = HUGE_VAL, ms;
     assert_int_equal(sal_bench_open(&bench, session, batch, gradient, &err), SAL_OK);
-    for (int i = 0; i < 3; i++) {
+    for (int i = 0; i < 10; i++) {
+        clock_t begin = clock();
         assert_int_equal(sal_bench_pass(bench, &ms, &err), SAL_OK);
-        best = ms < best ? ms : best;
+        least = fmin(least, (double)(clock() - begin));
+        assert_true(ms > 0);
     }
     sal_bench_close(bench);
-    return best;
+    return least;
 }
 
-static void a_pass_takes_longer_with_a_gradient_and_with_more_images(void **state)
+static void a_pass_is_more_work_with_a_gradient_and_with_more_images(void **state)
 {
-    double plain = best_of(*state, 1, false);
+    double plain = work_of(*state, 1, false);
     assert_true(plain > 0);
-    assert_true(best_of(*state, 1, true) > plain * 1.1);
-    assert_true(best_of(*state, 4, false) > plain * 1.5);
+    assert_true(work_of(*state, 1, true) > plain * 1.1);
+    assert_true(work_of(*state, 4, false) > plain * 1.5);
 }
 
 static void a_batch_over_the_memory_limit_is_refused(void **state)
@@ -91,7 +95,7 @@ static void the_peak_is_one_that_processors_reach(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(a_pass_takes_longer_with_a_gradient_and_with_more_images),
+        cmocka_unit_test(a_pass_is_more_work_with_a_gradient_and_with_more_images),
         cmocka_unit_test(a_batch_over_the_memory_limit_is_refused),
         cmocka_unit_test(peak_memory_grows_by_what_is_touched),
         cmocka_unit_test(the_peak_is_one_that_processors_reach),
