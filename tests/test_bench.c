@@ -4,7 +4,6 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <stdlib.h>
-#include <time.h>
 
 #include <cmocka.h>
 
@@ -29,29 +28,26 @@ static int close_session(void **state)
     return 0;
 }
 
-/* The processor time of many passes: what others do meanwhile hardly counts. */
-static double work_of(struct sal_session *session, int batch, bool gradient)
+static double best_of(struct sal_session *session, int batch, bool gradient)
 {
     struct sal_bench *bench;
     struct sal_error err = {0};
-    double ms;
+    double best = HUGE_VAL, ms;
     assert_int_equal(sal_bench_open(&bench, session, batch, gradient, &err), SAL_OK);
-    clock_t begin = clock();
-    for (int i = 0; i < 40; i++) {
+    for (int i = 0; i < 3; i++) {
         assert_int_equal(sal_bench_pass(bench, &ms, &err), SAL_OK);
-        assert_true(ms > 0);
+        best = ms < best ? ms : best;
     }
-    double work = (double)(clock() - begin);
     sal_bench_close(bench);
-    return work;
+    return best;
 }
 
-static void a_pass_is_more_work_with_a_gradient_and_with_more_images(void **state)
+static void a_pass_takes_longer_with_a_gradient_and_with_more_images(void **state)
 {
-    double plain = work_of(*state, 1, false);
+    double plain = best_of(*state, 1, false);
     assert_true(plain > 0);
-    assert_true(work_of(*state, 1, true) > plain * 1.1);
-    assert_true(work_of(*state, 4, false) > plain * 1.5);
+    assert_true(best_of(*state, 1, true) > plain * 1.1);
+    assert_true(best_of(*state, 4, false) > plain * 1.5);
 }
 
 static void a_batch_over_the_memory_limit_is_refused(void **state)
@@ -95,7 +91,7 @@ static void the_peak_is_one_that_processors_reach(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(a_pass_is_more_work_with_a_gradient_and_with_more_images),
+        cmocka_unit_test(a_pass_takes_longer_with_a_gradient_and_with_more_images),
         cmocka_unit_test(a_batch_over_the_memory_limit_is_refused),
         cmocka_unit_test(peak_memory_grows_by_what_is_touched),
         cmocka_unit_test(the_peak_is_one_that_processors_reach),
