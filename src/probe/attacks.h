@@ -226,6 +226,9 @@ enum sal_status sal_noise(struct sal_search *search, struct sal_ball ball, int s
 enum sal_status sal_curve(struct sal_search *search, enum sal_norm norm, const double *eps,
                           int n, int steps, int samples, struct sal_error *err);
 
+/* The 5th and 95th percentile of n > 0 values, which are sorted. */
+void sal_spread(double *values, int n, double *low, double *high);
+
 /* The least p for which k or fewer of n have no more than a chance of alpha. */
 double sal_binomial_upper(int k, int n, double alpha);
 

@@ -269,12 +269,6 @@ static enum sal_status look_stored(struct chase *c, struct sal_error *err)
 
 /* ---- the control ---------------------------------------------------------------------------------- */
 
-static int ascending(const void *a, const void *b)
-{
-    double x = *(const double *)a, y = *(const double *)b;
-    return (x > y) - (x < y);
-}
-
 /* Random signs of the same norm, those of sal_probe_noised. */
 static enum sal_status compare_noise(struct chase *c, int draws, struct sal_error *err)
 {
@@ -294,12 +288,9 @@ static enum sal_status compare_noise(struct chase *c, int draws, struct sal_erro
         out->held += seen.holds;
         sum += overlaps[out->draws++] = seen.overlap;
     }
-    const int n = out->draws;
-    qsort(overlaps, (size_t)n, sizeof(*overlaps), ascending);
-    if (n) {
-        out->noise = sum / n;
-        out->noise_low = overlaps[(int)(0.05 * (n - 1) + 0.5)];
-        out->noise_high = overlaps[(int)(0.95 * (n - 1) + 0.5)];
+    if (out->draws) {
+        out->noise = sum / out->draws;
+        sal_spread(overlaps, out->draws, &out->noise_low, &out->noise_high);
     }
     free(overlaps);
     return status;

@@ -39,18 +39,23 @@ static int ascending(const void *a, const void *b)
     return (x > y) - (x < y);
 }
 
+void sal_spread(double *values, int n, double *low, double *high)
+{
+    qsort(values, (size_t)n, sizeof(*values), ascending);
+    *low = values[(int)(0.05 * (n - 1) + 0.5)];
+    *high = values[(int)(0.95 * (n - 1) + 0.5)];
+}
+
 static void sum_up(struct sal_control *control, double *scores)
 {
     int n = control->n;
     control->mean = control->low = control->high = (double)NAN;
     if (!n)
         return;
-    qsort(scores, (size_t)n, sizeof(*scores), ascending);
+    sal_spread(scores, n, &control->low, &control->high);
     control->mean = 0;
     for (int i = 0; i < n; i++)
         control->mean += scores[i] / n;
-    control->low = scores[(int)(0.05 * (n - 1) + 0.5)];
-    control->high = scores[(int)(0.95 * (n - 1) + 0.5)];
     control->upper = sal_binomial_upper(control->flips, n, 0.05);
 }
 
