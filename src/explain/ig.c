@@ -29,22 +29,23 @@ static const struct sal_param params[] = {
      .unit = "",
      .choices = sal_rule_names,
      .help = "where on the way, and with what weight; riemann_trapezoid is Captum's, "
-             "whose weights miss 1/steps"},
+             "whose weights miss 1/steps; adaptive puts more steps where the score changes "
+             "otherwise than the gradient says"},
     {.name = "tolerance",
      .type = SAL_PARAM_REAL,
      .fallback = 0,
      .min = 0,
      .max = 100,
      .unit = "%",
-     .help = "steps are doubled until the completeness error is at most that much of the "
-             "score's change; 0: they are not"},
+     .help = "steps are doubled, or added by rule=adaptive, until the completeness error is "
+             "at most that much of the score's change; 0: they are not"},
     {.name = "steps_max",
      .type = SAL_PARAM_INT,
      .fallback = 800,
      .min = 1,
      .max = STEPS_MAX,
      .unit = "",
-     .help = "what doubling does not go beyond",
+     .help = "what is not gone beyond for the tolerance",
      .of = "tolerance"},
     SAL_BASELINES_PARAMS,
     {0},
@@ -92,7 +93,9 @@ static enum sal_status walk_from(const struct sal_question *question, int kind,
     sal_real *from = NULL;
     enum sal_status status = sal_baseline_make_kind(question, params, kind, &from, err);
     way.from = from;
-    if (!status)
+    if (!status && way.rule == SAL_ADAPTIVE)
+        status = sal_straight_adapt(&way, map, err);
+    else if (!status)
         status = sal_straight_walk(&way, map, err);
     bool part = way.done < way.used;
     if (!status && !(part && mean->n))
@@ -135,6 +138,9 @@ static void tell(const struct mean *mean, struct sal_map *map)
     sal_completeness_tell(&sum, mean->n > 1 ? "baselines' mean score" : "baseline's score",
                           map);
     sal_map_check(map, "steps", "steps", mean->steps, "");
+    if (mean->last.rule == SAL_ADAPTIVE && isfinite(mean->last.apart))
+        sal_map_check(map, "parts_error_percent", "of parts, no sign", 100 * mean->last.apart,
+                      "%");
     if (mean->n > 1 && isfinite(mean->worst))
         sal_map_check(map, "worst_baseline_error_percent", "of one baseline alone",
                       100 * mean->worst, "%");
@@ -191,7 +197,8 @@ static enum sal_status check_steps(const struct sal_question *question, struct s
     if (rule >= SAL_TRAPEZOID && steps < 2)
         return sal_fail(err, SAL_USAGE, "ig: rule=%s needs 2 steps or more",
                         sal_rule_names[rule]);
-    if (sal_params_get(question->params, params, "tolerance") > 0 && most < steps)
+    if (sal_params_get(question->params, params, "tolerance") > 0 && most < steps &&
+        rule != SAL_ADAPTIVE)
         return sal_fail(err, SAL_USAGE, "ig: steps_max=%d is less than steps=%d", most,
                         steps);
     return SAL_OK;

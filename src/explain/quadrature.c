@@ -6,7 +6,7 @@
 const char *const sal_rule_names[] = {"gausslegendre", "riemann_left",
                                      "riemann_right", "riemann_middle",
                                      "trapezoid",     "riemann_trapezoid",
-                                      NULL};
+                                     "adaptive",      NULL};
 
 /* P_n(t) and its derivative by the three-term recurrence. */
 static long double legendre(int n, long double t, long double *slope)

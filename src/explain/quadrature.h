@@ -8,7 +8,7 @@
  * weights are good to the last digits of a double. left, right, middle: n equal steps,
  * at that end of each. trapezoid: n nodes, both ends among them, weights 1/(n-1), the
  * ends' halved. riemann_trapezoid is Captum's, whose weights are 1/n instead, so that
- * they add up to (n-1)/n. */
+ * they add up to (n-1)/n. adaptive has no nodes of its own, see straight.h. */
 enum sal_rule {
     SAL_GAUSS_LEGENDRE,
     SAL_RIEMANN_LEFT,
@@ -16,11 +16,12 @@ enum sal_rule {
     SAL_RIEMANN_MIDDLE,
     SAL_TRAPEZOID,
     SAL_RIEMANN_TRAPEZOID,
+    SAL_ADAPTIVE,
 };
 
 extern const char *const sal_rule_names[]; /* ends with NULL */
 
-/* n >= 1, for the trapezoids n >= 2; nodes rise. */
+/* n >= 1, for the trapezoids n >= 2; nodes rise. Not of adaptive. */
 void sal_quadrature(enum sal_rule rule, int n, double *nodes, double *weights);
 
 #endif

@@ -215,6 +215,12 @@ static enum sal_status open_attempt(struct attempt *a, struct sal_error *err)
     return status;
 }
 
+static bool is_over(const struct sal_sweep *sweep)
+{
+    return sweep->done == sweep->n ||
+           (sweep->another && !sweep->another(sweep->context, sweep->done));
+}
+
 /* *smaller: a smaller batch may do better. */
 static enum sal_status try_batch(struct attempt *a, bool *smaller, struct sal_error *err)
 {
@@ -223,7 +229,7 @@ static enum sal_status try_batch(struct attempt *a, bool *smaller, struct sal_er
     if (!status) {
         int64_t left = a->sweep->n - a->sweep->done, before = a->sweep->done;
         sal_job_begin(a->question->job, (unsigned)((left + a->batch - 1) / a->batch));
-        while (!status && a->sweep->done < a->sweep->n) {
+        while (!status && !is_over(a->sweep)) {
             status = pass(a, err);
             if (!status && a->sweep->done < a->sweep->n)
                 show_some(a);

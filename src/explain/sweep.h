@@ -11,7 +11,7 @@
 #include "probes.h"
 
 struct sal_sweep {
-    int64_t n;     /* inputs */
+    int64_t n;     /* inputs, or with `another` the most of them */
     bool gradient; /* take wants d score / d x */
     bool local;    /* inputs differ from the question's image in small places: they are
                       computed in boxes (region.h) where that saves anything. Not with
@@ -25,6 +25,9 @@ struct sal_sweep {
     void (*make)(const void *context, int64_t i, sal_real *x);
     /* gradient: in the layout of x, NULL where none was asked for; of this call only. */
     void (*take)(void *context, int64_t i, double score, const sal_real *gradient);
+    /* Not NULL: asked before each pass, in one thread, whether there is another input; it may
+     * choose it by what was taken. The question's batch is to be 1 then. */
+    bool (*another)(void *context, int64_t done);
     /* The map of what was taken so far, its arrays made; NULL: the method has none to show
      * before it is done. map has what the method set before the sweep. */
     enum sal_status (*preview)(void *context, const struct sal_sweep *sweep,

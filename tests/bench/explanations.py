@@ -32,7 +32,8 @@ ROUNDS = {True: 2, False: 5}
 TASKS = {
     "gradcam": ("gradcam", [], 1, False),
     "ig": ("ig", ["steps=50"], 0, False),
-    "ig-tolerance": ("ig", ["steps=25", "tolerance=1", "steps_max=200"], None, False),
+    "ig-tolerance": ("ig", ["rule=adaptive", "tolerance=1", "steps=25", "steps_max=200"], None,
+                     False),
     "occlusion-16": ("occlusion", ["window=16", "stride=8"], 1, True),
     "occlusion-32": ("occlusion", ["window=32", "stride=16"], 1, True),
     "rise": ("rise", ["masks=2000", "cells=8", "keep=0.5"], 100, True),
