@@ -126,6 +126,30 @@ static void a_plot_in_braille(void **state)
                  "╌╌ threshold  ╎ flip\n");
 }
 
+static void levels_differ_without_colour(void **state)
+{
+    (void)state;
+    static const char *const unicode[] = {"╌╌ first", "┈┈ second", "┄┄ third"};
+    static const char *const ascii[] = {"-- first", "~~ second", "== third"};
+    struct sal_plot plot = sample();
+    struct sal_cells cells;
+    plot.level[0] = (struct sal_plot_line){"first", 0.2};
+    plot.level[1] = (struct sal_plot_line){"second", 0.5};
+    plot.level[2] = (struct sal_plot_line){"third", 0.7};
+    for (int k = 0; k < 2; k++) {
+        assert_int_equal(sal_plot_cells(&plot, 60, 20, SAL_MONO, k == 0, &cells, NULL), SAL_OK);
+        for (int i = 0; i < 3; i++) {
+            const char *legend = (k ? ascii : unicode)[i];
+            char run[16] = "";
+            for (int n = 0; n < 2; n++) /* four of them in a row: the line itself */
+                strncat(run, legend, strcspn(legend, " "));
+            assert_non_null(strstr(text_of(&cells), legend));
+            assert_non_null(strstr(text_of(&cells), run));
+        }
+        sal_cells_release(&cells);
+    }
+}
+
 /* Without the second curve's dashes and the first's letter nothing would tell them apart. */
 static void curves_differ_without_colour(void **state)
 {
@@ -348,6 +372,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_plot_in_ascii),
         cmocka_unit_test(a_plot_in_braille),
+        cmocka_unit_test(levels_differ_without_colour),
         cmocka_unit_test(curves_differ_without_colour),
         cmocka_unit_test(every_depth_has_colours_of_its_own_for_each_part),
         cmocka_unit_test(steps_go_along_and_then_up),

@@ -118,11 +118,17 @@ static int close_fixture(void **state)
     return rc;
 }
 
-/* Probes the image and fills the sheet; settings "eps=0.1 norm=l2". */
-static const struct sal_probe_answer *probe(struct fixture *f, const char *name,
-                                            const char *settings)
+/* Probes the image, with maps of a method where one is named, and fills the sheet; settings
+ * "eps=0.1 norm=l2". */
+static const struct sal_probe_answer *probe_beside(struct fixture *f, const char *name,
+                                                   const char *settings, const char *method)
 {
-    struct sal_session_ask ask = {.probe = sal_probe_find(name), .layer = -1};
+    struct sal_session_ask ask = {.probe = sal_probe_find(name),
+                                  .beside = method ? sal_method_find(method) : NULL,
+                                  .layer = -1};
+    if (ask.beside)
+        sal_params_init(&ask.beside_params, ask.beside->params);
+    sal_params_init(&ask.stability_params, sal_stability_params);
     const struct sal_probe_answer *answer;
     struct sal_error err = {0};
     char words[128];
@@ -139,6 +145,12 @@ static const struct sal_probe_answer *probe(struct fixture *f, const char *name,
     if (sal_sheet_fill_probe(&f->sheet, &writing, &err))
         fail_msg("%s", err.text);
     return answer;
+}
+
+static const struct sal_probe_answer *probe(struct fixture *f, const char *name,
+                                            const char *settings)
+{
+    return probe_beside(f, name, settings, NULL);
 }
 
 static bool says(const struct fixture *f, const char *text)
@@ -213,6 +225,51 @@ static void of_colour_the_largest_change_is_shown(void **state)
         assert_rgb(f->sheet.figure.panel[0].picture->rgb + 3 * i, f->levels[3 * i],
                    f->levels[3 * i + 1], f->levels[3 * i + 2], 0);
     }
+}
+
+/* Half of a pixel is the map's colour, in a range that both maps share. */
+static void assert_map_panel(const struct fixture *f, int panel, const struct sal_map *map,
+                             struct sal_range range)
+{
+    const struct sal_figure_panel *shown = &f->sheet.figure.panel[panel];
+    assert_true(fabs(shown->range.low - range.low) <= 1e-6 * range.high);
+    assert_true(fabs(shown->range.high - range.high) <= 1e-6 * range.high);
+    assert_string_equal(shown->unit, map->unit);
+    for (int i = 0; i < PIXELS; i++) {
+        uint8_t rgb[3];
+        double at = ((double)map->values[i] - range.low) / (range.high - range.low);
+        int given = f->sheet.figure.panel[panel - 3].picture->rgb[3 * i];
+        sal_colormap_at(shown->colormap, fmin(fmax(at, 0), 1), rgb);
+        assert_rgb(shown->picture->rgb + 3 * i, (rgb[0] + given) / 2, (rgb[1] + given) / 2,
+                   (rgb[2] + given) / 2, 6);
+    }
+}
+
+static void maps_before_and_after_are_panels_in_the_same_colours(void **state)
+{
+    struct fixture *f = *state;
+    probe_beside(f, "fgsm", "eps=60/255", "inputxgradient");
+    const struct sal_figure *figure = &f->sheet.figure;
+    const struct sal_stability *maps = sal_session_case(f->session)->probed->stability;
+    assert_in_range(figure->n_panels, 5, 6);
+    assert_true(figure->panel[3].new_row && !figure->panel[4].new_row);
+    assert_string_equal(figure->panel[3].label, "Input x gradient before");
+    assert_string_equal(figure->panel[4].label, "Input x gradient after");
+    const struct sal_view view = {0};
+    struct sal_range a = sal_view_range(&view, &maps->before);
+    struct sal_range b = sal_view_range(&view, &maps->after);
+    assert_true(fabs(a.high - b.high) > 1e-3);
+    struct sal_range both = {fmin(a.low, b.low), fmax(a.high, b.high)};
+    assert_map_panel(f, 3, &maps->before, both);
+    assert_map_panel(f, 4, &maps->after, both);
+    assert_says(f, "Input x gradient before and after: ");
+}
+
+static void where_nothing_is_altered_there_are_no_maps(void **state)
+{
+    struct fixture *f = *state;
+    probe_beside(f, "fgsm", "eps=0", "gradient");
+    assert_int_equal(f->sheet.figure.n_panels, 1);
 }
 
 static void a_curve_is_a_panel_below_the_pictures(void **state)
@@ -555,6 +612,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         GREY(panels_are_the_image_the_altered_picture_and_the_change),
         COLOUR(of_colour_the_largest_change_is_shown),
+        GREY(maps_before_and_after_are_panels_in_the_same_colours),
+        GREY(where_nothing_is_altered_there_are_no_maps),
         GREY(a_curve_is_a_panel_below_the_pictures),
         GREY(where_nothing_is_found_the_image_stands_beside_the_plot),
         GREY(the_caption_lists_what_was_asked_and_found),

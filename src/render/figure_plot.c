@@ -209,26 +209,30 @@ static void draw_band(const struct canvas *c, const struct sal_plot_band *band)
     cairo_fill(c->cr);
 }
 
+/* From a corner of the area, along or up. */
+static void draw_line(const struct canvas *c, const struct sal_plot_style *style, double x,
+                      double y, double width, double height)
+{
+    set_style(c, style, 1);
+    cairo_set_line_width(c->cr, LINE_WIDTH);
+    cairo_move_to(c->cr, x, y);
+    cairo_rel_line_to(c->cr, width, height);
+    cairo_stroke(c->cr);
+}
+
 static void draw_lines(const struct canvas *c)
 {
     struct sal_box area = c->layout->area;
-    set_style(c, &sal_plot_line_style, 1);
-    cairo_set_line_width(c->cr, LINE_WIDTH);
     for (int i = 0; i < SAL_PLOT_LEVELS; i++) {
         double at = sal_plot_place(&c->layout->y, c->plot->level[i].at);
-        if (!c->plot->level[i].name || !isfinite(at))
-            continue;
-        cairo_move_to(c->cr, area.x, down(c, at));
-        cairo_rel_line_to(c->cr, area.width, 0);
+        if (c->plot->level[i].name && isfinite(at))
+            draw_line(c, &sal_plot_level_styles[i], area.x, down(c, at), area.width, 0);
     }
     for (int i = 0; i < SAL_PLOT_MARKS; i++) {
         double at = sal_plot_place(&c->layout->x, c->plot->mark[i].at);
-        if (!c->plot->mark[i].name || !isfinite(at))
-            continue;
-        cairo_move_to(c->cr, across(c, at), area.y);
-        cairo_rel_line_to(c->cr, 0, area.height);
+        if (c->plot->mark[i].name && isfinite(at))
+            draw_line(c, &sal_plot_mark_style, across(c, at), area.y, 0, area.height);
     }
-    cairo_stroke(c->cr);
 }
 
 static void draw_area(const struct canvas *c)

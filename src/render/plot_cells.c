@@ -203,11 +203,12 @@ static void draw_band(const struct drawing *d, const struct sal_plot_band *band)
 
 /* ---- lines --------------------------------------------------------------------------------- */
 
-static void line_spot(const struct drawing *d, int row, int column, int bit)
+static void line_spot(const struct drawing *d, int row, int column,
+                      const struct sal_plot_style *style, int bit)
 {
     struct spot *spot = &d->spot[row * d->columns + column];
     if (spot->part != LINE)
-        *spot = (struct spot){LINE, 0, &sal_plot_line_style};
+        *spot = (struct spot){LINE, 0, style};
     spot->bits |= (uint8_t)bit;
 }
 
@@ -217,20 +218,23 @@ static void draw_lines(const struct drawing *d)
         double at = sal_plot_place(&d->y, d->plot->level[i].at);
         if (d->plot->level[i].name && at >= 0 && at <= 1)
             for (int c = 0; c < d->columns; c++)
-                line_spot(d, row_of(d, at) / d->cell_up, c, LEVEL);
+                line_spot(d, row_of(d, at) / d->cell_up, c, &sal_plot_level_styles[i], LEVEL);
     }
     for (int i = 0; i < SAL_PLOT_MARKS; i++) {
         double at = sal_plot_place(&d->x, d->plot->mark[i].at);
         if (d->plot->mark[i].name && at >= 0 && at <= 1)
             for (int r = 0; r < d->rows; r++)
-                line_spot(d, r, dot_of(at, d->across) / d->cell_across, MARK);
+                line_spot(d, r, dot_of(at, d->across) / d->cell_across, &sal_plot_mark_style,
+                          MARK);
     }
 }
 
-static uint32_t line_glyph(const struct drawing *d, int bits)
+static uint32_t line_glyph(const struct drawing *d, const struct sal_plot_style *style,
+                           int bits)
 {
-    static const uint32_t unicode[] = {' ', 0x254c, 0x254e, 0x253c}; /* ╌ ╎ ┼ */
-    return d->unicode ? unicode[bits] : (uint32_t)" -|+"[bits];
+    if (bits == (LEVEL | MARK))
+        return d->unicode ? 0x253c : '+'; /* ┼ */
+    return d->unicode ? style->glyph : (uint32_t)style->letter;
 }
 
 static void put_area(const struct drawing *d)
@@ -240,7 +244,7 @@ static void put_area(const struct drawing *d)
             const struct spot *spot = &d->spot[r * d->columns + c];
             if (!spot->bits)
                 continue;
-            uint32_t glyph = spot->part == LINE ? line_glyph(d, spot->bits)
+            uint32_t glyph = spot->part == LINE ? line_glyph(d, spot->style, spot->bits)
                              : d->unicode       ? (uint32_t)BRAILLE + spot->bits
                                                 : (uint32_t)spot->style->letter;
             put(d, d->top + r, d->left + c, glyph, spot->style);
@@ -335,10 +339,8 @@ static void put_sample(const struct drawing *d, int row, int column,
         if (entry->part == SAL_PLOT_BAND)
             bits = STIPPLE;
         uint32_t glyph = d->unicode ? BRAILLE + bits : (uint32_t)style->letter;
-        if (entry->part == SAL_PLOT_LEVEL)
-            glyph = line_glyph(d, LEVEL);
-        if (entry->part == SAL_PLOT_MARK)
-            glyph = line_glyph(d, MARK);
+        if (style->glyph)
+            glyph = line_glyph(d, style, LEVEL);
         put(d, row, column + c, glyph, style);
     }
 }

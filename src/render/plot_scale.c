@@ -7,16 +7,24 @@
 
 /* Colours of Okabe and Ito: apart for every kind of colour vision, on black and on white. */
 const struct sal_plot_style sal_plot_styles[SAL_PLOT_CURVES] = {
-    {{213, 94, 0}, 0xff, '*', {0}, 0},
-    {{0, 114, 178}, 0x1f, 'o', {4, 2}, 2},
-    {{0, 158, 115}, 0x11, '+', {1, 2}, 2},
-    {{204, 121, 167}, 0x2f, 'x', {5, 1.5, 1, 1.5}, 4},
-    {{230, 159, 0}, 0x33, '#', {2.5, 2.5}, 2},
-    {{86, 180, 233}, 0x57, '%', {4, 1.5, 1, 1.5, }, 4},
+    {{213, 94, 0}, 0xff, '*', {0}, 0, 0},
+    {{0, 114, 178}, 0x1f, 'o', {4, 2}, 2, 0},
+    {{0, 158, 115}, 0x11, '+', {1, 2}, 2, 0},
+    {{204, 121, 167}, 0x2f, 'x', {5, 1.5, 1, 1.5}, 4, 0},
+    {{230, 159, 0}, 0x33, '#', {2.5, 2.5}, 2, 0},
+    {{86, 180, 233}, 0x57, '%', {4, 1.5, 1, 1.5, }, 4, 0},
 };
 
-const struct sal_plot_style sal_plot_band_style = {{150, 150, 150}, 0x11, '.', {0}, 0};
-const struct sal_plot_style sal_plot_line_style = {{110, 110, 110}, 0x0f, '-', {3, 3}, 2};
+const struct sal_plot_style sal_plot_band_style = {{150, 150, 150}, 0x11, '.', {0}, 0, 0};
+
+#define LINE {110, 110, 110}, 0x0f
+const struct sal_plot_style sal_plot_level_styles[] = {
+    {LINE, '-', {3, 3}, 2, 0x254c},       /* ╌ */
+    {LINE, '~', {1, 2}, 2, 0x2508},       /* ┈ */
+    {LINE, '=', {6, 2, 1, 2}, 4, 0x2504}, /* ┄ */
+};
+const struct sal_plot_style sal_plot_mark_style = {LINE, '|', {3, 3}, 2, 0x254e}; /* ╎ */
+#undef LINE
 
 int sal_plot_legend(const struct sal_plot *plot, struct sal_plot_entry entries[SAL_PLOT_ENTRIES])
 {
@@ -31,11 +39,11 @@ int sal_plot_legend(const struct sal_plot *plot, struct sal_plot_entry entries[S
     for (int i = 0; i < SAL_PLOT_LEVELS; i++)
         if (plot->level[i].name)
             entries[n++] = (struct sal_plot_entry){SAL_PLOT_LEVEL, plot->level[i].name,
-                                                   &sal_plot_line_style};
+                                                   &sal_plot_level_styles[i]};
     for (int i = 0; i < SAL_PLOT_MARKS; i++)
         if (plot->mark[i].name)
             entries[n++] = (struct sal_plot_entry){SAL_PLOT_MARK, plot->mark[i].name,
-                                                   &sal_plot_line_style};
+                                                   &sal_plot_mark_style};
     return n;
 }
 

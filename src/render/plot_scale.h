@@ -29,10 +29,12 @@ struct sal_plot_style {
     char letter;     /* in ASCII */
     double dash[4];  /* points drawn and left out in turn; n_dash 0: solid */
     int n_dash;
+    uint32_t glyph;  /* of lines in a terminal with unicode; 0: dots */
 };
 
 extern const struct sal_plot_style sal_plot_styles[SAL_PLOT_CURVES];
-extern const struct sal_plot_style sal_plot_band_style, sal_plot_line_style;
+extern const struct sal_plot_style sal_plot_level_styles[SAL_PLOT_LEVELS];
+extern const struct sal_plot_style sal_plot_band_style, sal_plot_mark_style;
 
 /* What the legend lists, in order. */
 enum sal_plot_part { SAL_PLOT_CURVE, SAL_PLOT_BAND, SAL_PLOT_LEVEL, SAL_PLOT_MARK };

@@ -83,22 +83,28 @@ static void say_method(struct sal_sheet *sheet, const struct sal_writing *writin
         sal_sheet_say(sheet, "%s", map->note);
 }
 
+double sal_sheet_clip(struct sal_figure_panel *panel, const struct sal_map *map)
+{
+    const long n = (long)map->width * map->height;
+    double above = sal_range_above(map->values, n, panel->range);
+    double below = sal_range_below(map->values, n, panel->range);
+    panel->more_above = above > 0;
+    panel->more_below = below > 0;
+    return above + below;
+}
+
 /* What the colour bar's ends stand for beside their numbers. */
 static void say_clip(struct sal_sheet *sheet, const struct sal_writing *writing)
 {
     const struct sal_map *map = &writing->held->explained->map;
-    const long n = (long)map->width * map->height;
-    struct sal_figure_panel *panel = &sheet->figure.panel[1];
-    double above = sal_range_above(map->values, n, panel->range);
-    double below = sal_range_below(map->values, n, panel->range);
+    struct sal_figure_panel *panel = &sheet->figure.panel[OVERLAY];
+    double beyond = sal_sheet_clip(panel, map);
     char text[64];
-    panel->more_above = above > 0;
-    panel->more_below = below > 0;
-    if (!(above > 0) && !(below > 0))
+    if (!(beyond > 0))
         return;
     sal_view_range_text(writing->view, map, text, sizeof(text));
     sal_sheet_say(sheet, "Colours span %.4g to %.4g, %s; %.2g %% of the values lie beyond",
-                  panel->range.low, panel->range.high, text, 100 * (above + below));
+                  panel->range.low, panel->range.high, text, 100 * beyond);
 }
 
 void sal_sheet_say_origin(struct sal_sheet *sheet, const struct sal_writing *writing)
@@ -131,18 +137,24 @@ static void panel_size(const struct sal_image *image, int *width, int *height)
     *height = (int)fmax(1, round(image->height * scale));
 }
 
+struct sal_overlay sal_sheet_overlay(const struct sal_view *view,
+                                     const struct sal_figure_panel *panel)
+{
+    return (struct sal_overlay){
+        .colormap = panel->colormap,
+        .range = panel->range,
+        .alpha = view->alpha < 0 ? 0 : view->alpha > 0 ? view->alpha : 0.5,
+        .contour = view->contour,
+    };
+}
+
 static enum sal_status draw(struct sal_sheet *sheet, const struct sal_writing *writing,
                             struct sal_error *err)
 {
     const struct sal_image *image = &writing->held->loaded->image;
     const struct sal_map *map = &writing->held->explained->map;
-    const struct sal_view *view = writing->view;
-    struct sal_overlay overlay = {
-        .colormap = sheet->figure.panel[1].colormap,
-        .range = sheet->figure.panel[1].range,
-        .alpha = view->alpha < 0 ? 0 : view->alpha > 0 ? view->alpha : 0.5,
-        .contour = view->contour,
-    };
+    const struct sal_overlay overlay =
+        sal_sheet_overlay(writing->view, &sheet->figure.panel[OVERLAY]);
     int width, height;
     panel_size(image, &width, &height);
     float *values = NULL;

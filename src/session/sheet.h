@@ -13,6 +13,7 @@ struct sal_sheet {
     struct sal_figure figure;
     char title[256];
     char label[96], unit[96];
+    char map_label[2][128]; /* of a map before and after a probe */
     char line[SAL_FIGURE_LINES_MAX][256];
     int n_lines;
 };
@@ -23,6 +24,19 @@ void sal_sheet_say(struct sal_sheet *sheet, const char *format, ...)
 
 /* Which model, and which image as it was prepared. */
 void sal_sheet_say_origin(struct sal_sheet *sheet, const struct sal_writing *writing);
+
+/* Marks the ends of the panel's bar that values of the map lie beyond; their share of all. */
+double sal_sheet_clip(struct sal_figure_panel *panel, const struct sal_map *map);
+
+/* How the panel's map is laid over its picture. */
+struct sal_overlay sal_sheet_overlay(const struct sal_view *view,
+                                     const struct sal_figure_panel *panel);
+
+/* Two more panels, in a row of their own: the map of the method that was asked beside a probe,
+ * over the image and over the altered picture, in the same colours. */
+enum sal_status sal_sheet_add_maps(struct sal_sheet *sheet, const struct sal_writing *writing,
+                                   const struct sal_picture *image,
+                                   const struct sal_picture *altered, struct sal_error *err);
 
 /* A zeroed sheet of the probe's answer that is shown. */
 enum sal_status sal_sheet_fill_probe(struct sal_sheet *sheet, const struct sal_writing *writing,

@@ -318,13 +318,16 @@ enum sal_status sal_sheet_fill_probe(struct sal_sheet *sheet, const struct sal_w
 {
     const struct sal_probed *probed = writing->held->probed;
     const unsigned white = writing->held->loaded->image.max;
+    enum sal_status status = draw_pictures(sheet, writing, white, err);
     say_decision(sheet, writing->session->model, probed);
     say_maps(sheet, probed);
+    if (!status && sheet->figure.n_panels > ALTERED)
+        status = sal_sheet_add_maps(sheet, writing, &sheet->picture[IMAGE],
+                                    &sheet->picture[ALTERED], err);
     say_sizes(sheet, &probed->answer, white);
     say_probe(sheet, writing);
     sal_sheet_say_origin(sheet, writing);
     say_limits(sheet, probed);
     sheet->figure.title = sheet->title;
-    enum sal_status status = draw_pictures(sheet, writing, white, err);
     return status ? status : draw_plot(sheet, writing, white, err);
 }
