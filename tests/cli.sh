@@ -248,6 +248,8 @@ for threads in 1 2; do
     grep -v '"seconds"\|"threads"\|"command"' "$dir/out" >"$dir/probe-$threads"
 done
 cmp -s "$dir/probe-1" "$dir/probe-2" || fault 'threads or batch change a probe'
+run 0 probe -q --json -m $model $image -P norm=l2 -P attack=square
+json "d['success'] and (d['bracket'][0] is None or d['bracket'][0] < d['bracket'][1])"
 run 0 probe -q --json --redact-paths -m $model $image -P norm=l2
 command=$(sed -n 's/^  "command": "saliscope \(.*\)",$/\1/p' "$dir/out" |
     sed "s#MODEL#$model#; s#IMAGE#$image#")

@@ -182,7 +182,8 @@ struct sal_probe_answer {
     double eps;               /* the radius that was kept; NAN: there was none */
     double bracket[2];        /* of a minimum norm: the longest way that did not flip, on the
                                  ray to x or in the search, and the length of the flip that
-                                 was found; NAN where nothing was searched */
+                                 was found; NAN where nothing was searched, or nothing that
+                                 is smaller than the flip */
     double estimate;          /* of it, to first order at the image and within the box;
                                  INFINITY: first order does not reach it; NAN: no gradient */
     double best_margin;       /* f towards the goal at its best, of all points looked at;

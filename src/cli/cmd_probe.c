@@ -85,7 +85,7 @@ static void add_saved(struct cli_table *table, const char *name, const struct sa
 static void add_search(struct cli_table *table, const struct sal_probe_answer *a,
                        unsigned white)
 {
-    char text[80];
+    char text[80], tight[64];
     if (!isnan(a->eps)) {
         line(table, "allowed");
         cli_table_add(table, "%s", sal_probe_length(a, a->eps, white, text, sizeof(text)));
@@ -94,8 +94,9 @@ static void add_search(struct cli_table *table, const struct sal_probe_answer *a
         add_distance(table, a, white);
     if (!isnan(a->bracket[1]) && isfinite(a->bracket[1])) {
         line(table, "flips at");
-        cli_table_add(table, "%s; not yet at %.4g",
-                      sal_probe_length(a, a->bracket[1], white, text, sizeof(text)), a->bracket[0]);
+        cli_table_add(table, "%s; %s",
+                      sal_probe_length(a, a->bracket[1], white, text, sizeof(text)),
+                      sal_probe_tightness(a, tight, sizeof(tight)));
     }
     if (!isnan(a->estimate)) {
         line(table, "first order");

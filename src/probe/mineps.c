@@ -318,25 +318,53 @@ static enum sal_status try_eps(struct sal_search *s, enum attack attack, const s
     return status;
 }
 
+enum { TRIED_MAX = 64 }; /* radii: doublings up to all of the range, and bisections */
+
+/* Radii in which nothing was found. */
+struct failed {
+    double eps[TRIED_MAX];
+    int n;
+};
+
+/* The largest that is less than `flip`; 0: none. A search that draws may find in a larger ball
+ * what it missed in a smaller one. */
+static double failed_below(const struct failed *failed, double flip)
+{
+    double most = 0;
+    for (int i = 0; i < failed->n; i++)
+        if (failed->eps[i] < flip)
+            most = fmax(most, failed->eps[i]);
+    return most;
+}
+
+static enum sal_status try_radius(struct sal_search *s, enum attack attack,
+                                  const struct effort *e, double eps, struct failed *failed,
+                                  struct sal_error *err)
+{
+    bool found;
+    enum sal_status status = try_eps(s, attack, e, eps, &found, err);
+    if (!status && !found && failed->n < TRIED_MAX)
+        failed->eps[failed->n++] = eps;
+    return status;
+}
+
 static enum sal_status bisect(struct sal_search *s, enum attack attack, const struct effort *e,
                               struct sal_error *err)
 {
-    double low = 0, most = s->ball.norm == SAL_LINF ? 1 : sqrt((double)s->space.n);
+    double most = s->ball.norm == SAL_LINF ? 1 : sqrt((double)s->space.n);
     double eps = s->answer->estimate; /* 0 where it is less than a rounding */
-    eps = isfinite(eps) && eps > 0 ? eps : most / 64;
+    eps = fmin(isfinite(eps) && eps > 0 ? eps : most / 64, most);
     enum sal_status status = SAL_OK;
-    bool found = false;
-    while (!status && !found && low < most) {
-        status = try_eps(s, attack, e, fmin(eps, most), &found, err);
-        low = found ? low : fmin(eps, most);
-        eps *= 2;
+    struct failed failed = {.n = 0};
+    while (!status && !isfinite(s->nearest) && failed_below(&failed, INFINITY) < most) {
+        status = try_radius(s, attack, e, eps, &failed, err);
+        eps = fmin(2 * eps, most);
     }
     for (int i = 0; i < e->bisections && !status && isfinite(s->nearest); i++) {
-        double middle = (low + s->nearest) / 2;
-        status = try_eps(s, attack, e, middle, &found, err);
-        low = found ? low : middle;
+        double middle = (failed_below(&failed, s->nearest) + s->nearest) / 2;
+        status = try_radius(s, attack, e, middle, &failed, err);
     }
-    s->answer->bracket[0] = low;
+    s->answer->bracket[0] = failed_below(&failed, s->nearest);
     s->answer->bracket[1] = s->nearest;
     return status;
 }

@@ -136,6 +136,8 @@ static void describe(struct sal_search *s, const float *p)
     sal_space_picture(&s->space, p, a->picture, a->change);
     if (a->flipped && !isnan(a->bracket[1]))
         a->bracket[1] = a->norm == SAL_LINF ? a->distance.linf : a->distance.l2;
+    if (a->bracket[0] >= a->bracket[1]) /* what was noise flipped, and was smaller */
+        a->bracket[0] = (double)NAN;
     if (!a->flipped && s->probe->needs & SAL_PROBE_ATTACK && !*a->note)
         snprintf(a->note, sizeof(a->note),
                  "the attack found no change that flips the decision; that does not show that "

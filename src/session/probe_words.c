@@ -150,17 +150,25 @@ static void tell_distance(const struct telling *t)
         t->white, d->linf, d->l2, (long long)d->changed, pixels);
 }
 
+char *sal_probe_tightness(const struct sal_probe_answer *a, char *dst, size_t capacity)
+{
+    const double share = a->bracket[0] / a->bracket[1];
+    if (isfinite(share))
+        snprintf(dst, capacity, "%.5g of that does not flip yet", share);
+    else
+        snprintf(dst, capacity, "nothing smaller was tried");
+    return dst;
+}
+
 /* Of a flip that was made small: how tight, and what it does not say. */
 static void tell_bracket(const struct telling *t)
 {
     const double *bracket = t->answer->bracket;
+    char text[64];
     if (!t->answer->flipped || t->answer->already || !isfinite(bracket[1]))
         return;
-    if (isfinite(bracket[0]))
-        say(t, SAL_WEIGHT_PLAIN, "bound", "%.5g of that does not flip yet; other changes may "
-            "be smaller", bracket[0] / bracket[1]);
-    else
-        say(t, SAL_WEIGHT_PLAIN, "bound", "an upper one; other changes may be smaller");
+    say(t, SAL_WEIGHT_PLAIN, "bound", "%s; other changes may be smaller",
+        sal_probe_tightness(t->answer, text, sizeof(text)));
 }
 
 static void tell_saved(const struct telling *t, const char *label, const struct sal_saved *saved)

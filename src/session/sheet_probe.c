@@ -74,7 +74,7 @@ static const char *saved_text(const struct sal_probe_answer *a)
 
 static void say_sizes(struct sal_sheet *sheet, const struct sal_probe_answer *a, unsigned white)
 {
-    char text[96], other[96];
+    char text[96], other[96], tight[64];
     if (!isnan(a->eps))
         sal_sheet_say(sheet, "Allowed: %s", sal_probe_length(a, a->eps, white, text, sizeof(text)));
     if (a->distance.changed)
@@ -83,8 +83,9 @@ static void say_sizes(struct sal_sheet *sheet, const struct sal_probe_answer *a,
                       a->distance.l2, (long long)a->distance.changed,
                       (long long)a->height * a->width, saved_text(a));
     if (isfinite(a->bracket[1]))
-        sal_sheet_say(sheet, "Flips at %s, not yet at %.4g%s%s",
-                      sal_probe_length(a, a->bracket[1], white, text, sizeof(text)), a->bracket[0],
+        sal_sheet_say(sheet, "Flips at %s; %s%s%s",
+                      sal_probe_length(a, a->bracket[1], white, text, sizeof(text)),
+                      sal_probe_tightness(a, tight, sizeof(tight)),
                       isfinite(a->estimate) ? "; to first order at " : "",
                       isfinite(a->estimate)
                           ? sal_probe_length(a, a->estimate, white, other, sizeof(other))
