@@ -249,7 +249,8 @@ struct sal_listener {
 char *sal_probe_length(const struct sal_probe_answer *answer, double length, unsigned white,
                        char *dst, size_t capacity);
 
-/* How tight the flip that was found is: "0.99996 of that does not flip yet". 64 bytes are enough; dst is returned. */
+/* How tight the flip that was found is: "0.99996 of that does not flip yet". 64 bytes are
+ * enough; dst is returned. */
 char *sal_probe_tightness(const struct sal_probe_answer *answer, char *dst, size_t capacity);
 
 /* Tells what the answer in the snapshot says, but for its scores and series. */
