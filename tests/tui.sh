@@ -225,6 +225,17 @@ tm send-keys -t w v v + +
 shows 'altered, change x 5'
 tm send-keys -t w v v
 shows 'beside what was changed'
+tm send-keys -t w b
+shows 'Grad-CAM before, beside it'
+shows 'Grad-CAM before the change, 0 to .* logit, both'
+shows 'map  *Grad-CAM, the decision changed:'
+tm send-keys -t w b v
+shows 'Grad-CAM after, over it'
+same_when_redrawn "a map after a probe"
+tm send-keys -t w b
+shows 'change over it'
+tm send-keys -t w v v v v
+shows 'beside what was changed'
 
 tm send-keys -t w s
 shows 'save as: nodule-clear-mineps-nodule.png'

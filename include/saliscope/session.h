@@ -172,6 +172,10 @@ struct sal_view {
  * (SAL_PIXELWISE) up to the 99th percentile of magnitudes, of others all of it. */
 struct sal_range sal_view_range(const struct sal_view *view, const struct sal_map *map);
 
+/* One that holds those of both maps, so that they can be compared by their colours. */
+struct sal_range sal_view_range_of_both(const struct sal_view *view, const struct sal_map *a,
+                                        const struct sal_map *b);
+
 /* In words, what the range is: "as given", "scaled to this image", "99 % of this image". */
 void sal_view_range_text(const struct sal_view *view, const struct sal_map *map, char *text,
                          size_t size);

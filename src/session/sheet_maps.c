@@ -1,17 +1,8 @@
 /* A map before and after a probe, as panels of its figure. */
-#include <math.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "sheet.h"
-
-/* Each map's own, so that neither is cut off for the other. */
-static struct sal_range common_range(const struct sal_view *view, const struct sal_map *a,
-                                     const struct sal_map *b)
-{
-    struct sal_range one = sal_view_range(view, a), other = sal_view_range(view, b);
-    return (struct sal_range){fmin(one.low, other.low), fmax(one.high, other.high)};
-}
 
 static enum sal_status copy(struct sal_picture *picture, const struct sal_picture *from,
                             struct sal_error *err)
@@ -66,7 +57,7 @@ enum sal_status sal_sheet_add_maps(struct sal_sheet *sheet, const struct sal_wri
     struct sal_figure_panel panel = {
         .label = sheet->map_label[0],
         .colormap = view->colormap ? view->colormap : sal_colormap_default(is_signed),
-        .range = common_range(view, &maps->before, &maps->after),
+        .range = sal_view_range_of_both(view, &maps->before, &maps->after),
         .unit = maps->before.unit,
         .new_row = true};
     double beyond = 0;

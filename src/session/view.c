@@ -1,4 +1,5 @@
 /* How a map is drawn. */
+#include <math.h>
 #include <stdio.h>
 
 #include "saliscope/session.h"
@@ -19,6 +20,13 @@ struct sal_range sal_view_range(const struct sal_view *view, const struct sal_ma
     struct sal_view own = settled(view, map);
     return sal_range_of(map->values, (long)map->width * map->height, map->is_signed,
                         own.range_mode, own.range);
+}
+
+struct sal_range sal_view_range_of_both(const struct sal_view *view, const struct sal_map *a,
+                                        const struct sal_map *b)
+{
+    struct sal_range one = sal_view_range(view, a), other = sal_view_range(view, b);
+    return (struct sal_range){fmin(one.low, other.low), fmax(one.high, other.high)};
 }
 
 void sal_view_range_text(const struct sal_view *view, const struct sal_map *map, char *text,

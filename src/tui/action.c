@@ -159,6 +159,7 @@ static const struct {
     [SAL_REQUEST_METHOD_BACK] = {sal_act_step, -1},
     [SAL_REQUEST_PROBE] = {switch_task, SAL_TASK_PROBE},
     [SAL_REQUEST_GOAL] = {sal_act_goal, 0},
+    [SAL_REQUEST_COMPARE] = {sal_act_compare, 0},
     [SAL_REQUEST_PARAMS] = {sal_act_params, 0},
     [SAL_REQUEST_SAVE] = {sal_act_save, 0},
     [SAL_REQUEST_CANCEL] = {sal_act_cancel, 0},

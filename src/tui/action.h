@@ -18,6 +18,7 @@ void sal_act_move_layer(struct sal_app *app, int by);
 void sal_act_automatic_layer(struct sal_app *app, int unused);
 void sal_act_step(struct sal_app *app, int by);
 void sal_act_goal(struct sal_app *app, int unused);
+void sal_act_compare(struct sal_app *app, int unused);
 void sal_act_move_image(struct sal_app *app, int by);
 
 /* Asks for the parameters of the method or probe, and sets them. */

@@ -21,6 +21,9 @@
  * own answer, in the same panes; all ask about one class. */
 enum sal_task_id { SAL_TASK_EXPLAIN, SAL_TASK_PROBE, SAL_TASKS };
 
+/* What of a probe is laid over the image; all but the change wants a method beside it. */
+enum sal_laid { SAL_LAID_CHANGE, SAL_LAID_BEFORE, SAL_LAID_AFTER, SAL_LAIDS };
+
 struct sal_app {
     struct sal_session *session;
     const struct sal_model *model;
@@ -40,6 +43,7 @@ struct sal_app {
     struct sal_view view[SAL_TASKS];
     enum sal_show show[SAL_TASKS];
     bool grid;
+    enum sal_laid laid;
     int magnified;            /* which of the sizes in which a change is added to the image */
     struct sal_change change; /* of the answer that is shown */
     struct sal_frame frame;

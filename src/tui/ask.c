@@ -158,14 +158,21 @@ void sal_act_automatic_layer(struct sal_app *app, int unused)
 
 /* ---- tasks ------------------------------------------------------------------------- */
 
-static bool same_params(const struct sal_session_ask *a, const struct sal_session_ask *b)
+static bool same_params(const struct sal_param *list, const struct sal_params *a,
+                        const struct sal_params *b)
 {
-    const struct sal_param *list = sal_ask_params(a);
     for (int i = 0; list && list[i].name; i++)
-        if (a->params.value[i] < b->params.value[i] ||
-            a->params.value[i] > b->params.value[i])
+        if (a->value[i] < b->value[i] || a->value[i] > b->value[i])
             return false;
     return true;
+}
+
+/* What is not asked any more may be there. */
+static bool same_beside(const struct sal_session_ask *now, const struct sal_session_ask *asked)
+{
+    return !now->beside || (now->beside == asked->beside && now->layer == asked->layer &&
+                            same_params(now->beside->params, &now->beside_params,
+                                        &asked->beside_params));
 }
 
 /* The question as it stands was asked, and has an answer, or is being answered. */
@@ -177,8 +184,33 @@ static bool is_answered(const struct sal_app *app)
     bool there = sal_app_image_current(app) && sal_app_task(app)->answered(&app->snapshot);
     return (at_it || there) &&
            now->method == asked->method && now->probe == asked->probe &&
-           now->layer == asked->layer && app->class_index == asked->class_index &&
-           same_params(now, asked);
+           (now->probe || now->layer == asked->layer) &&
+           app->class_index == asked->class_index && same_beside(now, asked) &&
+           same_params(sal_ask_params(now), &now->params, &asked->params);
+}
+
+/* Beside a probe whose maps are looked at is the method that maps are made by. */
+static void take_beside(struct sal_app *app)
+{
+    struct sal_session_ask *ask = &app->ask[SAL_TASK_PROBE];
+    const struct sal_session_ask *maps = &app->ask[SAL_TASK_EXPLAIN];
+    ask->beside = app->laid == SAL_LAID_CHANGE ? NULL : maps->method;
+    ask->beside_params = maps->params;
+    ask->layer = maps->layer;
+    sal_params_init(&ask->stability_params, sal_stability_params);
+}
+
+void sal_act_compare(struct sal_app *app, int unused)
+{
+    (void)unused;
+    if (!sal_app_ask(app)->probe) {
+        sal_app_say(app, SAL_OK, "maps are compared before and after a probe: x probes");
+        return;
+    }
+    app->laid = (app->laid + 1) % SAL_LAIDS;
+    take_beside(app);
+    if (!is_answered(app))
+        sal_app_ask_soon(app);
 }
 
 void sal_app_switch(struct sal_app *app, enum sal_task_id task)
@@ -187,6 +219,8 @@ void sal_app_switch(struct sal_app *app, enum sal_task_id task)
     app->facts_top = 0;
     app->ask_at = 0;
     sal_session_choose(app->session, sal_app_task(app)->result);
+    if (task == SAL_TASK_PROBE)
+        take_beside(app);
     if (!is_answered(app))
         sal_app_ask_now(app, NULL);
 }

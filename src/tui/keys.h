@@ -26,6 +26,7 @@
     X(METHOD_BACK, "E", NULL, "Take the method before, or the probe before")       \
     X(PROBE, "x", "probe", "Probe what changes the decision, or go back to maps")  \
     X(GOAL, "f", NULL, "Go round a probe's goals: undo, hide, create")             \
+    X(COMPARE, "b", NULL, "Go round a probe's pictures: change, map before, map after") \
     X(PARAMS, "P", NULL, "Set the parameters of the method or the probe")          \
     X(SAVE, "s", "save", "Save a figure, the map, an altered picture, the record") \
     X(CANCEL, "Esc", "stop", "Stop the work under way, or close what is open")     \

@@ -52,6 +52,31 @@ static const struct sal_session_ask *answered(const struct sal_snapshot *snapsho
 
 /* ---- the picture ------------------------------------------------------------------- */
 
+/* The map that is to be laid over the image; NULL: the change is, or there is none. */
+static const struct sal_map *laid_map(const struct sal_app *app)
+{
+    const struct sal_stability *maps = app->snapshot.stability;
+    if (!maps || app->laid == SAL_LAID_CHANGE)
+        return NULL;
+    const struct sal_map *map =
+        app->laid == SAL_LAID_BEFORE ? &maps->before : &maps->after;
+    return map->values ? map : NULL;
+}
+
+/* Both maps in the same colours. */
+static void lay_map(const struct sal_app *app, const struct sal_map *map,
+                    struct sal_frame_ask *ask)
+{
+    const struct sal_stability *maps = app->snapshot.stability;
+    const struct sal_map *other = maps->after.values ? &maps->after : map;
+    ask->map = map;
+    ask->grid = app->grid;
+    ask->view.range = sal_view_range_of_both(&ask->view, &maps->before, other);
+    ask->view.range_mode = SAL_RANGE_FIXED;
+    if (ask->show == SAL_SHOW_ADDED)
+        ask->show = SAL_SHOW_OVERLAY;
+}
+
 static void picture(struct sal_app *app, struct sal_frame_ask *ask)
 {
     const unsigned white = app->snapshot.image ? app->snapshot.image->max : 255;
@@ -59,14 +84,33 @@ static void picture(struct sal_app *app, struct sal_frame_ask *ask)
     if (sal_change_update(&app->change, app->snapshot.serial, answer_of(app), app->model,
                           white, &err))
         sal_app_say(app, err.status, "%s", err.text);
+    if (laid_map(app)) {
+        lay_map(app, laid_map(app), ask);
+        return;
+    }
     ask->map = app->change.map.width ? &app->change.map : NULL;
     ask->grid = app->grid;
     ask->added = sal_app_magnified(app) / white;
 }
 
+static void title_of_map(const struct sal_app *app, char *dst, size_t capacity)
+{
+    static const char *const ways[] = {[SAL_SHOW_OVERLAY] = "over it",
+                                       [SAL_SHOW_IMAGE] = "not shown",
+                                       [SAL_SHOW_MAP] = "alone",
+                                       [SAL_SHOW_BESIDE] = "beside it",
+                                       [SAL_SHOW_ADDED] = "over it"};
+    snprintf(dst, capacity, "%s %s, %s", app->snapshot.probe_ask.beside->title,
+             app->laid == SAL_LAID_BEFORE ? "before" : "after", ways[app->frame.shown]);
+}
+
 static void title(const struct sal_app *app, char *dst, size_t capacity)
 {
     *dst = '\0';
+    if (laid_map(app)) {
+        title_of_map(app, dst, capacity);
+        return;
+    }
     if (!app->change.map.width)
         return;
     switch (app->frame.shown) {
@@ -118,10 +162,26 @@ static void tell_change(const struct sal_canvas *canvas, const struct sal_app *a
                  magnification(app), channel);
 }
 
+static void tell_map(const struct sal_canvas *canvas, const struct sal_app *app, int y, int x)
+{
+    const struct sal_map *map = laid_map(app);
+    sal_draw(canvas, y, x, canvas->columns - x, SAL_STYLE_TEXT,
+             "%s %s the change, %.3g to %.3g %s%s, both in the same colours",
+             app->snapshot.probe_ask.beside->title,
+             app->laid == SAL_LAID_BEFORE ? "before" : "after", app->frame.range.low,
+             app->frame.range.high, map->unit, app->frame.beyond > 0 ? ", some beyond" : "");
+}
+
 static void caption(const struct sal_canvas *canvas, const struct sal_app *app, int y)
 {
     const struct sal_probe_answer *answer = answer_of(app);
     int x = 0;
+    if (answer && laid_map(app) && app->frame.shown != SAL_SHOW_IMAGE) {
+        if (answer->partial)
+            x = sal_draw(canvas, y, 0, canvas->columns, SAL_STYLE_WARNING, "PARTIAL ");
+        tell_map(canvas, app, y, x);
+        return;
+    }
     if (!answer || (app->change.map.width && app->frame.shown == SAL_SHOW_IMAGE))
         return;
     if (answer->partial)
