@@ -162,9 +162,9 @@ static bool (*const fill[])(const struct making *m) = {fill_zero, fill_black, fi
                                                        fill_mean, fill_blur,  fill_noise,
                                                        fill_value, fill_mean};
 
-enum sal_status sal_baseline_make_kind(const struct sal_question *question,
-                                       const struct sal_param *list, int kind,
-                                       sal_real **baseline, struct sal_error *err)
+static enum sal_status make_kind(const struct sal_question *question,
+                                 const struct sal_param *list, int kind, sal_real **baseline,
+                                 struct sal_error *err)
 {
     const struct sal_params *params = question->params;
     size_t n = (size_t)sal_input_elements(question->model);
@@ -188,7 +188,31 @@ enum sal_status sal_baseline_make(const struct sal_question *question,
                                   struct sal_error *err)
 {
     int kind = (int)sal_params_get(question->params, list, "baseline");
-    return sal_baseline_make_kind(question, list, kind, baseline, err);
+    return make_kind(question, list, kind, baseline, err);
+}
+
+enum sal_status sal_baseline_each(const struct sal_question *question,
+                                  const struct sal_param *list,
+                                  enum sal_status (*visit)(void *context,
+                                                           const sal_real *baseline,
+                                                           struct sal_error *err),
+                                  void *context, int *n, struct sal_error *err)
+{
+    unsigned long kinds = (unsigned long)sal_params_get(question->params, list, "baseline");
+    enum sal_status status = SAL_OK;
+    *n = 0;
+    for (int kind = 0; sal_baseline_names[kind]; kind++)
+        *n += (int)(kinds >> kind & 1);
+    for (int kind = 0; sal_baseline_names[kind] && !status; kind++) {
+        sal_real *baseline = NULL;
+        if (!(kinds >> kind & 1))
+            continue;
+        status = make_kind(question, list, kind, &baseline, err);
+        if (!status)
+            status = visit(context, baseline, err);
+        free(baseline);
+    }
+    return status;
 }
 
 bool sal_baseline_inpaints(const struct sal_question *question, const struct sal_param *list)

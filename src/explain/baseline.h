@@ -75,10 +75,15 @@ enum sal_status sal_baseline_make(const struct sal_question *question,
 /* A pixel of that share of white, 0..1, in channel c of the model's input. */
 double sal_baseline_shade(const struct sal_preprocessing *spec, int c, double share);
 
-/* The same of number `kind` of the names, whatever the parameter says. */
-enum sal_status sal_baseline_make_kind(const struct sal_question *question,
-                                       const struct sal_param *list, int kind,
-                                       sal_real **baseline, struct sal_error *err);
+/* For methods that take the mean over several: visits each that is asked for, in the order of
+ * the names, until a visit fails, whose status is returned; *n: how many there are. A baseline
+ * lasts as long as its visit. */
+enum sal_status sal_baseline_each(const struct sal_question *question,
+                                  const struct sal_param *list,
+                                  enum sal_status (*visit)(void *context,
+                                                           const sal_real *baseline,
+                                                           struct sal_error *err),
+                                  void *context, int *n, struct sal_error *err);
 
 /* Whether holes are to be in-painted, from what sal_baseline_make gives. */
 bool sal_baseline_inpaints(const struct sal_question *question,

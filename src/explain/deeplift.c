@@ -16,6 +16,8 @@ static const struct sal_param params[] = {SAL_BASELINES_PARAMS, {0}};
 
 /* Of the baselines so far. */
 struct mean {
+    const struct sal_question *question;
+    struct sal_map *map; /* counts passes */
     int64_t elements;
     double *sum;                  /* [elements]: of the maps */
     struct sal_completeness sums; /* of score, baselines' scores and maps' totals */
@@ -41,37 +43,26 @@ static void add(struct mean *mean, const struct sal_question *question,
     mean->n++;
 }
 
-static enum sal_status lift_from(const struct sal_question *question, int kind,
-                                 struct mean *mean, struct sal_map *map,
+static enum sal_status lift_from(void *context, const sal_real *baseline,
                                  struct sal_error *err)
 {
-    sal_real *baseline = NULL;
-    struct sal_propagated p = {.propagation = &sal_propagation_deeplift};
-    enum sal_status status =
-        sal_baseline_make_kind(question, params, kind, &baseline, err);
-    p.reference = baseline;
+    struct mean *mean = context;
+    struct sal_propagated p = {.propagation = &sal_propagation_deeplift,
+                               .reference = baseline};
+    enum sal_status status = sal_propagated_run(&p, mean->question, mean->map, err);
     if (!status)
-        status = sal_propagated_run(&p, question, map, err);
-    if (!status)
-        add(mean, question, baseline, &p);
-    free(baseline);
+        add(mean, mean->question, baseline, &p);
     free(p.values);
     return status;
 }
 
 /* From each baseline that is asked for; what is stopped leaves those before. */
-static enum sal_status lift_all(const struct sal_question *question, struct mean *mean,
-                                struct sal_map *map, struct sal_error *err)
+static enum sal_status lift_all(struct mean *mean, struct sal_error *err)
 {
-    unsigned long kinds = (unsigned long)sal_params_get(question->params, params, "baseline");
-    enum sal_status status = SAL_OK;
-    for (int kind = 0; sal_baseline_names[kind]; kind++)
-        mean->wanted += (int)(kinds >> kind & 1);
-    for (int kind = 0; sal_baseline_names[kind] && !status; kind++)
-        if (kinds >> kind & 1)
-            status = lift_from(question, kind, mean, map, err);
-    map->partial = status == SAL_CANCELLED && mean->n;
-    return map->partial ? SAL_OK : status;
+    enum sal_status status = sal_baseline_each(mean->question, params, lift_from, mean,
+                                               &mean->wanted, err);
+    mean->map->partial = status == SAL_CANCELLED && mean->n;
+    return mean->map->partial ? SAL_OK : status;
 }
 
 /* ---- the map -------------------------------------------------------------------------- */
@@ -98,13 +89,15 @@ static enum sal_status finish(const struct sal_question *question, const struct 
 static enum sal_status deeplift(const struct sal_question *question, struct sal_map *map,
                                 struct sal_error *err)
 {
-    struct mean mean = {.elements = sal_input_elements(question->model)};
+    struct mean mean = {.question = question,
+                        .map = map,
+                        .elements = sal_input_elements(question->model)};
     mean.sum = calloc((size_t)mean.elements, sizeof(*mean.sum));
     if (!mean.sum)
         return sal_fail(err, SAL_LIMIT, "no memory for a map");
     map->is_signed = true;
     map->unit = sal_unit_name(question->model, SAL_UNIT_SCORE);
-    enum sal_status status = lift_all(question, &mean, map, err);
+    enum sal_status status = lift_all(&mean, err);
     if (!status)
         status = finish(question, &mean, map, err);
     free(mean.sum);

@@ -53,6 +53,8 @@ static const struct sal_param params[] = {
 
 /* The mean over the baselines so far. */
 struct mean {
+    const struct sal_question *question;
+    struct sal_map *map; /* counts passes */
     int64_t elements;
     int n, wanted;     /* baselines: that are in it, that were asked for */
     double *sum;       /* [elements], of their maps */
@@ -80,48 +82,37 @@ static void add_way(struct mean *mean, const struct sal_straight *way)
     mean->steps = way->used > mean->steps ? way->used : mean->steps;
 }
 
-static enum sal_status walk_from(const struct sal_question *question, int kind,
-                                 struct mean *mean, struct sal_map *map,
-                                 struct sal_error *err)
+/* A part is SAL_CANCELLED; of another baseline than the first it does not count. */
+static enum sal_status walk_from(void *context, const sal_real *from, struct sal_error *err)
 {
+    struct mean *mean = context;
+    const struct sal_question *question = mean->question;
     struct sal_straight way = {
         .question = question,
+        .from = from,
         .rule = (enum sal_rule)sal_params_get(question->params, params, "rule"),
         .steps = (int)sal_params_get(question->params, params, "steps"),
         .tolerance = sal_params_get(question->params, params, "tolerance") / 100,
         .steps_max = (int)sal_params_get(question->params, params, "steps_max")};
-    sal_real *from = NULL;
-    enum sal_status status = sal_baseline_make_kind(question, params, kind, &from, err);
-    way.from = from;
-    if (!status && way.rule == SAL_ADAPTIVE)
-        status = sal_straight_adapt(&way, map, err);
-    else if (!status)
-        status = sal_straight_walk(&way, map, err);
+    enum sal_status status = way.rule == SAL_ADAPTIVE
+                                 ? sal_straight_adapt(&way, mean->map, err)
+                                 : sal_straight_walk(&way, mean->map, err);
     bool part = way.done < way.used;
     if (!status && !(part && mean->n))
         add_way(mean, &way);
-    map->partial |= !status && (part || way.wanted > way.used);
-    free(from);
+    if (!status && (part || way.wanted > way.used))
+        status = sal_fail(err, SAL_CANCELLED, "cancelled");
     free(way.sum);
     return status;
 }
 
-/* From each baseline that is asked for; what is stopped stays with those before. */
-static enum sal_status walk_all(const struct sal_question *question, struct mean *mean,
-                                struct sal_map *map, struct sal_error *err)
+/* From each baseline that is asked for; what is stopped leaves a part, or those before. */
+static enum sal_status walk_all(struct mean *mean, struct sal_error *err)
 {
-    unsigned long kinds = (unsigned long)sal_params_get(question->params, params, "baseline");
-    enum sal_status status = SAL_OK;
-    for (int kind = 0; sal_baseline_names[kind]; kind++)
-        mean->wanted += (int)(kinds >> kind & 1);
-    for (int kind = 0; sal_baseline_names[kind] && !status && !map->partial; kind++)
-        if (kinds >> kind & 1)
-            status = walk_from(question, kind, mean, map, err);
-    if (status == SAL_CANCELLED && mean->n) {
-        map->partial = true;
-        status = SAL_OK;
-    }
-    return status;
+    enum sal_status status = sal_baseline_each(mean->question, params, walk_from, mean,
+                                               &mean->wanted, err);
+    mean->map->partial = status == SAL_CANCELLED && mean->n;
+    return mean->map->partial ? SAL_OK : status;
 }
 
 /* ---- the map ---------------------------------------------------------------------------- */
@@ -207,7 +198,9 @@ static enum sal_status check_steps(const struct sal_question *question, struct s
 static enum sal_status ig(const struct sal_question *question, struct sal_map *map,
                           struct sal_error *err)
 {
-    struct mean mean = {.elements = sal_input_elements(question->model)};
+    struct mean mean = {.question = question,
+                        .map = map,
+                        .elements = sal_input_elements(question->model)};
     enum sal_status status = check_steps(question, err);
     if (status)
         return status;
@@ -216,7 +209,7 @@ static enum sal_status ig(const struct sal_question *question, struct sal_map *m
         return sal_fail(err, SAL_LIMIT, "no memory for a map");
     map->is_signed = true;
     map->unit = sal_unit_name(question->model, SAL_UNIT_SCORE);
-    status = walk_all(question, &mean, map, err);
+    status = walk_all(&mean, err);
     if (!status)
         status = finish(question, &mean, map, err);
     free(mean.sum);
