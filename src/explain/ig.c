@@ -130,7 +130,7 @@ static void tell(const struct mean *mean, struct sal_map *map)
                           map);
     sal_map_check(map, "steps", "steps", mean->steps, "");
     if (mean->last.rule == SAL_ADAPTIVE && isfinite(mean->last.apart))
-        sal_map_check(map, "parts_error_percent", "of parts, no sign", 100 * mean->last.apart,
+        sal_map_check(map, "parts_error_percent", "without cancelling", 100 * mean->last.apart,
                       "%");
     if (mean->n > 1 && isfinite(mean->worst))
         sal_map_check(map, "worst_baseline_error_percent", "of one baseline alone",
