@@ -164,6 +164,21 @@ static void it_takes_fewer_steps_than_doubling(void **state)
     sal_model_close(model);
 }
 
+/* So few that nothing was refined. */
+static void five_steps_are_told_as_what_they_are(void **state)
+{
+    (void)state;
+    struct sal_model *model = make_network(RELU, NULL);
+    struct sal_map map = map_of(
+        model, "ig",
+        (struct asking){.settings = "rule=adaptive tolerance=1e-9 steps_max=5" OFF});
+    assert_int_equal(map.backwards, 5);
+    assert_non_null(strstr(map.note, "with 5 steps"));
+    assert_null(strstr(map.note, "with fewer"));
+    sal_map_release(&map);
+    sal_model_close(model);
+}
+
 static void what_is_not_reached_is_told(void **state)
 {
     (void)state;
@@ -243,6 +258,7 @@ int main(void)
         cmocka_unit_test(the_map_is_nearer_than_with_even_steps),
         cmocka_unit_test(it_ends_where_the_map_adds_up_and_not_by_luck),
         cmocka_unit_test(it_takes_fewer_steps_than_doubling),
+        cmocka_unit_test(five_steps_are_told_as_what_they_are),
         cmocka_unit_test(what_is_not_reached_is_told),
         cmocka_unit_test(batch_and_threads_change_no_bit),
         cmocka_unit_test(what_is_stopped_leaves_the_steps_it_had),

@@ -476,6 +476,8 @@ static void what_is_out_of_range_is_refused(void **state)
         {"ig", "rule=simpson", "gausslegendre"},
         {"ig", "steps=1 rule=trapezoid", "2 steps"},
         {"ig", "steps=1 rule=riemann_trapezoid", "2 steps"},
+        {"ig", "steps=1 rule=adaptive", "2 steps"},
+        {"ig", "steps_max=1 rule=adaptive tolerance=1", "steps_max=2"},
         {"ig", "baseline=grey", "zero"},
         {"ig", "baseline=zero+grey", "joined by +"},
         {"ig", "tolerance=1 steps_max=40", "less than steps=50"},

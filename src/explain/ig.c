@@ -182,14 +182,17 @@ static enum sal_status finish(const struct sal_question *question, const struct 
 
 static enum sal_status check_steps(const struct sal_question *question, struct sal_error *err)
 {
+    const bool within = sal_params_get(question->params, params, "tolerance") > 0;
     int steps = (int)sal_params_get(question->params, params, "steps");
     int most = (int)sal_params_get(question->params, params, "steps_max");
     enum sal_rule rule = (enum sal_rule)sal_params_get(question->params, params, "rule");
+    bool adaptive = rule == SAL_ADAPTIVE;
     if (rule >= SAL_TRAPEZOID && steps < 2)
         return sal_fail(err, SAL_USAGE, "ig: rule=%s needs 2 steps or more",
                         sal_rule_names[rule]);
-    if (sal_params_get(question->params, params, "tolerance") > 0 && most < steps &&
-        rule != SAL_ADAPTIVE)
+    if (within && adaptive && most < 2)
+        return sal_fail(err, SAL_USAGE, "ig: rule=adaptive needs steps_max=2 or more");
+    if (within && !adaptive && most < steps)
         return sal_fail(err, SAL_USAGE, "ig: steps_max=%d is less than steps=%d", most,
                         steps);
     return SAL_OK;

@@ -66,27 +66,29 @@ static int to_be_halved(const struct points *p)
     return best;
 }
 
-/* Tells the relative completeness error, and what it were if none cancelled another. */
+/* The relative completeness error; what it were if none cancelled another is told, and the
+ * least so far. */
 static double measure_error(const struct points *p)
 {
+    struct sal_straight *way = p->way;
     double sum = 0, apart = 0, change = fabs(p->at[p->n - 1].score - p->at[0].score);
     for (int i = 0; i + 1 < p->n; i++) {
         sum += error_of(p, i);
         apart += fabs(error_of(p, i));
     }
-    p->way->apart = apart > 0 ? apart / change : 0;
-    return fabs(sum) > 0 ? fabs(sum) / change : 0;
-}
-
-static bool adds_up(const struct points *p)
-{
-    struct sal_straight *way = p->way;
-    double error = measure_error(p);
+    double error = fabs(sum) > 0 ? fabs(sum) / change : 0;
+    way->apart = apart > 0 ? apart / change : 0;
     if (!way->least_steps || error < way->least) {
         way->least = error;
         way->least_steps = p->n;
     }
-    return error <= way->tolerance && way->apart <= LUCK * way->tolerance;
+    return error;
+}
+
+static bool adds_up(const struct points *p)
+{
+    const struct sal_straight *way = p->way;
+    return measure_error(p) <= way->tolerance && way->apart <= LUCK * way->tolerance;
 }
 
 /* ---- a point ---------------------------------------------------------------------------- */
