@@ -20,6 +20,14 @@ struct level {
     double weight;           /* of those */
 };
 
+void sal_straight_point(const struct sal_straight *way, double alpha, sal_real *x)
+{
+    const sal_real *to = way->question->x, *from = way->from;
+    const int64_t elements = sal_input_elements(way->question->model);
+    for (int64_t k = 0; k < elements; k++)
+        x[k] = from[k] + (sal_real)alpha * (to[k] - from[k]);
+}
+
 /* ---- a level ------------------------------------------------------------------------- */
 
 /* Scattered, so that a part of them stands for all. */
@@ -36,9 +44,7 @@ static void make(const void *context, int64_t i, sal_real *x)
         memcpy(x, i ? from : to, (size_t)level->elements * sizeof(*x));
         return;
     }
-    sal_real alpha = (sal_real)level->nodes[point_of(level, i)];
-    for (int64_t k = 0; k < level->elements; k++)
-        x[k] = from[k] + alpha * (to[k] - from[k]);
+    sal_straight_point(level->way, level->nodes[point_of(level, i)], x);
 }
 
 static void take(void *context, int64_t i, double score, const sal_real *gradient)

@@ -54,4 +54,7 @@ enum sal_status sal_straight_walk(struct sal_straight *way, struct sal_map *map,
 enum sal_status sal_straight_adapt(struct sal_straight *way, struct sal_map *map,
                                    struct sal_error *err);
 
+/* x0 + alpha (x - x0), in the layout of x; at 1 it is x but for rounding. */
+void sal_straight_point(const struct sal_straight *way, double alpha, sal_real *x);
+
 #endif

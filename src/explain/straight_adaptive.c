@@ -114,10 +114,7 @@ static void make(const void *context, int64_t i, sal_real *x)
 {
     (void)i;
     const struct points *p = context;
-    const sal_real *to = p->way->question->x, *from = p->way->from;
-    sal_real alpha = (sal_real)p->next;
-    for (int64_t k = 0; k < p->elements; k++)
-        x[k] = from[k] + alpha * (to[k] - from[k]);
+    sal_straight_point(p->way, p->next, x);
 }
 
 static double step_of(const struct points *p, int64_t k)
