@@ -525,6 +525,22 @@ if env --default-signal=INT true 2>/dev/null; then
     [ $got -eq 130 ] || fault "$said: exit $got, not 130"
     err 'cancelled'; one_line
 
+    # What was done of a map by then is kept, and says so.
+    for wait in 1 3 9 27; do # until there is something
+        said="an interrupted RISE"
+        env --default-signal=INT "$SALISCOPE" explain -q -m $model $image -M rise \
+            -P masks=100000 -o "$dir/part.npy" -o "$dir/part.json" >"$dir/out" 2>"$dir/err" &
+        sleep $wait
+        kill -INT $!
+        wait $!
+        got=$?
+        [ $got -eq 130 ] || fault "$said: exit $got, not 130"
+        [ ! -e "$dir/part.json" ] || break
+    done
+    out 'PARTIAL: stopped early'; out 'masks so far'
+    grep -q '"partial": true' "$dir/part.json" || fault "$said: a record that looks whole"
+    [ -s "$dir/part.npy" ] || fault "$said: no map of what was done"
+
     # What the kernel sends when a mapped model shrinks.
     rm -f "$dir/stop-normal.npy"
     said="a shrunk model"

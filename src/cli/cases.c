@@ -193,12 +193,16 @@ static void record_case(const struct pass *pass)
     sal_json_end(pass->json);
 }
 
-/* What a probe found before it was stopped, it or the maps beside it, is worth showing. */
+/* What was done of a map, or by a probe and of the maps beside it, before it was stopped is
+ * worth showing. */
 static bool stopped_early(const struct pass *pass, const struct sal_snapshot *snapshot)
 {
     const struct sal_stability *maps = snapshot->stability;
-    return pass->asks && pass->asks->probe && snapshot->answer &&
-           (snapshot->answer->partial || (maps && maps->partial));
+    if (!pass->asks)
+        return false;
+    if (!pass->asks->probe)
+        return snapshot->map && snapshot->map->partial;
+    return snapshot->answer && (snapshot->answer->partial || (maps && maps->partial));
 }
 
 /* Of what was asked; -1: of none. */
