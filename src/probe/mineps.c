@@ -30,7 +30,7 @@ struct effort {
 
 /* A quick search has two valleys to choose from. */
 static const struct effort quick[] = {
-    [SAL_LINF] = {.passes = 190, .small = 16, .sign = 30, .on = 23, .polish = 1, .steps = 10,
+    [SAL_LINF] = {.passes = 190, .small = 10, .sign = 16, .on = 43, .polish = 1, .steps = 10,
                   .starts = 1, .noise = 8, .bisections = 6},
     [SAL_L2] = {.passes = 190, .fmn = 19, .ddn = 25, .on = 25, .polish = 1, .steps = 10,
                 .starts = 1, .noise = 8, .bisections = 6},
