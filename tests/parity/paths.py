@@ -10,7 +10,7 @@ import torch
 
 from row import Row
 
-CNN = ("resnet18", "densenet121")
+CNN = ("resnet18_smooth", "resnet18", "densenet121")
 
 
 # ---- PAIR's saliency -----------------------------------------------------------------------------
