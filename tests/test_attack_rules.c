@@ -414,6 +414,27 @@ static double least_of(const struct sal_model *model, uint64_t picture, const ch
     return least;
 }
 
+/* Of a score that bends upwards one step to the tangent's boundary falls short by an eighth, and
+ * what is left is made up for by going on. */
+static void what_falls_short_is_gone_on_with(void **state)
+{
+    (void)state;
+    static const float u[] = {2, 2, 2, 2}, v[] = {-2}, w[] = {1}, b[] = {-1};
+    static const float x[] = {0.5F, 0.5F, 0.5F, 0.5F};
+    struct sal_model *model = hidden_model(2, 2, 1, "Softplus", u, v, 1, w, b, "Sigmoid");
+    struct probing how = {.settings = "norm=l2 steps=1 polish=no"};
+    struct sal_probe_answer a = probe_of(model, x, "deepfool", how);
+    assert_false(a.flipped);
+    sal_probe_answer_release(&a);
+    how.settings = "norm=l2 steps=1";
+    a = probe_of(model, x, "deepfool", how);
+    assert_true(a.flipped);
+    double nearest = (2 - log(exp(1) - 1)) / 4; /* where softplus is 1, |u| = 4 */
+    assert_true(a.distance.l2 >= nearest * (1 - 1e-6) && a.distance.l2 <= nearest * 1.001);
+    sal_probe_answer_release(&a);
+    sal_model_close(model);
+}
+
 static void several_attacks_are_no_worse_than_each(void **state)
 {
     (void)state;
@@ -686,6 +707,7 @@ int main(void)
         cmocka_unit_test(nothing_odd_makes_what_is_not_finite),
         cmocka_unit_test(what_is_stopped_keeps_its_best),
         cmocka_unit_test(more_work_is_never_worse),
+        cmocka_unit_test(what_falls_short_is_gone_on_with),
         cmocka_unit_test(several_attacks_are_no_worse_than_each),
         cmocka_unit_test(hiding_is_no_harder_than_any_target),
         cmocka_unit_test(curves_do_not_turn_back),
