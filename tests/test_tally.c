@@ -135,10 +135,15 @@ static void what_was_stopped_goes_on(void **state)
     sal_map_release(&part);
     struct turn turn = {.sweep = 1, .class_index = 1, .more = "masks=4000", .tally = tally};
     struct turn alone = turn;
+    struct sal_job whole = {0}, later = {0};
     alone.tally = NULL;
+    alone.job = &whole;
+    turn.job = &later;
     struct sal_map own = map_at(model, an_image(), alone);
     long rest = forwards_of(model, an_image(), turn);
     assert_int_equal(begun + rest, own.forwards);
+    assert_int_equal(later.total, whole.total); /* its progress does not begin at 0 */
+    assert_int_equal(later.done, later.total);
     assert_true(begun >= 3);
     sal_map_release(&own);
     sal_tally_close(tally);

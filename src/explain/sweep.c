@@ -215,6 +215,11 @@ static enum sal_status open_attempt(struct attempt *a, struct sal_error *err)
     return status;
 }
 
+static unsigned passes_of(const struct attempt *a, int64_t inputs)
+{
+    return (unsigned)((inputs + a->batch - 1) / a->batch);
+}
+
 static bool is_over(const struct sal_sweep *sweep)
 {
     return sweep->done == sweep->n ||
@@ -227,8 +232,10 @@ static enum sal_status try_batch(struct attempt *a, bool *smaller, struct sal_er
     enum sal_status status = open_attempt(a, err);
     *smaller = status && status != SAL_CANCELLED && a->batch > 1;
     if (!status) {
-        int64_t left = a->sweep->n - a->sweep->done, before = a->sweep->done;
-        sal_job_begin(a->question->job, (unsigned)((left + a->batch - 1) / a->batch));
+        int64_t before = a->sweep->done;
+        unsigned all = passes_of(a, a->sweep->n);
+        sal_job_begin(a->question->job, all); /* what was done before is done */
+        sal_job_step(a->question->job, all - passes_of(a, a->sweep->n - before));
         while (!status && !is_over(a->sweep)) {
             status = pass(a, err);
             if (!status && a->sweep->done < a->sweep->n)
