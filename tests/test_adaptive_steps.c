@@ -105,6 +105,7 @@ static void the_first_nine_are_spread_evenly(void **state)
         struct sal_map b = ig(model, "trapezoid", counts[i]);
         assert_true(apart(a.by_channel, b.by_channel, N) <= 1e-6);
         assert_int_equal(a.backwards, counts[i]);
+        assert_true(a.score == b.score); /* of the image itself */
         sal_map_release(&a);
         sal_map_release(&b);
     }

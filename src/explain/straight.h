@@ -42,8 +42,8 @@ struct sal_straight {
                         none of a trapezoid to cancel another's */
 };
 
-/* Either counts its passes in map. Stopped (SAL_CANCELLED inside) with a gradient or more it gives
- * what it has: the last refinement that was finished, or a part of the first. */
+/* Either counts its passes in map. Stopped (SAL_CANCELLED inside) with a gradient or more it
+ * gives what it has: the last refinement that was finished, or a part of the first. */
 enum sal_status sal_straight_walk(struct sal_straight *way, struct sal_map *map,
                                   struct sal_error *err);
 

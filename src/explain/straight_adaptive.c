@@ -112,9 +112,11 @@ static bool another(void *context, int64_t done)
 
 static void make(const void *context, int64_t i, sal_real *x)
 {
-    (void)i;
     const struct points *p = context;
-    sal_straight_point(p->way, p->next, x);
+    if (i) /* the first is the image to the last bit */
+        sal_straight_point(p->way, p->next, x);
+    else
+        memcpy(x, p->way->question->x, (size_t)p->elements * sizeof(*x));
 }
 
 static double step_of(const struct points *p, int64_t k)
