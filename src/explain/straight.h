@@ -48,7 +48,7 @@ enum sal_status sal_straight_walk(struct sal_straight *way, struct sal_map *map,
                                   struct sal_error *err);
 
 /* The points where they are needed; rule does not matter. Without a tolerance there are
- * `steps`; else it begins with 9, and ends where the map adds up, not by luck: the
+ * `steps`; else it begins with 5, and ends where the map adds up, not by luck: the
  * trapezoids' errors without their signs add up to at most ten times the tolerance. It keeps
  * the gradients of all points, and lowers steps_max to what 1 GiB holds. */
 enum sal_status sal_straight_adapt(struct sal_straight *way, struct sal_map *map,

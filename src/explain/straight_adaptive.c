@@ -6,7 +6,7 @@
 #include "straight.h"
 #include "sweep.h"
 
-enum { ENDS = 2, START = 9 };
+enum { ENDS = 2, START = 5 };
 enum { LUCK = 10 }; /* errors that cancel each other may be that many tolerances */
 
 #define KEPT_MAX ((int64_t)1 << 30) /* bytes of gradients */
