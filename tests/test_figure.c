@@ -577,7 +577,7 @@ static void a_plot_draws_each_part_where_it_belongs(void **state)
     struct measured m = measure(&f->figure);
     struct sal_box area = m.layout.panel[3].plot.area;
     const uint8_t *first = sal_plot_styles[0].rgb, *second = sal_plot_styles[1].rgb;
-    const uint8_t *line = sal_plot_line_style.rgb, band[] = {223, 223, 223};
+    const uint8_t *line = sal_plot_level_styles[0].rgb, band[] = {223, 223, 223};
     int dashes = 0, gaps = 0, levels = 0;
     for (int i = 2; i < 98; i++) {
         double x = area.x + area.width * i / 100;
