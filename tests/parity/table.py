@@ -22,7 +22,7 @@ with what the libraries make of the same network, input and class in PyTorch {to
 {versions}.
 
     make peers                     # the libraries, build/peers (Python)
-    make parity                    # all of it: an hour on two processors
+    make parity                    # all of it: two hours on two processors
     make parity MODELS=resnet18 METHODS="gradcam ig" ARGS=--add
 
 A number is the largest difference as a share of the range (max - min) of the library's map.
