@@ -172,6 +172,9 @@ struct sal_view {
  * (SAL_PIXELWISE) up to the 99th percentile of magnitudes, of others all of it. */
 struct sal_range sal_view_range(const struct sal_view *view, const struct sal_map *map);
 
+/* The view's opacity, 0..1. */
+double sal_view_opacity(const struct sal_view *view);
+
 /* One that holds those of both maps, so that they can be compared by their colours. */
 struct sal_range sal_view_range_of_both(const struct sal_view *view, const struct sal_map *a,
                                         const struct sal_map *b);

@@ -27,12 +27,12 @@ struct mean {
 
 /* ---- baselines ------------------------------------------------------------------------ */
 
-static void add(struct mean *mean, const struct sal_question *question,
-                const sal_real *baseline, const struct sal_propagated *p)
+static void add(struct mean *mean, const struct sal_propagated *p)
 {
+    const sal_real *x = mean->question->x;
     struct sal_completeness one = {p->score, p->reference_score, 0};
     for (int64_t i = 0; i < mean->elements; i++) {
-        double share = p->values[i] * ((double)question->x[i] - (double)baseline[i]);
+        double share = p->values[i] * ((double)x[i] - (double)p->reference[i]);
         one.total += share;
         mean->sum[i] += share;
     }
@@ -51,7 +51,7 @@ static enum sal_status lift_from(void *context, const sal_real *baseline,
                                .reference = baseline};
     enum sal_status status = sal_propagated_run(&p, mean->question, mean->map, err);
     if (!status)
-        add(mean, mean->question, baseline, &p);
+        add(mean, &p);
     free(p.values);
     return status;
 }

@@ -229,12 +229,18 @@ static void draw_lines(const struct drawing *d)
     }
 }
 
-static uint32_t line_glyph(const struct drawing *d, const struct sal_plot_style *style,
-                           int bits)
+static uint32_t line_glyph(const struct drawing *d, const struct sal_plot_style *style)
 {
-    if (bits == (LEVEL | MARK))
-        return d->unicode ? 0x253c : '+'; /* ┼ */
     return d->unicode ? style->glyph : (uint32_t)style->letter;
+}
+
+static uint32_t spot_glyph(const struct drawing *d, const struct spot *spot)
+{
+    if (spot->part != LINE)
+        return d->unicode ? (uint32_t)BRAILLE + spot->bits : (uint32_t)spot->style->letter;
+    if (spot->bits == (LEVEL | MARK))
+        return d->unicode ? 0x253c : '+'; /* ┼ */
+    return line_glyph(d, spot->style);
 }
 
 static void put_area(const struct drawing *d)
@@ -244,10 +250,7 @@ static void put_area(const struct drawing *d)
             const struct spot *spot = &d->spot[r * d->columns + c];
             if (!spot->bits)
                 continue;
-            uint32_t glyph = spot->part == LINE ? line_glyph(d, spot->style, spot->bits)
-                             : d->unicode       ? (uint32_t)BRAILLE + spot->bits
-                                                : (uint32_t)spot->style->letter;
-            put(d, d->top + r, d->left + c, glyph, spot->style);
+            put(d, d->top + r, d->left + c, spot_glyph(d, spot), spot->style);
         }
 }
 
@@ -340,7 +343,7 @@ static void put_sample(const struct drawing *d, int row, int column,
             bits = STIPPLE;
         uint32_t glyph = d->unicode ? BRAILLE + bits : (uint32_t)style->letter;
         if (style->glyph)
-            glyph = line_glyph(d, style, LEVEL);
+            glyph = line_glyph(d, style);
         put(d, row, column + c, glyph, style);
     }
 }

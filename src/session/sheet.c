@@ -143,7 +143,7 @@ struct sal_overlay sal_sheet_overlay(const struct sal_view *view,
     return (struct sal_overlay){
         .colormap = panel->colormap,
         .range = panel->range,
-        .alpha = view->alpha < 0 ? 0 : view->alpha > 0 ? view->alpha : 0.5,
+        .alpha = sal_view_opacity(view),
         .contour = view->contour,
     };
 }

@@ -33,7 +33,8 @@ struct sal_overlay sal_sheet_overlay(const struct sal_view *view,
                                      const struct sal_figure_panel *panel);
 
 /* Two more panels, in a row of their own: the map of the method that was asked beside a probe,
- * over the image and over the altered picture, in the same colours. */
+ * over the image and over the altered picture, in the same colours; none where no method was
+ * asked or nothing was altered. */
 enum sal_status sal_sheet_add_maps(struct sal_sheet *sheet, const struct sal_writing *writing,
                                    const struct sal_picture *image,
                                    const struct sal_picture *altered, struct sal_error *err);

@@ -322,7 +322,7 @@ enum sal_status sal_sheet_fill_probe(struct sal_sheet *sheet, const struct sal_w
     enum sal_status status = draw_pictures(sheet, writing, white, err);
     say_decision(sheet, writing->session->model, probed);
     say_maps(sheet, probed);
-    if (!status && sheet->figure.n_panels > ALTERED)
+    if (!status)
         status = sal_sheet_add_maps(sheet, writing, &sheet->picture[IMAGE],
                                     &sheet->picture[ALTERED], err);
     say_sizes(sheet, &probed->answer, white);

@@ -22,6 +22,13 @@ struct sal_range sal_view_range(const struct sal_view *view, const struct sal_ma
                         own.range_mode, own.range);
 }
 
+double sal_view_opacity(const struct sal_view *view)
+{
+    if (view->alpha < 0)
+        return 0;
+    return view->alpha > 0 ? view->alpha : 0.5;
+}
+
 struct sal_range sal_view_range_of_both(const struct sal_view *view, const struct sal_map *a,
                                         const struct sal_map *b)
 {

@@ -21,13 +21,6 @@ void sal_frame_release(struct sal_frame *frame)
     *frame = (struct sal_frame){0};
 }
 
-double sal_view_opacity(const struct sal_view *view)
-{
-    if (view->alpha < 0)
-        return 0;
-    return view->alpha > 0 ? view->alpha : 0.5;
-}
-
 /* ---- what is shown -------------------------------------------------------------- */
 
 static int beside_columns(const struct sal_frame_ask *ask)

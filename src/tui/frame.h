@@ -63,7 +63,4 @@ enum sal_status sal_frame_update(struct sal_frame *frame,
                                  struct sal_error *err);
 void sal_frame_release(struct sal_frame *frame);
 
-/* The view's opacity, 0..1. */
-double sal_view_opacity(const struct sal_view *view);
-
 #endif

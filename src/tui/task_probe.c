@@ -176,17 +176,13 @@ static void caption(const struct sal_canvas *canvas, const struct sal_app *app, 
 {
     const struct sal_probe_answer *answer = answer_of(app);
     int x = 0;
-    if (answer && laid_map(app) && app->frame.shown != SAL_SHOW_IMAGE) {
-        if (answer->partial)
-            x = sal_draw(canvas, y, 0, canvas->columns, SAL_STYLE_WARNING, "PARTIAL ");
-        tell_map(canvas, app, y, x);
-        return;
-    }
     if (!answer || (app->change.map.width && app->frame.shown == SAL_SHOW_IMAGE))
         return;
     if (answer->partial)
         x = sal_draw(canvas, y, 0, canvas->columns, SAL_STYLE_WARNING, "PARTIAL ");
-    if (app->change.map.width)
+    if (laid_map(app))
+        tell_map(canvas, app, y, x);
+    else if (app->change.map.width)
         tell_change(canvas, app, y, x);
     else
         sal_draw(canvas, y, x, canvas->columns - x, SAL_STYLE_TEXT, "as given: %s",
