@@ -192,6 +192,22 @@ static void a_bracket_is_found_wherever_the_boundary_is(void **state)
     }
 }
 
+/* First order promises a flip at 1e-20, there is none anywhere: doubling comes to its end. */
+static void bisection_ends_however_small_it_begins(void **state)
+{
+    (void)state;
+    static const float u[] = {-1e20F, 0, 0, 0}, v[] = {0}, w[] = {1}, b[] = {1e-3F};
+    static const float x[] = {1e-20F, 0.5F, 0.5F, 0.5F};
+    struct sal_model *model = hidden_model(2, 2, 1, "Sigmoid", u, v, 1, w, b, "Sigmoid");
+    struct sal_probe_answer a =
+        probe_of(model, x, "mineps", (struct probing){.settings = "attack=fgsm control=0"});
+    assert_true(a.estimate > 0 && a.estimate < 1e-19);
+    assert_false(a.flipped);
+    assert_true(a.bracket[0] == 1);
+    sal_probe_answer_release(&a);
+    sal_model_close(model);
+}
+
 /* So near that first order says 0, in floats: bisection begins somewhere nevertheless. */
 static void a_decision_by_a_hair_is_bisected(void **state)
 {
@@ -320,6 +336,7 @@ int main(void)
         cmocka_unit_test(gradients_are_those_of_what_is_seen),
         cmocka_unit_test(what_is_not_finite_is_no_slope),
         cmocka_unit_test(a_bracket_is_found_wherever_the_boundary_is),
+        cmocka_unit_test(bisection_ends_however_small_it_begins),
         cmocka_unit_test(both_ends_of_a_bracket_are_what_they_say),
         cmocka_unit_test(a_decision_by_a_hair_is_bisected),
         cmocka_unit_test(the_answer_is_the_nearest_of_all),

@@ -306,19 +306,7 @@ static enum sal_status attack_once(struct sal_search *s, enum attack attack,
     return sal_pgd(s, &pgd, err);
 }
 
-/* The attack in a ball of that radius; what it finds stays. */
-static enum sal_status try_eps(struct sal_search *s, enum attack attack, const struct effort *e,
-                               double eps, bool *found, struct sal_error *err)
-{
-    const enum sal_norm norm = s->ball.norm;
-    sal_search_aim(s, (struct sal_ball){norm, eps});
-    enum sal_status status = attack_once(s, attack, e, err);
-    *found = s->nearest <= eps;
-    sal_search_aim(s, (struct sal_ball){norm, INFINITY});
-    return status;
-}
-
-enum { TRIED_MAX = 64 }; /* radii: doublings up to all of the range, and bisections */
+enum { TRIED_MAX = 64 }; /* radii: bisections, and the last of the doublings */
 
 /* Radii in which nothing was found. */
 struct failed {
@@ -331,20 +319,23 @@ struct failed {
 static double failed_below(const struct failed *failed, double flip)
 {
     double most = 0;
-    for (int i = 0; i < failed->n; i++)
+    for (int i = 0; i < failed->n && i < TRIED_MAX; i++)
         if (failed->eps[i] < flip)
             most = fmax(most, failed->eps[i]);
     return most;
 }
 
+/* The attack in a ball of that radius; what it finds stays. */
 static enum sal_status try_radius(struct sal_search *s, enum attack attack,
                                   const struct effort *e, double eps, struct failed *failed,
                                   struct sal_error *err)
 {
-    bool found;
-    enum sal_status status = try_eps(s, attack, e, eps, &found, err);
-    if (!status && !found && failed->n < TRIED_MAX)
-        failed->eps[failed->n++] = eps;
+    const enum sal_norm norm = s->ball.norm;
+    sal_search_aim(s, (struct sal_ball){norm, eps});
+    enum sal_status status = attack_once(s, attack, e, err);
+    sal_search_aim(s, (struct sal_ball){norm, INFINITY});
+    if (!status && !(s->nearest <= eps))
+        failed->eps[failed->n++ % TRIED_MAX] = eps; /* the oldest, smallest, give way */
     return status;
 }
 
